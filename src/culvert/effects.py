@@ -1,0 +1,254 @@
+"""What a coordinator may ask of the world. Drivers carry these out; nothing else has effects.
+
+Every effect is a frozen value, so that the processes of a split gateway can exchange them.
+Answers come back through the coordinator's ``step`` as the events at the end of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from culvert.eventlog.event import LogEvent
+from culvert.inet.address import Address
+from culvert.secret import Secret
+
+# --- network -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendIke:
+    """One ISAKMP datagram from our UDP port ``local_port``.
+
+    ``marker``: put the non-ESP marker (four zero octets, RFC 3948 §2.2) in front.
+    """
+
+    octets: bytes
+    to: Address
+    local_port: int
+    marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendRaw:
+    """Octets as they are (NAT keepalive)."""
+
+    octets: bytes
+    to: Address
+    local_port: int
+
+
+# --- data path ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SaHalf:
+    """One direction: SPI and keys. Names of ciphers and integrity stand in `InstallSa`."""
+
+    spi: int
+    cipher_key: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+    integrity_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InstallSa:
+    """A pair of SAs for ``session``; ``local``/``remote`` are prefixes as text, seen from here.
+
+    ``cipher`` and ``integrity`` are names of tables/algorithms.toml (integrity empty for AEAD).
+    ``replaces``: the pair it takes over from (outbound moves with `ActivateSa`).
+    """
+
+    session: int
+    pair: int
+    cipher: str
+    integrity: str
+    inbound: SaHalf
+    outbound: SaHalf
+    local: tuple[str, ...]
+    remote: tuple[str, ...]
+    peer: Address
+    local_port: int
+    udp_encapsulated: bool
+    replaces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActivateSa:
+    session: int
+    pair: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSa:
+    session: int
+    pair: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovePeer:
+    """The session's packets go to ``peer`` from now on."""
+
+    session: int
+    peer: Address
+    local_port: int
+
+
+# --- people ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Vault: may this person in? Answered by `Judged` with the same ticket."""
+
+    ticket: int
+    group: str
+    user: str
+    password: Secret
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskHuman:
+    """Client front end: ask for these, with the gateway's message. Answered by `HumanAnswered`."""
+
+    ticket: int
+    wants: tuple[str, ...]
+    message: str
+    repeated: bool
+
+
+# --- the client's machine ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSettings:
+    """What the machine must look like while a connection is up."""
+
+    connection: str
+    address: str
+    prefix_length: int
+    mtu: int
+    routes: tuple[str, ...]
+    excluded: tuple[str, ...]
+    dns_servers: tuple[str, ...]
+    search_domains: tuple[str, ...]
+    split_domains: tuple[str, ...]
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureMachine:
+    """Make it so, every change in the undo log first. Answered by `MachineConfigured`."""
+
+    ticket: int
+    settings: TunnelSettings
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreMachine:
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look up a host name. Answered by `Resolved`."""
+
+    ticket: int
+    host: str
+
+
+# --- telling -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Put this into the event log."""
+
+    event: LogEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The coordinator has forgotten this session; drivers drop what they keep for it."""
+
+    session: int
+    reason: str
+    by_peer: bool = False
+
+
+Effect = (
+    SendIke
+    | SendRaw
+    | InstallSa
+    | ActivateSa
+    | RemoveSa
+    | MovePeer
+    | Judge
+    | AskHuman
+    | ConfigureMachine
+    | RestoreMachine
+    | Resolve
+    | Record
+    | SessionEnded
+)
+
+# --- what comes back ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The vault's word. ``reason`` is a row of tables/endings.toml when refused."""
+
+    ticket: int
+    accepted: bool
+    user: str = ""
+    reason: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HumanAnswered:
+    """``values`` is None when the person gave up."""
+
+    ticket: int
+    values: Mapping[str, Secret] | None
+
+
+@dataclass(frozen=True, slots=True)
+class MachineConfigured:
+    ticket: int
+    interface: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    ticket: int
+    addresses: tuple[str, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    """The data path saw an authentic packet of this session come from elsewhere."""
+
+    session: int
+    peer: Address
+    local_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Counters of a session as the data path has them (see session.counters)."""
+
+    session: int
+    octets_in: int
+    octets_out: int
+    packets_in: int
+    packets_out: int
+    dropped_in: int = 0
+    dropped_out: int = 0
+
+
+Answer = Judged | HumanAnswered | MachineConfigured | Resolved | PeerMoved | Traffic

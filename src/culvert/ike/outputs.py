@@ -1,0 +1,243 @@
+"""What an IKE SA may ask for (outputs) and be given (inputs) besides datagrams and time.
+
+Outputs are orders, inputs are nouns. The coordinators in ``client/`` and ``gateway/`` turn outputs
+into effects and effects' answers into inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from culvert.eventlog.event import LogEvent
+from culvert.ike.selector import Selector
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.attribute import Attribute
+from culvert.ike.wire.identity import Identity
+from culvert.inet.address import Path
+from culvert.secret import Secret
+
+# --- outputs -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One ISAKMP datagram, without non-ESP marker, along ``path``."""
+
+    octets: bytes
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SendKeepalive:
+    """One NAT keepalive (a single 0xFF octet, RFC 3948 §2.3) along ``path``."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AskGroupKey:
+    """Responder: derive SKEYID for who claims to be ``identity``; answer with `GroupKey`.
+
+    SKEYID = prf(key, nonce_i | nonce_r) (RFC 2409 §5), so the key itself stays in the vault. For an
+    identity it does not know the vault answers with a decoy, and the exchange fails later as a
+    wrong key does.
+    """
+
+    identity: Identity
+    hash_name: str
+    nonce_i: bytes
+    nonce_r: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Phase 1 stands: both ends proved the key. XAUTH may follow."""
+
+    suite: IkeSuite
+    identity: Identity
+    application: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPerson:
+    """Responder: judge this XAUTH answer; answer with `Verdict`."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class AskPerson:
+    """Initiator: the gateway wants to know who is there; answer with `PersonAnswer`.
+
+    ``repeated`` is true when an earlier answer in this connection did not suffice: a stored
+    password must not be replayed.
+    """
+
+    wants: tuple[str, ...]
+    message: str = ""
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """XAUTH is over and was accepted."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskConfiguration:
+    """Responder: the client asks for these Mode Config attributes; answer with `Configuration`.
+
+    ``application`` is the client's APPLICATION_VERSION, ``host`` its DDNS host name, if sent.
+    """
+
+    wanted: tuple[int, ...]
+    attributes: tuple[Attribute, ...]
+    application: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """Initiator: the gateway's Mode Config answer."""
+
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaKeys:
+    """One direction of an IPsec SA."""
+
+    spi: int
+    cipher_key: bytes = field(repr=False)
+    salt: bytes = field(repr=False)
+    integrity_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A pair of IPsec SAs is ready.
+
+    ``local`` and ``remote`` are what each side carries, seen from here. ``number`` is this pair's
+    name within its IKE SA. The inbound half may receive at once; the outbound half carries from
+    `Activate` on (RFC 2409 §5.5: the responder knows only with message 3 that keys agree).
+    """
+
+    number: int
+    suite: EspSuite
+    inbound: SaKeys
+    outbound: SaKeys
+    local: Selector
+    remote: Selector
+    path: Path
+    udp_encapsulated: bool
+    life_seconds: int
+    life_kilobytes: int
+    replaces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Packets may leave through pair ``number`` now."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Pair ``number`` is over."""
+
+    number: int
+    inbound_spi: int
+    outbound_spi: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An authentic message came from elsewhere: send everything there from now on."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A liveness question was answered after ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """This IKE SA has ended, exactly once. ``reason`` is a row of tables/endings.toml.
+
+    ``comparisons``: for a refused proposal, what they offered against what we accept.
+    """
+
+    reason: str
+    by_peer: bool = False
+    detail: str = ""
+
+
+Output = (
+    Send
+    | SendKeepalive
+    | AskGroupKey
+    | Authenticated
+    | CheckPerson
+    | AskPerson
+    | LoggedIn
+    | AskConfiguration
+    | Configured
+    | Install
+    | Activate
+    | Remove
+    | Moved
+    | Alive
+    | Over
+    | LogEvent
+)
+
+# --- inputs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """SKEYID for `AskGroupKey`. ``group`` is empty for a decoy."""
+
+    skeyid: bytes = field(repr=False)
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """About a `CheckPerson`. ``prompt`` set: ask once more, showing it."""
+
+    accepted: bool
+    user: str = ""
+    prompt: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswer:
+    """For an `AskPerson`: values by what was wanted ('user', 'password', …); None gives up."""
+
+    values: dict[str, Secret] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """For an `AskConfiguration`: attributes to hand out, and what quick mode may then agree on.
+
+    ``refused`` names a row of tables/endings.toml when there is nothing to hand out.
+    """
+
+    attributes: tuple[Attribute, ...] = ()
+    peer_may_use: Selector | None = None
+    reachable: tuple[Selector, ...] = ()
+    refused: str = ""
+
+
+Input = GroupKey | Verdict | PersonAnswer | Configuration
