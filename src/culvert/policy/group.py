@@ -1,0 +1,67 @@
+"""Group: what the people of one group may have (S4-46).
+
+A group holds no secret: its key stands in the vault under the group's name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from culvert.ike.selector import Network
+from culvert.policy.hours import Hours, allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """DPD (RFC 3706): ask after ``idle_seconds`` of silence, then every ``retry_seconds``.
+
+    After ``tries`` questions without an answer the peer is dead. ``idle_seconds`` 0 switches our questions off; the peer's are answered all the same.
+    """
+
+    idle_seconds: int = 30
+    retry_seconds: int = 5
+    tries: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group as the gateway applies it; settings it does not name are the gateway's.
+
+    Lists of proposals are in order of preference, each in the manner ``aes256-sha256-modp2048``
+    (phase 1) or ``aes256-sha256`` (phase 2). 0 stands for "no limit" in every limit.
+    """
+
+    name: str
+    pool: str = ""
+    ike_proposals: tuple[str, ...] = ()
+    esp_proposals: tuple[str, ...] = ()
+    legacy: frozenset[str] = frozenset()
+
+    dns: tuple[str, ...] = ()
+    nbns: tuple[str, ...] = ()
+    default_domain: str = ""
+    split_include: tuple[Network, ...] = ()
+    split_exclude: tuple[Network, ...] = ()
+    split_dns: tuple[str, ...] = ()
+    banner: str = ""
+    backup_servers: tuple[str, ...] = ()
+    save_password: bool = False
+    pfs: bool = False
+
+    idle_seconds: int = 0
+    session_seconds: int = 0
+    max_logins: int = 0
+    hours: tuple[Hours, ...] = ()
+
+    ike_life_seconds: int = 86400
+    esp_life_seconds: int = 28800
+    esp_life_kilobytes: int = 0
+    natt: bool = True
+    natt_force: bool = False
+    keepalive_seconds: int = 20
+    liveness: Liveness = Liveness()
+
+    def open_at(self, at: datetime) -> bool:
+        """Whether the group's hours allow a login at ``at`` (aware, in the gateway's zone)."""
+        return allowed(self.hours, at)

@@ -1,0 +1,40 @@
+"""GroupKeys: derives SKEYID for who claims a group, without giving the group's key away.
+
+SKEYID = prf(pre-shared key, nonce_i | nonce_r) (RFC 2409 §5). For a group that does not exist the
+answer is a decoy of the same shape and cost: the exchange then fails as a wrong key does, so that
+neither answer nor timing tells which groups there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from culvert.crypto import hash as prf
+from culvert.ike.outputs import GroupKey
+from culvert.ike.wire.identity import Identity
+from culvert.rng import Random
+from culvert.secret import Secret
+
+NAMED_KINDS = frozenset({2, 3, 11})
+"""Identity kinds that may name a group: FQDN, USER_FQDN, KEY_ID (RFC 2407 §4.6.2)."""
+
+
+class GroupKeys:
+    """Pre-shared keys by group name."""
+
+    def __init__(self, keys: Mapping[str, Secret], rng: Random) -> None:
+        self._keys = {name.encode(): (name, key.octets()) for name, key in keys.items()}
+        self._decoy = rng.octets(32)
+
+    def skeyid(
+        self, identity: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes
+    ) -> GroupKey:
+        """SKEYID; ``group`` is empty for a decoy. A decoy stays the same for one identity, as a
+        real key would, until this process ends."""
+        decoy = hmac.digest(self._decoy, bytes([identity.kind]) + identity.data, hashlib.sha256)
+        group, key = self._keys.get(identity.data, ("", decoy))
+        if identity.kind not in NAMED_KINDS:
+            group, key = "", decoy
+        return GroupKey(prf.hmac(hash_name, key, nonce_i + nonce_r), group)
