@@ -1,0 +1,194 @@
+"""Plane: what every engine of the data path offers, and the values that pass its border.
+
+Drivers hand over batches as they read them and carry away what comes back; the pure-Python engine,
+a compiled one and the kernel's own IPsec stand behind the same border. States needs of floors above
+as protocols: `culvert.effects.InstallSa` is a `SaPair` as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from culvert.inet.address import Address
+
+NATT_PORT = 4500  # RFC 3947 §4
+
+
+class SaHalf(Protocol):
+    """One direction of a pair: SPI and keys."""
+
+    @property
+    def spi(self) -> int: ...
+    @property
+    def cipher_key(self) -> bytes: ...
+    @property
+    def salt(self) -> bytes: ...
+    @property
+    def integrity_key(self) -> bytes: ...
+
+
+class SaPair(Protocol):
+    """A pair of SAs to install; ``local`` and ``remote`` are prefixes as text, seen from here."""
+
+    @property
+    def session(self) -> int: ...
+    @property
+    def pair(self) -> int: ...
+    @property
+    def cipher(self) -> str: ...
+    @property
+    def integrity(self) -> str: ...
+    @property
+    def inbound(self) -> SaHalf: ...
+    @property
+    def outbound(self) -> SaHalf: ...
+    @property
+    def local(self) -> tuple[str, ...]: ...
+    @property
+    def remote(self) -> tuple[str, ...]: ...
+    @property
+    def peer(self) -> Address: ...
+    @property
+    def local_port(self) -> int: ...
+    @property
+    def udp_encapsulated(self) -> bool: ...
+
+
+class Drop(StrEnum):
+    """Why a packet went no further, besides the refusals of `culvert.esp.sa.Refusal`."""
+
+    SHORT = "short"  # neither ESP nor IKE nor a keepalive
+    UNKNOWN_SPI = "unknown-spi"
+    NOT_IP = "not-ip"  # the inner packet is no whole IPv4 or IPv6 packet
+    NOT_LEASED = "not-leased"  # inner source outside what the session may use
+    OUT_OF_SCOPE = "out-of-scope"  # inner destination outside what was agreed
+    NO_SA = "no-sa"  # no active pair carries this source and destination
+    TOO_BIG = "too-big"  # larger than the tunnel carries and not to be fragmented: answered by ICMP
+    EXHAUSTED = "exhausted"  # the sequence numbers of the SA are used up
+
+
+class Moved(NamedTuple):
+    """An authentic packet of ``session``, newer than all before, came from another address."""
+
+    session: int
+    peer: Address
+    local_port: int
+
+
+class Worn(NamedTuple):
+    """The outbound half of this pair is nearly used up: rekey now."""
+
+    session: int
+    pair: int
+
+
+class Burst(NamedTuple):
+    """Datagrams for one peer from one of our UDP ports, in order."""
+
+    datagrams: list[bytes]
+    peer: Address
+    local_port: int
+
+
+@dataclass(slots=True)
+class Inbound:
+    """A batch from the network, sorted.
+
+    ``ike``: ISAKMP datagrams, marker stripped. ``inside``: packets for the TUN. ``unknown``: how
+    many datagrams with an SPI nobody knows came from where.
+    """
+
+    ike: list[tuple[bytes, Address]] = field(default_factory=list[tuple[bytes, Address]])
+    inside: list[bytes] = field(default_factory=list[bytes])
+    moved: list[Moved] = field(default_factory=list[Moved])
+    unknown: dict[Address, int] = field(default_factory=dict[Address, int])
+
+
+@dataclass(slots=True)
+class Outbound:
+    """A batch from the TUN, sealed. ``returned``: ICMP answers to write back to the TUN.
+
+    ``worn`` names each pair once, in the batch in which it became worn.
+    """
+
+    bursts: list[Burst] = field(default_factory=list[Burst])
+    returned: list[bytes] = field(default_factory=list[bytes])
+    worn: list[Worn] = field(default_factory=list[Worn])
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one session carried so far; octets are those of inner packets.
+
+    ``last_inbound``: when the last authentic packet came (-inf: none yet).
+    """
+
+    octets_in: int = 0
+    octets_out: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    last_inbound: float = float("-inf")
+    dropped_in: Mapping[str, int] = field(default_factory=dict[str, int])
+    dropped_out: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+class Plane(Protocol):
+    """One engine. Not for use from two threads at a time."""
+
+    @property
+    def name(self) -> str:
+        """Which engine this is, for `status`."""
+        ...
+
+    @property
+    def virtio(self) -> bool:
+        """Whether packets to and from the TUN carry a virtio header (and may be super-packets)."""
+        ...
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Drops that belong to no session, by reason."""
+        ...
+
+    def install(self, pair: SaPair) -> None:
+        """The inbound half opens from now on; the outbound half waits for `activate`.
+
+        Raises MisuseError for a suite nobody knows, keys of wrong length, an SPI in use.
+        """
+        ...
+
+    def activate(self, session: int, pair: int) -> None:
+        """Packets leave through ``pair`` now, before any older pair with the same selectors."""
+        ...
+
+    def remove(self, session: int, pair: int) -> None:
+        """Both halves are over. A pair that is not there is not an error."""
+        ...
+
+    def move(self, session: int, peer: Address, local_port: int) -> None:
+        """The session's datagrams go to ``peer`` from now on."""
+        ...
+
+    def forget(self, session: int) -> None:
+        """Remove what is left of the session, counters included."""
+        ...
+
+    def from_network(
+        self,
+        batch: Sequence[tuple[bytes, Address]],
+        now: float,
+        local_port: int = NATT_PORT,
+    ) -> Inbound:
+        """Datagrams that arrived on the UDP port that carries both IKE and ESP."""
+        ...
+
+    def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:
+        """Packets that the machine routed into the TUN."""
+        ...
+
+    def traffic(self, session: int) -> Counters:
+        """Counters of a session; zeros for one that has none."""
+        ...
