@@ -23,11 +23,7 @@ class Selector:
         if self.network.version != other.network.version:
             return False
         inside = other.network.subnet_of(self.network)  # type: ignore[arg-type]  # same version
-        return (
-            inside
-            and self.protocol in (0, other.protocol)
-            and self.port in (0, other.port)
-        )
+        return inside and self.protocol in (0, other.protocol) and self.port in (0, other.port)
 
     def __str__(self) -> str:
         narrowed = f" protocol {self.protocol}" if self.protocol else ""

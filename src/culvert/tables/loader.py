@@ -28,16 +28,12 @@ def rows(name: str, heading: str, kind: type[Row]) -> tuple[Row, ...]:
     """
     # kind is a dataclass; typing has no bound that says so without a private import.
     known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]  # see above
-    needed = {
-        n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING
-    }
+    needed = {n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING}
     made: list[Row] = []
     for number, row in enumerate(document(name).get(heading, ()), start=1):
         if strange := row.keys() - known.keys():
             raise ConfigError(f"{heading} row {number}: unknown {sorted(strange)}", path=name)
         if missing := needed - row.keys():
             raise ConfigError(f"{heading} row {number}: missing {sorted(missing)}", path=name)
-        made.append(
-            kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-        )
+        made.append(kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}))
     return tuple(made)

@@ -1,0 +1,213 @@
+"""Packet ciphers: what protects one ESP packet, kept ready per SA (RFC 3602, 2451, 4106, 4303 §3).
+
+The form is ``header ‖ IV ‖ ciphertext ‖ ICV``. The header (SPI and sequence number) is authenticated
+and sent in clear; what it means, and the padding of the clear text, is the business of `culvert.esp`.
+Everything is kept ready between packets, because making a cipher costs more than using it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+
+from culvert.errors import MisuseError
+from culvert.rng import Random
+from culvert.tables.packet import (
+    PACKET_CIPHERS,
+    PACKET_INTEGRITIES,
+    PacketCipher,
+    PacketIntegrity,
+)
+
+HEADER_OCTETS = 8  # SPI and sequence number (RFC 4303 §2)
+
+
+class Sealer(Protocol):
+    """Protects packets of one outbound SA."""
+
+    def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
+        """``clear`` is aligned; ``sequence`` is never given twice to one sealer."""
+        ...
+
+
+class Opener(Protocol):
+    """Opens packets of one inbound SA."""
+
+    def open(self, datagram: bytes) -> bytes | None:
+        """The clear text with its trailer; None if the ICV is wrong.
+
+        The caller has checked the length with `PacketSuite.whole`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PacketSuite:
+    """One cipher with its integrity algorithm (None: the cipher has its own)."""
+
+    cipher: PacketCipher
+    integrity: PacketIntegrity | None
+
+    @property
+    def icv(self) -> int:
+        return self.cipher.icv if self.integrity is None else self.integrity.icv
+
+    @property
+    def shortest(self) -> int:
+        """Octets of a datagram whose clear text is one unit of alignment."""
+        return HEADER_OCTETS + self.cipher.iv + self.cipher.align + self.icv
+
+    def whole(self, octets: int) -> bool:
+        """Whether a datagram of this length holds a whole number of aligned units."""
+        beyond = octets - self.shortest
+        return beyond >= 0 and beyond % self.cipher.align == 0
+
+    def sealer(self, key: bytes, salt: bytes, integrity_key: bytes, rng: Random) -> Sealer:
+        self._check(key, salt, integrity_key)
+        if self.integrity is None:
+            return _GcmSealer(key, salt)
+        chain = rng.octets(self.cipher.block)
+        return _CbcSealer(_algorithm(self.cipher, key), chain, _icv(self.integrity, integrity_key))
+
+    def opener(self, key: bytes, salt: bytes, integrity_key: bytes) -> Opener:
+        self._check(key, salt, integrity_key)
+        if self.integrity is None:
+            return _GcmOpener(key, salt)
+        return _CbcOpener(
+            _algorithm(self.cipher, key), _icv(self.integrity, integrity_key), self.icv
+        )
+
+    def _check(self, key: bytes, salt: bytes, integrity_key: bytes) -> None:
+        name = self.cipher.name
+        if len(key) not in self.cipher.keys:
+            raise MisuseError(f"{name}: key of {len(key)} octets, wants {self.cipher.keys}")
+        if len(salt) != self.cipher.salt:
+            raise MisuseError(f"{name}: salt of {len(salt)} octets, wants {self.cipher.salt}")
+        wanted = self.integrity.key if self.integrity else 0
+        if len(integrity_key) != wanted:
+            raise MisuseError(
+                f"{name}: integrity key of {len(integrity_key)} octets, wants {wanted}"
+            )
+
+
+def packet_suite(cipher: str, integrity: str) -> PacketSuite:
+    """The suite of these names (``integrity`` empty for a cipher that authenticates itself).
+
+    Raises MisuseError: what nobody here can do must not have been negotiated.
+    """
+    row = PACKET_CIPHERS.get(cipher)
+    if row is None:
+        raise MisuseError(f"no packet cipher is called {cipher!r}")
+    if row.icv:
+        if integrity:
+            raise MisuseError(f"{cipher} authenticates itself: no {integrity!r} beside it")
+        return PacketSuite(row, None)
+    check = PACKET_INTEGRITIES.get(integrity)
+    if check is None:
+        raise MisuseError(f"{cipher} needs an integrity algorithm, {integrity!r} is none")
+    return PacketSuite(row, check)
+
+
+class _GcmSealer:
+    """AES-GCM-16 (RFC 4106): the IV is the sequence number, so no nonce comes twice under a key."""
+
+    __slots__ = ("_encrypt", "_salt")
+
+    def __init__(self, key: bytes, salt: bytes) -> None:
+        self._encrypt = AESGCM(key).encrypt
+        self._salt = salt
+
+    def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
+        iv = sequence.to_bytes(8, "big")
+        return header + iv + self._encrypt(self._salt + iv, clear, header)
+
+
+class _GcmOpener:
+    __slots__ = ("_decrypt", "_salt")
+
+    def __init__(self, key: bytes, salt: bytes) -> None:
+        self._decrypt = AESGCM(key).decrypt
+        self._salt = salt
+
+    def open(self, datagram: bytes) -> bytes | None:
+        try:
+            return self._decrypt(self._salt + datagram[8:16], datagram[16:], datagram[:8])
+        except InvalidTag:
+            return None
+
+
+class _CbcSealer:
+    """CBC with HMAC: one encryptor for the life of the SA, never finished.
+
+    It is fed ``counter ‖ clear text`` per packet, so the first block that comes out is
+    E_K(counter XOR last ciphertext block): an IV that cannot be known before it is sent
+    (docs/decisions/0020). It chains from packet to packet and must not serve two threads.
+    """
+
+    __slots__ = ("_counter_octets", "_encrypt", "_icv")
+
+    def __init__(
+        self, algorithm: BlockCipherAlgorithm, chain: bytes, icv: Callable[[bytes], bytes]
+    ) -> None:
+        self._encrypt = Cipher(algorithm, modes.CBC(chain)).encryptor().update
+        self._counter_octets = len(chain)
+        self._icv = icv
+
+    def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
+        counter = sequence.to_bytes(self._counter_octets, "big")
+        body = header + self._encrypt(counter + clear)
+        return body + self._icv(body)
+
+
+class _CbcOpener:
+    """The other end of any CBC sender: ``IV ‖ ciphertext`` goes through one decryptor.
+
+    What the IV decrypts to depends on the packet before and is dropped; everything after it
+    depends on this packet alone. Only whole blocks may enter, or later packets would be shifted.
+    """
+
+    __slots__ = ("_block", "_decrypt", "_icv", "_icv_octets")
+
+    def __init__(
+        self, algorithm: BlockCipherAlgorithm, icv: Callable[[bytes], bytes], icv_octets: int
+    ) -> None:
+        self._block = algorithm.block_size // 8
+        self._decrypt = Cipher(algorithm, modes.CBC(bytes(self._block))).decryptor().update
+        self._icv = icv
+        self._icv_octets = icv_octets
+
+    def open(self, datagram: bytes) -> bytes | None:
+        body = datagram[: -self._icv_octets]
+        if not compare_digest(self._icv(body), datagram[-self._icv_octets :]):
+            return None
+        return self._decrypt(body[HEADER_OCTETS:])[self._block :]
+
+
+def _algorithm(cipher: PacketCipher, key: bytes) -> BlockCipherAlgorithm:
+    return TripleDES(key) if cipher.block == TripleDES.block_size // 8 else AES(key)
+
+
+def _icv(row: PacketIntegrity, key: bytes) -> Callable[[bytes], bytes]:
+    """HMAC (RFC 2104) cut to the check value, with both padded keys hashed once for all packets."""
+    padded = key.ljust(row.block, b"\0")
+    inner = hashlib.new(row.hash, bytes(octet ^ 0x36 for octet in padded))
+    outer = hashlib.new(row.hash, bytes(octet ^ 0x5C for octet in padded))
+    size = row.icv
+
+    def icv(data: bytes) -> bytes:
+        first = inner.copy()
+        first.update(data)
+        second = outer.copy()
+        second.update(first.digest())
+        return second.digest()[:size]
+
+    return icv

@@ -1,0 +1,96 @@
+"""Rows of algorithms.toml and groups.toml, found by token or number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from culvert.tables.loader import rows
+
+
+@dataclass(frozen=True, slots=True)
+class IkeCipher:
+    token: str
+    cipher: str
+    number: int
+    key_bits: int
+    key_octets: int
+    block: int
+    label: str
+    legacy: str = ""
+    weak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    token: str
+    name: str
+    number: int
+    octets: int
+    label: str
+    aliases: tuple[str, ...] = ()
+    legacy: str = ""
+    weak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    name: str
+    number: int
+    label: str
+    xauth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EspCipher:
+    token: str
+    cipher: str
+    number: int
+    key_bits: int
+    key_octets: int
+    label: str
+    salt_octets: int = 0
+    aead: bool = False
+    legacy: str = ""
+    weak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    token: str
+    name: str
+    number: int
+    key_octets: int
+    label: str
+    aliases: tuple[str, ...] = ()
+    legacy: str = ""
+    weak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A MODP group. ``prime`` is hexadecimal text; ``k`` the constant of its formula."""
+
+    number: int
+    token: str
+    bits: int
+    k: int
+    prime: str
+    legacy: str = ""
+    weak: str = ""
+
+    @property
+    def octets(self) -> int:
+        return self.bits // 8
+
+
+IKE_CIPHERS = rows("algorithms.toml", "ike_cipher", IkeCipher)
+HASHES = rows("algorithms.toml", "hash", Hash)
+AUTHENTICATIONS = rows("algorithms.toml", "authentication", Authentication)
+ESP_CIPHERS = rows("algorithms.toml", "esp_cipher", EspCipher)
+INTEGRITIES = rows("algorithms.toml", "integrity", Integrity)
+GROUPS = rows("groups.toml", "group", Group)
+
+LEGACY_SWITCHES = frozenset(
+    row.legacy for row in (*IKE_CIPHERS, *HASHES, *ESP_CIPHERS, *INTEGRITIES, *GROUPS) if row.legacy
+)
+"""Every switch that lets something weak in."""
