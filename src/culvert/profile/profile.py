@@ -68,10 +68,11 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong with the value of ``key``, as a sentence."""
+    """What is wrong with the value of ``key``, as a sentence; the line where a file has it."""
 
     key: str
     sentence: str
+    line: int = 0
 
 
 KEYS = {key.name: key for key in rows("profile_keys.toml", "key", Key)}
@@ -144,10 +145,15 @@ class Profile:
 class InvalidProfile(ConfigError):
     """A profile that cannot be; carries every mistake with its key."""
 
-    def __init__(self, found: tuple[Mistake, ...], *, path: str = "", line: int = 0) -> None:
+    def __init__(self, found: tuple[Mistake, ...], *, path: str = "") -> None:
         self.mistakes = found
-        what = "; ".join(f"{mistake.key}: {mistake.sentence}" for mistake in found)
-        super().__init__(what, path=path, line=line)
+        told = [f"{mistake.key}: {mistake.sentence}" for mistake in found]
+        rest = [
+            f"{path}:{mistake.line}: {sentence}" if mistake.line else f"{path}: {sentence}"
+            for mistake, sentence in zip(found[1:], told[1:], strict=True)
+        ]
+        what = "\n".join([told[0], *rest]) if path else "; ".join(told)
+        super().__init__(what, path=path, line=found[0].line)
 
 
 def sounds_secret(key: str) -> bool:
