@@ -1,0 +1,77 @@
+"""Fills the placeholders of a wording from an event's fields, and makes any text one safe line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from culvert.eventlog.event import Field
+from culvert.tables.loader import document
+
+PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_0-9]+)(?::(?P<style>hex|list|seconds|ending))?\}")
+
+THE_OTHER = {
+    "client": {"They": "The gateway", "they": "the gateway", "them": "the gateway"},
+    "gateway": {"They": "The client", "they": "the client", "them": "the client"},
+}
+"""Words for the other side, by who tells the story."""
+
+
+def fill(wording: str, fields: Mapping[str, Field]) -> str:
+    """``wording`` with every ``{name}`` replaced; a field that is missing shows as ``?``.
+
+    A style after a colon says how: ``hex`` eight digits, ``list`` joined by commas ("none" when
+    empty), ``seconds`` one decimal, ``ending`` the sentence of a reason in tables/endings.toml.
+    """
+    return PLACEHOLDER.sub(lambda found: _shown(fields, found["name"], found["style"]), wording)
+
+
+def placeholders(wording: str) -> frozenset[str]:
+    """The names that ``wording`` is filled from."""
+    return frozenset(found["name"] for found in PLACEHOLDER.finditer(wording))
+
+
+def one_line(text: str) -> str:
+    """``text`` with everything that could move a cursor, break a line or reverse it written out."""
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def value_text(value: Field) -> str:
+    """A field as a person reads it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return ", ".join(value) or "none"
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case _:
+            return str(value)
+
+
+@cache
+def reasons() -> Mapping[str, str]:
+    """Sentence by reason, of tables/endings.toml."""
+    return {row["id"]: row["sentence"] for row in document("endings.toml")["ending"]}
+
+
+def _shown(fields: Mapping[str, Field], name: str, style: str | None) -> str:
+    value = fields.get(name)
+    match style, value:
+        case _, None:
+            return "?"
+        case "hex", int():
+            return f"0x{value:08x}"
+        case "seconds", float() | int():
+            return f"{value:.1f}"
+        case "list", "":
+            return "none"
+        case "ending", str():
+            return reasons().get(value, value)
+        case _:
+            return value_text(value)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape", "backslashreplace").decode("ascii")
