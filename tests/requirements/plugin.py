@@ -1,8 +1,8 @@
 """Pytest plugin: which numbered requirements did the tests of this run prove?
 
-Tests carry ``@pytest.mark.requirement("S4-41")`` or ``(…, part="…")``. With ``--culvert-suite NAME``
-the outcomes of all marked tests are written to ``results/NAME.json`` at the end; `tools/requirements`
-merges those files. Without it nothing is written.
+Tests carry ``@pytest.mark.requirement("S4-41")`` or ``(…, part="…")``. With ``--culvert-suite
+NAME`` the outcomes of all marked tests are written to ``results/NAME.json`` at the end;
+`tools/requirements` merges those files. Without it nothing is written.
 
 Outcomes travel as user properties of the reports, so runs distributed by xdist need no merging: the
 one process that hears every report writes the file.
@@ -48,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     suite = config.getoption("--culvert-suite")
     if suite and not hasattr(config, "workerinput"):  # xdist's workers report to the controller
-        path = Path(config.getoption("--culvert-results")) / f"{suite}.json"
-        config.pluginmanager.register(Ledger(suite, path), "culvert-ledger")
+        path = Path(str(config.getoption("--culvert-results"))) / f"{suite}.json"
+        config.pluginmanager.register(Ledger(str(suite), path), "culvert-ledger")
 
 
 def known_ids() -> frozenset[str]:
