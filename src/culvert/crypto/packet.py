@@ -1,8 +1,8 @@
 """Packet ciphers: what protects one ESP packet, kept ready per SA (RFC 3602, 2451, 4106, 4303 §3).
 
-The form is ``header ‖ IV ‖ ciphertext ‖ ICV``. The header (SPI and sequence number) is authenticated
-and sent in clear; what it means, and the padding of the clear text, is the business of `culvert.esp`.
-Everything is kept ready between packets, because making a cipher costs more than using it once.
+The form is ``header ‖ IV ‖ ciphertext ‖ ICV``. The header (SPI and sequence number) is
+authenticated and sent in clear; what it means, and how the clear text is padded, `culvert.esp`
+knows. Everything is kept ready between packets: making a cipher costs more than using it once.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from culvert.tables.packet import (
     PacketIntegrity,
 )
 
+AES_BLOCK = 16
 HEADER_OCTETS = 8  # SPI and sequence number (RFC 4303 §2)
 
 
@@ -193,7 +194,7 @@ class _CbcOpener:
 
 
 def _algorithm(cipher: PacketCipher, key: bytes) -> BlockCipherAlgorithm:
-    return TripleDES(key) if cipher.block == TripleDES.block_size // 8 else AES(key)
+    return AES(key) if cipher.block == AES_BLOCK else TripleDES(key)
 
 
 def _icv(row: PacketIntegrity, key: bytes) -> Callable[[bytes], bytes]:

@@ -67,6 +67,7 @@ class Drop(StrEnum):
     OUT_OF_SCOPE = "out-of-scope"  # inner destination outside what was agreed
     NO_SA = "no-sa"  # no active pair carries this source and destination
     TOO_BIG = "too-big"  # larger than the tunnel carries and not to be fragmented: answered by ICMP
+    LOOP = "loop"  # a datagram of the tunnel itself, routed into the tunnel
     EXHAUSTED = "exhausted"  # the sequence numbers of the SA are used up
 
 

@@ -1,0 +1,108 @@
+"""The outbound page: from packets routed into the TUN to datagrams for the peers.
+
+whole? · source and destination → SA · too large: ICMP or fragments, before encryption · MSS · seal
+(RFC 4301 §5.1, §8)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from culvert.datapath.pair import Pair, Session
+from culvert.datapath.plane import Burst, Drop, Outbound, Worn
+from culvert.datapath.spd import Spd
+from culvert.errors import WireError
+from culvert.inet import ipv4, ipv6
+from culvert.inet.icmp import too_big
+from culvert.inet.mss import clamp
+from culvert.inet.packet import addresses, whole
+
+UDP = 17
+
+
+def seal_batch(
+    packets: Sequence[bytes | memoryview], spd: Spd[Pair], refused: Counter[str]
+) -> Outbound:
+    """Order is kept within each pair, so within each flow."""
+    out = Outbound()
+    for pair, queue in _sort(packets, spd, refused, out).items():
+        _seal(pair, queue, out)
+    return out
+
+
+def _sort(
+    packets: Iterable[bytes | memoryview], spd: Spd[Pair], refused: Counter[str], out: Outbound
+) -> dict[Pair, list[bytes]]:
+    """Packets by the pair that carries them, each as large as the tunnel takes."""
+    queues: dict[Pair, list[bytes]] = {}
+    ends, pair, looped = b"", None, False  # of the packet before: flows come in runs
+    for raw in packets:
+        try:
+            packet = whole(bytes(raw))
+        except WireError:
+            refused[Drop.NOT_IP] += 1
+            continue
+        if addresses(packet) != ends:
+            ends = addresses(packet)
+            half = len(ends) // 2
+            pair = spd.find(ends[:half], ends[half:])
+            looped = pair is not None and ends[half:] == pair.session.peer_octets
+        if pair is None:
+            refused[Drop.NO_SA] += 1
+            continue
+        if looped and _is_our_own(packet, pair.session):
+            pair.session.dropped_out[Drop.LOOP] += 1
+            continue
+        queue = queues.setdefault(pair, [])
+        if len(packet) <= pair.inner_mtu:
+            queue.append(clamp(packet, pair.inner_mtu))
+        else:
+            queue.extend(_sized(packet, pair, out))
+    return queues
+
+
+def _sized(packet: bytes, pair: Pair, out: Outbound) -> Sequence[bytes]:
+    """A packet larger than the tunnel takes: in fragments, or answered and gone."""
+    dropped = pair.session.dropped_out
+    mtu = pair.inner_mtu
+    try:
+        if packet[0] >> 4 == 6:
+            # No link may offer IPv6 less; the outer datagram is fragmented instead (RFC 8200 §5).
+            mtu = max(mtu, ipv6.SMALLEST_MTU)
+            if len(packet) <= mtu:
+                return (packet,)
+        elif not ipv4.parse(packet).dont_fragment:
+            return ipv4.fragments(packet, mtu)
+        answer = too_big(packet, mtu)
+    except WireError:
+        dropped[Drop.NOT_IP] += 1
+        return ()
+    dropped[Drop.TOO_BIG] += 1
+    if answer is not None:
+        out.returned.append(answer)
+    return ()
+
+
+def _seal(pair: Pair, queue: list[bytes], out: Outbound) -> None:
+    session = pair.session
+    sealed = pair.outbound.seal_batch(queue)
+    session.packets_out += len(sealed)
+    session.octets_out += sum(map(len, queue[: len(sealed)]))
+    if len(sealed) < len(queue):
+        session.dropped_out[Drop.EXHAUSTED] += len(queue) - len(sealed)
+    if sealed:
+        out.bursts.append(Burst(sealed, session.peer, session.local_port))
+    if pair.outbound.worn and not pair.told_worn:
+        pair.told_worn = True
+        out.worn.append(Worn(session.number, pair.number))
+
+
+def _is_our_own(packet: bytes, session: Session) -> bool:
+    """Whether this is a datagram of the tunnel to its peer: sealed again, it would never end."""
+    if packet[0] >> 4 == 4:
+        protocol, start = packet[9], (packet[0] & 0x0F) * 4
+    else:
+        protocol, start = packet[6], ipv6.HEADER_OCTETS
+    ports = session.local_port.to_bytes(2, "big") + session.peer[1].to_bytes(2, "big")
+    return protocol == UDP and packet[start : start + 4] == ports

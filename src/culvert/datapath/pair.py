@@ -1,0 +1,123 @@
+"""A pair of SAs and the session it belongs to, as the pages `inbound` and `outbound` use them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import ip_address
+
+from culvert.crypto.packet import packet_suite
+from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, inner_mtu
+from culvert.datapath.plane import Counters, SaPair
+from culvert.errors import MisuseError
+from culvert.esp.sa import InboundSa, OutboundSa
+from culvert.inet.address import Address
+from culvert.inet.prefix import PrefixSet, prefix
+from culvert.rng import Random
+
+
+class Session:
+    """Where a session's datagrams go, and what it carried so far."""
+
+    __slots__ = (
+        "dropped_in",
+        "dropped_out",
+        "last_inbound",
+        "local_port",
+        "number",
+        "octets_in",
+        "octets_out",
+        "packets_in",
+        "packets_out",
+        "pairs",
+        "peer",
+        "peer_octets",
+    )
+
+    def __init__(self, number: int, peer: Address, local_port: int) -> None:
+        self.number = number
+        self.pairs: dict[int, Pair] = {}
+        self.octets_in = self.octets_out = self.packets_in = self.packets_out = 0
+        self.last_inbound = float("-inf")
+        self.dropped_in: Counter[str] = Counter()
+        self.dropped_out: Counter[str] = Counter()
+        self.peer, self.peer_octets, self.local_port = peer, host_octets(peer), local_port
+
+    def move(self, peer: Address, local_port: int) -> None:
+        self.peer, self.peer_octets, self.local_port = peer, host_octets(peer), local_port
+
+    @property
+    def outer_header(self) -> int:
+        return OUTER_IPV4 if len(self.peer_octets) == 4 else OUTER_IPV6
+
+    def counters(self) -> Counters:
+        return Counters(
+            self.octets_in,
+            self.octets_out,
+            self.packets_in,
+            self.packets_out,
+            self.last_inbound,
+            dict(self.dropped_in),
+            dict(self.dropped_out),
+        )
+
+
+class Pair:
+    """Both halves of an IPsec SA, with what they may carry.
+
+    ``told_worn``: the coordinator has been asked for a successor.
+    """
+
+    __slots__ = (
+        "inbound",
+        "inner_mtu",
+        "local",
+        "local_prefixes",
+        "number",
+        "outbound",
+        "remote",
+        "remote_prefixes",
+        "session",
+        "told_worn",
+    )
+
+    def __init__(self, order: SaPair, session: Session, rng: Random) -> None:
+        if not order.udp_encapsulated:
+            raise MisuseError("this engine carries ESP in UDP only, the pair was agreed without")
+        suite = packet_suite(order.cipher, order.integrity)
+        far, near = order.outbound, order.inbound
+        self.session = session
+        self.number = order.pair
+        self.inbound = InboundSa(
+            near.spi,
+            suite,
+            cipher_key=near.cipher_key,
+            salt=near.salt,
+            integrity_key=near.integrity_key,
+        )
+        self.outbound = OutboundSa(
+            far.spi,
+            suite,
+            cipher_key=far.cipher_key,
+            salt=far.salt,
+            integrity_key=far.integrity_key,
+            rng=rng,
+        )
+        self.local_prefixes = tuple(prefix(text) for text in order.local)
+        self.remote_prefixes = tuple(prefix(text) for text in order.remote)
+        self.local, self.remote = PrefixSet(self.local_prefixes), PrefixSet(self.remote_prefixes)
+        self.inner_mtu = 0
+        self.told_worn = False
+
+    def fit(self, path_mtu: int) -> None:
+        """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer."""
+        self.inner_mtu = inner_mtu(
+            self.outbound.suite, path_mtu=path_mtu, outer_header=self.session.outer_header
+        )
+
+
+def host_octets(address: Address) -> bytes:
+    """The host of an address as it stands in an IP header. Raises MisuseError."""
+    try:
+        return ip_address(address[0]).packed
+    except ValueError as error:
+        raise MisuseError(f"{address[0]!r} is no IP address") from error

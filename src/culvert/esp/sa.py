@@ -1,0 +1,154 @@
+"""The two halves of an IPsec SA in tunnel mode (RFC 4303): seal and open batches of packets.
+
+    SPI(4) sequence(4) | IV | inner packet, padding 1 2 3 …, pad length(1), next header(1) | ICV
+
+A datagram here is exactly that; how it travels (UDP, bare, TCP) is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from culvert.crypto.packet import HEADER_OCTETS, PacketSuite
+from culvert.errors import MisuseError
+from culvert.esp.replay import WINDOW, ReplayWindow
+from culvert.rng import Random
+
+IPV4, IPV6, NO_NEXT_HEADER = 4, 41, 59  # next header (RFC 4303 §2.6)
+RESERVED_SPIS = 255  # RFC 4303 §2.1
+LAST_SEQUENCE = 2**32 - 1  # without extended sequence numbers the SA ends here (RFC 4303 §3.3.3)
+WORN_SEQUENCE = LAST_SEQUENCE - 2**24
+"""From here on the SA asks to be replaced: 16 s before its end at a million packets a second."""
+
+_PADDING = tuple(bytes(range(1, count + 1)) for count in range(256))
+_NEXT_HEADER = {4: IPV4, 6: IPV6}
+
+
+class Refusal(StrEnum):
+    """Why a datagram was not opened. Counted each for itself (RFC 4301 §4.4.2.1)."""
+
+    SHORT = "short"  # too short, or not a whole number of blocks
+    REPLAYED = "replayed"
+    NOT_AUTHENTIC = "not-authentic"
+    PADDING = "padding"  # authentic, but not padded 1, 2, 3 …
+    NEXT_HEADER = "next-header"  # authentic, but no IPv4 or IPv6 packet in tunnel mode
+    DUMMY = "dummy"  # traffic-flow padding: to be dropped without a word (RFC 4303 §2.6)
+
+
+class OutboundSa:
+    """Seals packets for one SPI, each under the next sequence number."""
+
+    __slots__ = ("_octets", "_sealer", "_sequence", "_spi", "_trailers", "_volume", "suite")
+
+    def __init__(
+        self,
+        spi: int,
+        suite: PacketSuite,
+        *,
+        cipher_key: bytes,
+        salt: bytes,
+        integrity_key: bytes,
+        rng: Random,
+        sealed: int = 0,
+    ) -> None:
+        """``sealed``: the last sequence number already used under these keys."""
+        self.suite = suite
+        self._spi = spi_octets(spi)
+        self._sealer = suite.sealer(cipher_key, salt, integrity_key, rng)
+        self._sequence = sealed
+        self._octets = 0
+        self._volume = suite.cipher.volume
+        self._trailers = {version: _trailers(suite, nh) for version, nh in _NEXT_HEADER.items()}
+
+    @property
+    def worn(self) -> bool:
+        """Whether it is time to negotiate a successor."""
+        return self._sequence >= WORN_SEQUENCE or 0 < self._volume <= self._octets
+
+    def seal_batch(self, packets: Sequence[bytes]) -> list[bytes]:
+        """One datagram per whole IPv4 or IPv6 packet, in order.
+
+        Fewer than given when the sequence numbers end: a number is never used twice (RFC 4303
+        §3.3.3), so the last packets are left out.
+        """
+        seal, spi, sequence = self._sealer.seal, self._spi, self._sequence
+        sealed: list[bytes] = []
+        for packet in packets[: LAST_SEQUENCE - sequence]:
+            sequence += 1
+            trailers = self._trailers[packet[0] >> 4]
+            clear = packet + trailers[len(packet) % len(trailers)]
+            self._octets += len(clear)
+            sealed.append(seal(spi + sequence.to_bytes(4, "big"), sequence, clear))
+        self._sequence = sequence
+        return sealed
+
+
+class InboundSa:
+    """Opens datagrams of one SPI."""
+
+    __slots__ = ("_opener", "_window", "spi", "suite")
+
+    def __init__(
+        self,
+        spi: int,
+        suite: PacketSuite,
+        *,
+        cipher_key: bytes,
+        salt: bytes,
+        integrity_key: bytes,
+        window: int = WINDOW,
+    ) -> None:
+        self.spi = spi_octets(spi)
+        self.suite = suite
+        self._opener = suite.opener(cipher_key, salt, integrity_key)
+        self._window = ReplayWindow(window)
+
+    @property
+    def highest(self) -> int:
+        """The highest sequence number that proved authentic."""
+        return self._window.highest
+
+    def open_batch(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
+        """For each datagram, in order, its inner packet or why there is none."""
+        return [self._open(datagram) for datagram in datagrams]
+
+    def _open(self, datagram: bytes) -> bytes | Refusal:
+        if not self.suite.whole(len(datagram)):
+            return Refusal.SHORT
+        sequence = int.from_bytes(datagram[4:HEADER_OCTETS], "big")
+        if not self._window.fresh(sequence):
+            return Refusal.REPLAYED
+        clear = self._opener.open(datagram)
+        if clear is None:
+            return Refusal.NOT_AUTHENTIC
+        self._window.advance(sequence)
+        return _inner(clear)
+
+
+def spi_octets(spi: int) -> bytes:
+    """The SPI as a datagram begins with it. Raises MisuseError for a reserved one."""
+    if not RESERVED_SPIS < spi < 2**32:
+        raise MisuseError(f"SPI {spi:#x} is reserved or no SPI at all")
+    return spi.to_bytes(4, "big")
+
+
+def _trailers(suite: PacketSuite, next_header: int) -> tuple[bytes, ...]:
+    """What ends a packet, by the packet's length modulo the alignment."""
+    align = suite.cipher.align
+    return tuple(
+        _PADDING[count] + bytes((count, next_header))
+        for count in (-(length + 2) % align for length in range(align))
+    )
+
+
+def _inner(clear: bytes) -> bytes | Refusal:
+    padding, next_header = clear[-2], clear[-1]
+    if next_header == NO_NEXT_HEADER:
+        return Refusal.DUMMY
+    end = len(clear) - 2 - padding
+    if end < 0 or clear[end:-2] != _PADDING[padding]:
+        return Refusal.PADDING
+    if end == 0 or _NEXT_HEADER.get(clear[0] >> 4) != next_header:
+        return Refusal.NEXT_HEADER
+    return clear[:end]

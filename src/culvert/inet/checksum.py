@@ -1,0 +1,31 @@
+"""The internet checksum (RFC 1071) and its update after a change (RFC 1624)."""
+
+from __future__ import annotations
+
+
+def checksum(data: bytes | bytearray) -> int:
+    """Complement of the ones' complement sum of 16-bit words; an odd last octet is a high one.
+
+    2^16 leaves remainder 1 when divided by 65535, so the sum of the words is the remainder of the
+    whole number. Only the two zeros need telling apart.
+    """
+    number = int.from_bytes(data, "big") << (8 * (len(data) % 2))
+    total = number % 0xFFFF
+    return 0xFFFF - (total or (0xFFFF if number else 0))
+
+
+def updated(old_checksum: int, old: int, new: int, *, odd: bool = False) -> int:
+    """The checksum after one 16-bit value changed (RFC 1624 §3, eqn. 3).
+
+    ``odd``: the value starts at an odd offset, so its octets lie in two words (RFC 1071 §2 B).
+    """
+    if odd:
+        old, new = _swapped(old), _swapped(new)
+    total = (old_checksum ^ 0xFFFF) + (old ^ 0xFFFF) + new
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return total ^ 0xFFFF
+
+
+def _swapped(value: int) -> int:
+    return (value & 0xFF) << 8 | value >> 8
