@@ -1,0 +1,167 @@
+"""The TUN device: inner packets in batches (Documentation/networking/tuntap.rst of the kernel).
+
+The device is never made persistent: it is gone, with its addresses and routes, when the last
+descriptor closes, however the process ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from culvert.errors import MisuseError, PlatformError
+
+BATCH = 64
+"""Packets per `Tun.read_batch`; as `culvert.netio.udp.BATCH`, so that one wake-up fills one."""
+
+LARGEST_PACKET = 65535
+
+NAME_LENGTH = 15
+"""IFNAMSIZ less the closing zero."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+(%d)?")
+
+# <linux/if_tun.h>
+TUNSETIFF = 0x400454CA
+IFF_TUN = 0x0001
+IFF_NO_PI = 0x1000
+IFF_MULTI_QUEUE = 0x0100
+_IFREQ = struct.Struct("16sH22x")
+
+_DEVICE = "/dev/net/tun"
+
+
+@dataclass(slots=True)
+class TunCounters:
+    packets_in: int = 0  # read: on their way into the tunnel
+    packets_out: int = 0  # written: out of the tunnel
+    not_written: int = 0  # the device is down, or the kernel found the packet malformed
+    full: int = 0
+
+
+class Tun:
+    """One queue of a TUN device. `fileno` is for a selector."""
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        self._buffer = bytearray(LARGEST_PACKET)
+        self._buffers = (self._buffer,)
+        self._view = memoryview(self._buffer)
+        self.counters = TunCounters()
+
+    @classmethod
+    def open(cls, name: str = "culvert%d", *, multi_queue: bool = False) -> Self:
+        """A new device; ``%d`` in the name takes the first free number.
+
+        With ``multi_queue`` the same name may be opened again for another queue of the same
+        device. Raises `PlatformError` without the right, the kernel's support, or a free name.
+        """
+        check_name(name)
+        flags = IFF_TUN | IFF_NO_PI | (IFF_MULTI_QUEUE if multi_queue else 0)
+        try:
+            descriptor = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise _no_device(error) from error
+        try:
+            answer = fcntl.ioctl(descriptor, TUNSETIFF, _IFREQ.pack(name.encode(), flags))
+        except OSError as error:
+            os.close(descriptor)
+            raise _cannot_make(name, error) from error
+        return cls(descriptor, answer[:16].rstrip(b"\0").decode())
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """Closing twice is normal: a restored machine and an ending driver both do."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def read_batch(self, limit: int = BATCH) -> list[bytes]:
+        """Packets this machine wants to send, at most ``limit``; empty when there are none."""
+        batch: list[bytes] = []
+        readv, descriptor, buffers, view = os.readv, self._descriptor, self._buffers, self._view
+        while len(batch) < limit:
+            try:
+                size = readv(descriptor, buffers)
+            except OSError as error:
+                # EIO: the device is down just now. EBADFD: it was deleted under us; the driver
+                # learns that from `restore` and the event log, the pump merely finds no packet.
+                if error.errno not in {errno.EAGAIN, errno.EIO, errno.EBADFD}:
+                    raise
+                break
+            batch.append(bytes(view[:size]))
+        self.counters.packets_in += len(batch)
+        return batch
+
+    def write_batch(self, packets: Iterable[bytes]) -> int:
+        """Packets that came out of the tunnel; how many the kernel took, the rest is counted."""
+        written = 0
+        write, descriptor = os.write, self._descriptor
+        for packet in packets:
+            try:
+                write(descriptor, packet)
+            except OSError as error:
+                if error.errno in {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}:
+                    self.counters.full += 1
+                else:
+                    self.counters.not_written += 1
+            else:
+                written += 1
+        self.counters.packets_out += written
+        return written
+
+
+def check_name(name: str) -> None:
+    """A name the kernel and every script can live with, or `MisuseError`."""
+    if len(name) > NAME_LENGTH or not _NAME.fullmatch(name) or name in {".", ".."}:
+        raise MisuseError(f"{name!r} is not a name for a network device")
+
+
+def free_name(stem: str = "culvert") -> str:
+    """``culvert0``, or the first number that no interface here has yet."""
+    taken = {name for _, name in socket.if_nameindex()}
+    number = 0
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
+
+
+def _no_device(error: OSError) -> PlatformError:
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return PlatformError(
+            f"no permission to open {_DEVICE}",
+            action="run as root, or with the capability CAP_NET_ADMIN",
+        )
+    return PlatformError(
+        f"{_DEVICE} cannot be opened: {error.strerror}",
+        action="load the kernel module 'tun' (modprobe tun); in a container, pass the device in",
+    )
+
+
+def _cannot_make(name: str, error: OSError) -> PlatformError:
+    match error.errno:
+        case errno.EPERM | errno.EACCES:
+            return PlatformError(
+                f"no permission to make the TUN device {name}",
+                action="run as root, or with the capability CAP_NET_ADMIN",
+            )
+        case errno.EBUSY | errno.EEXIST:
+            return PlatformError(
+                f"the network device {name} exists already",
+                action="choose another name, or end the program that holds it",
+            )
+        case _:
+            return PlatformError(
+                f"the TUN device {name} cannot be made: {error.strerror}",
+                action="check the kernel's TUN support",
+            )
