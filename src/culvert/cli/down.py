@@ -1,0 +1,39 @@
+"""``culvert down``: disconnect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from culvert.cli import options
+from culvert.cli.conversation import Conversation
+from culvert.cli.output import document
+from culvert.cli.reading import texts
+from culvert.driver.control import RequestError
+from culvert.driver.places import SERVICE, places
+
+
+@click.command(epilog="Example: culvert down office")
+@click.argument("name", required=False, default="")
+@click.option("--all", "everything", is_flag=True, help="Every connection of this machine.")
+@options.as_json
+@options.state_dir
+@options.socket
+def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str) -> None:
+    """End the connection NAME; without NAME the only one there is."""
+    if name and everything:
+        raise click.UsageError("NAME and --all exclude each other.")
+    where = places(SERVICE, state_dir=state_dir, socket=socket)
+    try:
+        with Conversation(where.socket, daemon="the service") as service:
+            result = service.request("down", {"name": name, "all": everything})
+    except RequestError as error:
+        if error.code != "cli.not-running" or name:
+            raise
+        result: Mapping[str, object] = {"ended": ()}
+    if as_json:
+        document(result)
+        return
+    names = texts(result.get("ended"))
+    click.echo("\n".join(f"{item}: disconnected" for item in names) or "Nothing was connected.")

@@ -1,0 +1,24 @@
+"""``culvert gateway …``: run and administer a gateway."""
+
+from __future__ import annotations
+
+import click
+
+from culvert.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "run": ("culvert.cli.gateway_run:run", "Run a gateway in the foreground."),
+    "validate": ("culvert.cli.gateway_run:validate", "Check a configuration file."),
+    "status": ("culvert.cli.gateway_sessions:status", "How the gateway itself is."),
+    "sessions": ("culvert.cli.gateway_sessions:sessions", "Who is connected."),
+    "logout": ("culvert.cli.gateway_sessions:logout", "End a session."),
+    "ping": ("culvert.cli.gateway_sessions:ping", "Ping a client through its tunnel."),
+    "why": ("culvert.cli.why:gateway_why", "What happened to a session, step by step."),
+    "log": ("culvert.cli.log:gateway_log", "The gateway's event log."),
+    "user": ("culvert.cli.gateway_user:user", "The gateway's users."),
+}
+
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, epilog="Example: culvert gateway sessions")
+def gateway() -> None:
+    """Run and administer a gateway."""

@@ -1,0 +1,103 @@
+"""``culvert log``: the event log, of the service or of a gateway, running or not."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from culvert.cli import options
+from culvert.cli.conversation import Conversation
+from culvert.cli.reading import Row
+from culvert.driver.control import RequestError
+from culvert.driver.journal import written
+from culvert.driver.places import GATEWAY, SERVICE, Places, places
+from culvert.driver.telling import NEWEST
+from culvert.eventlog.entry import Entry
+from culvert.eventlog.filter import Filter
+from culvert.eventlog.render import json_lines, own
+from culvert.eventlog.severity import LEAST
+
+follow_option = click.option("-f", "--follow", is_flag=True, help="Go on until interrupted.")
+count_option = click.option(
+    "-n", "count", type=click.IntRange(min=0), default=NEWEST, show_default=True, help="Entries."
+)
+level_option = click.option(
+    "--level",
+    type=click.IntRange(1, LEAST),
+    default=LEAST,
+    help="Leave out what is finer: 1 faults, 3 warnings, 6 informations, 13 everything.",
+)
+
+
+@click.command(epilog="Example: culvert log office -f")
+@click.argument("name", required=False, default="")
+@follow_option
+@count_option
+@level_option
+@options.as_json
+@options.state_dir
+@options.socket
+def log(
+    name: str, follow: bool, count: int, level: int, as_json: bool, state_dir: str, socket: str
+) -> None:
+    """Show what happened: all of it, or what concerns the connection NAME."""
+    where = places(SERVICE, state_dir=state_dir, socket=socket)
+    shown = Filter(severity_to=level, connection=name)
+    show(where, shown, daemon="the service", follow=follow, count=count, as_json=as_json)
+
+
+@click.command("log", epilog="Example: culvert gateway log --session 14")
+@click.option("--session", type=click.IntRange(min=1), default=None, help="Only this session.")
+@click.option("--user", default="", help="Only this user.")
+@follow_option
+@count_option
+@level_option
+@options.as_json
+@options.state_dir
+@options.socket
+def gateway_log(
+    session: int | None,
+    user: str,
+    follow: bool,
+    count: int,
+    level: int,
+    as_json: bool,
+    state_dir: str,
+    socket: str,
+) -> None:
+    """Show what happened at the gateway."""
+    where = places(GATEWAY, state_dir=state_dir, socket=socket)
+    shown = Filter(severity_to=level, session=session or 0, user=user)
+    show(where, shown, daemon="the gateway", follow=follow, count=count, as_json=as_json)
+
+
+def show(
+    where: Places, shown: Filter, *, daemon: str, follow: bool, count: int, as_json: bool
+) -> None:
+    """Print the log of a daemon; of one that does not run, what it wrote."""
+    params: Row = {
+        "name": shown.connection,
+        "session": shown.session,
+        "user": shown.user,
+        "level": shown.severity_to,
+        "follow": follow,
+        "count": count,
+    }
+    try:
+        with Conversation(where.socket, daemon=daemon) as there:
+            there.request("log", params, event=lambda event: _print(_entry(event), as_json=as_json))
+    except RequestError as error:
+        if error.code != "cli.not-running" or follow:
+            raise
+        kept = [entry for entry in written(where) if shown.wants(entry)]
+        for entry in kept[-count:] if count else []:
+            _print(entry, as_json=as_json)
+
+
+def _entry(event: Row) -> Entry:
+    return json_lines.parse(json.dumps(event))
+
+
+def _print(entry: Entry, *, as_json: bool) -> None:
+    click.echo(json_lines.render(entry) if as_json else own.render(entry))

@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+
+state_dir = click.option(
+    "--state-dir",
+    default="",
+    metavar="DIR",
+    help="Where the daemon keeps its state (environment: CULVERT_STATE_DIR).",
+)
+
+socket = click.option(
+    "--socket",
+    default="",
+    metavar="PATH",
+    help="The daemon's control socket (environment: CULVERT_SOCKET).",
+)

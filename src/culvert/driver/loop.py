@@ -1,0 +1,297 @@
+"""The loop that runs one coordinator: executes its effects, arms one timer, brings answers back.
+
+It knows descriptors and time and nothing of what octets mean. A core that raises something nobody
+planned loses that one message; the traceback goes into the event log and the process lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from math import inf
+from typing import Protocol, assert_never
+
+from culvert.driver.clock import LONGEST_SLEEP, boottime
+from culvert.driver.coordinator import Coordinator
+from culvert.driver.surroundings import Surroundings
+from culvert.effects import (
+    ActivateSa,
+    Answer,
+    AskHuman,
+    ConfigureMachine,
+    Effect,
+    HumanAnswered,
+    InstallSa,
+    Judge,
+    Judged,
+    MachineConfigured,
+    MovePeer,
+    PeerMoved,
+    Record,
+    RemoveSa,
+    Resolve,
+    Resolved,
+    RestoreMachine,
+    SendIke,
+    SendRaw,
+    SessionEnded,
+    Traffic,
+)
+from culvert.eventlog.event import LogEvent
+from culvert.inet.address import Address, Path
+
+FAULT_PAUSE = 1.0
+"""Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
+
+TRAFFIC_INTERVAL = 1.0
+"""Seconds between two looks at the counters while packets flow. No packets, no looks."""
+
+
+class Packets(Protocol):
+    """The data path as the loop uses it (see `culvert.driver.pump`)."""
+
+    def start(self, listener: PacketListener) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def send(self, octets: bytes, to: Address, local_port: int, *, marker: bool) -> None: ...
+
+    def arrange(self, order: InstallSa | ActivateSa | RemoveSa | MovePeer) -> None: ...
+
+    def forget(self, session: int) -> None:
+        """Drop what is left of a session."""
+        ...
+
+    def changed(self) -> Sequence[Traffic]:
+        """The counters that moved since the last call."""
+        ...
+
+
+class PacketListener(Protocol):
+    """What the data path tells the loop."""
+
+    def ike(self, octets: bytes, path: Path) -> None: ...
+
+    def moved(self, news: PeerMoved) -> None: ...
+
+    def busy(self) -> None:
+        """Packets went through; counters may have changed."""
+        ...
+
+    def note(self, event: LogEvent) -> None: ...
+
+    def fault(self, what: str, error: BaseException) -> None: ...
+
+
+class Driver:
+    """Runs ``core`` between `start` and `stop` on the running event loop."""
+
+    def __init__(
+        self,
+        core: Coordinator,
+        packets: Packets,
+        surroundings: Surroundings,
+        record: Callable[[LogEvent], None],
+        *,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self._core = core
+        self._packets = packets
+        self._surroundings = surroundings
+        self._record = record
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = -1.0
+        self._traffic_timer: asyncio.TimerHandle | None = None
+        self._running = False
+
+    # --- life ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._running = True
+        self._packets.start(self)
+        self._arm()
+
+    async def stop(self, patience: float) -> None:
+        """Close the data path; let unfinished orders end for ``patience`` seconds, then cancel."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=patience)
+        self._running = False
+        self._packets.stop()
+        for timer in (self._timer, self._traffic_timer):
+            if timer is not None:
+                timer.cancel()
+        unfinished = tuple(self._tasks)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    def command(self, call: Callable[[float], Sequence[Effect]], what: str) -> None:
+        """Give the core a command: ``call`` gets the time and returns the core's effects."""
+        self._run(lambda: call(self._clock()), what)
+
+    # --- what comes in -------------------------------------------------------------------------
+
+    def ike(self, octets: bytes, path: Path) -> None:
+        self._run(lambda: self._core.receive(octets, path, now=self._clock()), "a datagram")
+
+    def moved(self, news: PeerMoved) -> None:
+        self._answer(news)
+
+    def busy(self) -> None:
+        if self._traffic_timer is None and self._running:
+            loop = asyncio.get_running_loop()
+            self._traffic_timer = loop.call_later(TRAFFIC_INTERVAL, self._tell_traffic)
+
+    def note(self, event: LogEvent) -> None:
+        self._record(event)
+
+    def fault(self, what: str, error: BaseException) -> None:
+        """Something raised what nobody planned for: always a defect, never the end."""
+        self._record(
+            LogEvent(
+                "service.fault",
+                {
+                    "what": f"{what}: {type(error).__name__}: {error}",
+                    "action": "This is a defect in culvert; please report it with this event.",
+                    "traceback": "".join(traceback.format_exception(error)),
+                },
+            )
+        )
+
+    # --- the core ------------------------------------------------------------------------------
+
+    def _answer(self, answer: Answer) -> None:
+        self._run(
+            lambda: self._core.step(answer, now=self._clock()),
+            f"an answer ({type(answer).__name__})",
+        )
+
+    def _run(self, call: Callable[[], Sequence[Effect]], what: str) -> bool:
+        try:
+            effects = call()
+        except Exception as error:  # the one place that must outlive any defect
+            self.fault(f"handling {what}", error)
+            self._arm()
+            return False
+        for effect in effects:
+            try:
+                self._execute(effect)
+            except Exception as error:  # the rest of the effects still count
+                self.fault(f"executing {type(effect).__name__}", error)
+        self._arm()
+        return True
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case SendIke():
+                self._packets.send(
+                    effect.octets, effect.to, effect.local_port, marker=effect.marker
+                )
+            case SendRaw():
+                self._packets.send(effect.octets, effect.to, effect.local_port, marker=False)
+            case InstallSa() | ActivateSa() | RemoveSa() | MovePeer():
+                self._packets.arrange(effect)
+            case Record():
+                self._record(effect.event)
+            case SessionEnded():
+                self._packets.forget(effect.session)
+                self._surroundings.ended(effect)
+            case Judge() | AskHuman() | ConfigureMachine() | RestoreMachine() | Resolve():
+                self._begin(effect)
+            case _:
+                assert_never(effect)
+
+    # --- timers --------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """One timer for the core's deadline; left alone if the deadline did not move."""
+        if not self._running:
+            return
+        deadline = self._core.deadline
+        if deadline == self._armed_for and (self._timer is not None or deadline == inf):
+            return
+        self._armed_for = deadline
+        if deadline == inf:
+            self._disarm()
+        else:
+            self._sleep(min(max(deadline - self._clock(), 0.0), LONGEST_SLEEP))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sleep(self, seconds: float) -> None:
+        self._disarm()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        now = self._clock()
+        if now < self._core.deadline:
+            self._armed_for = -1.0
+            self._arm()
+        elif not self._run(lambda: self._core.tick(now=now), "the clock"):
+            self._sleep(FAULT_PAUSE)
+
+    def _tell_traffic(self) -> None:
+        if self._traffic_timer is not None:
+            self._traffic_timer.cancel()
+            self._traffic_timer = None
+        for news in self._packets.changed():
+            self._answer(news)
+
+    # --- orders that take time -----------------------------------------------------------------
+
+    def _begin(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+        task = asyncio.get_running_loop().create_task(self._carry_out(order))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(
+        self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+    ) -> None:
+        """Carry out, take the answer back. A failure is an answer too, or the core would wait."""
+        around = self._surroundings
+        match order:
+            case Judge():
+                refused = Judged(order.ticket, accepted=False, reason="error")
+                await self._bring(around.judge(order), refused)
+            case AskHuman():
+                await self._bring(around.ask(order), HumanAnswered(order.ticket, None))
+            case ConfigureMachine():
+                failed = MachineConfigured(order.ticket, problem="an internal error, see the log")
+                await self._bring(around.configure(order), failed)
+            case Resolve():
+                unknown = Resolved(order.ticket, (), problem="an internal error, see the log")
+                await self._bring(resolve(order), unknown)
+            case RestoreMachine():
+                await self._bring(around.restore(order), None)
+            case _:
+                assert_never(order)
+
+    async def _bring(
+        self, work: Coroutine[object, object, Answer | None], otherwise: Answer | None
+    ) -> None:
+        try:
+            answer = await work
+        except Exception as error:  # as in `_run`
+            self.fault("carrying out an order", error)
+            answer = otherwise
+        if answer is not None and self._running:
+            self._answer(answer)
+
+
+async def resolve(order: Resolve) -> Resolved:
+    """The system resolver's word (in a thread: it may take many seconds)."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(order.host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        return Resolved(order.ticket, (), problem=error.strerror or str(error))
+    addresses = tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    return Resolved(order.ticket, addresses)

@@ -1,0 +1,304 @@
+"""Pump: UDP sockets and TUN joined by the data plane, in batches.
+
+    UDP 500 ───────────────────────────> IKE ──> listener (the loop)
+    UDP 4500 ──> plane.from_network ──┬> IKE ──> listener
+                                      └> inside ──> TUN
+    TUN ──> plane.from_tunnel ──> bursts ──> UDP
+
+One wake-up handles one batch of one descriptor; then timers and the others get their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from culvert.datapath.plane import Burst, Counters, Inbound, Plane
+from culvert.driver.clock import boottime
+from culvert.driver.loop import PacketListener
+from culvert.effects import (
+    ActivateSa,
+    InstallSa,
+    MovePeer,
+    PeerMoved,
+    RemoveSa,
+    Traffic,
+)
+from culvert.eventlog.event import Field, LogEvent
+from culvert.inet.address import Address, Path
+from culvert.inet.address import text as address_text
+
+NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
+KEEPALIVE = b"\xff"  # RFC 3948 §2.3
+
+EMPTY_READS = 64
+"""A TUN that is readable this often in a row without a packet was deleted under us."""
+
+STRANGERS_NAMED = 16
+"""Peers of packets with unknown SPIs named in the log per look; the plane counts them all. Their
+addresses may be forged, and a log must not grow at a stranger's will."""
+
+DROPS = {
+    "replayed": "data.replayed",
+    "not-authentic": "data.not-authentic",
+    "not-leased": "data.not-leased",
+}
+"""Reasons for a drop that are worth an event of their session."""
+
+
+class Datagrams(Protocol):
+    """A UDP socket as the pump uses it (`culvert.netio.udp.UdpSocket`)."""
+
+    local: Address
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def read_batch(self) -> list[tuple[bytes, Path]]: ...
+
+    def send(self, octets: bytes, to: Address) -> bool: ...
+
+    def send_batch(self, batch: Sequence[tuple[bytes, Address]]) -> int: ...
+
+
+class Inside(Protocol):
+    """A TUN as the pump uses it (`culvert.netio.tun.Tun`)."""
+
+    name: str
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def read_batch(self) -> list[bytes]: ...
+
+    def write_batch(self, packets: Iterable[bytes]) -> int: ...
+
+
+class Pump:
+    """The data path of one coordinator.
+
+    ``sockets``: by the port number that effects say. A client that could not have 500 and 4500
+    gives its own sockets under these numbers; under its real ones they are found as well.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        ike: Sequence[Datagrams],
+        natt: Sequence[Datagrams],
+        *,
+        ports: tuple[int, int] = (500, 4500),
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self._plane = plane
+        self._clock = clock
+        self._readers = {
+            **dict.fromkeys(ike, self._read_ike),
+            **dict.fromkeys(natt, self._read_natt),
+        }
+        self._by_port: dict[int, list[Datagrams]] = {ports[0]: [*ike], ports[1]: [*natt]}
+        for one in (*ike, *natt):
+            group = self._by_port.setdefault(one.local[1], [])
+            if one not in group:
+                group.append(one)
+        self._tun: Inside | None = None
+        self._empty_reads = 0
+        self._listener: PacketListener | None = None
+        self._told: dict[int, Counters] = {}
+        self._strangers: Counter[Address] = Counter()
+
+    # --- life ----------------------------------------------------------------------------------
+
+    def start(self, listener: PacketListener) -> None:
+        self._listener = listener
+        loop = asyncio.get_running_loop()
+        for one, read in self._readers.items():
+            loop.add_reader(one.fileno(), read, one)
+
+    def stop(self) -> None:
+        """Stop and close every descriptor."""
+        self.detach()
+        if self._listener is not None:
+            loop = asyncio.get_running_loop()
+            for one in self._readers:
+                loop.remove_reader(one.fileno())
+        for one in self._readers:
+            one.close()
+        self._listener = None
+
+    def attach(self, tun: Inside) -> None:
+        """Packets flow between the plane and ``tun`` from now on."""
+        self.detach()
+        self._tun = tun
+        self._empty_reads = 0
+        asyncio.get_running_loop().add_reader(tun.fileno(), self._read_tun, tun)
+
+    def detach(self) -> None:
+        """Close the TUN; packets from the network have nowhere to go and are dropped."""
+        if self._tun is not None:
+            asyncio.get_running_loop().remove_reader(self._tun.fileno())
+            self._tun.close()
+            self._tun = None
+
+    # --- from the network ----------------------------------------------------------------------
+
+    def _read_ike(self, source: Datagrams) -> None:
+        if self._listener is None:
+            return
+        for octets, path in source.read_batch():
+            if octets != KEEPALIVE:
+                self._listener.ike(octets, path)
+
+    def _read_natt(self, source: Datagrams) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        batch = source.read_batch()
+        if not batch:
+            return
+        try:
+            found = self._plane.from_network(
+                [(octets, path.remote) for octets, path in batch],
+                self._clock(),
+                local_port=source.local[1],
+            )
+        except Exception as error:  # a defect costs this batch, not the process
+            listener.fault("opening packets", error)
+            return
+        if found.inside:
+            if self._tun is not None:
+                self._tun.write_batch(found.inside)
+            listener.busy()
+        for session, peer, local_port in found.moved:
+            listener.moved(PeerMoved(session, peer, local_port))
+        if found.unknown:
+            self._strangers.update(found.unknown)
+            listener.busy()
+        if found.ike:
+            self._hand_over(found, {path.remote: path for _, path in batch})
+
+    def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
+        for octets, remote in found.ike:
+            if self._listener is not None:
+                self._listener.ike(octets, paths[remote])
+
+    # --- from the machine ----------------------------------------------------------------------
+
+    def _read_tun(self, tun: Inside) -> None:
+        listener = self._listener
+        if listener is None:
+            return
+        packets = tun.read_batch()
+        if not packets:
+            self._nothing_read(tun, listener)
+            return
+        self._empty_reads = 0
+        try:
+            found = self._plane.from_tunnel(packets, self._clock())
+        except Exception as error:  # as above
+            listener.fault("sealing packets", error)
+            return
+        for burst in found.bursts:
+            self._send_burst(burst)
+        if found.returned:
+            tun.write_batch(found.returned)
+        listener.busy()
+
+    def _nothing_read(self, tun: Inside, listener: PacketListener) -> None:
+        self._empty_reads += 1
+        if self._empty_reads == EMPTY_READS:
+            asyncio.get_running_loop().remove_reader(tun.fileno())
+            what = f"The interface {tun.name} is gone: somebody deleted it."
+            action = "Disconnect and connect again; find out what deletes interfaces here."
+            listener.note(LogEvent("service.fault", {"what": what, "action": action}))
+
+    # --- to the network ------------------------------------------------------------------------
+
+    def send(self, octets: bytes, to: Address, local_port: int, *, marker: bool) -> None:
+        """One datagram; what the network does not take is lost, as it may be anywhere else."""
+        sender = self._sender(local_port, to)
+        if sender is not None:
+            sender.send(NON_ESP_MARKER + octets if marker else octets, to)
+
+    def _send_burst(self, burst: Burst) -> None:
+        sender = self._sender(burst.local_port, burst.peer)
+        if sender is not None:
+            sender.send_batch([(datagram, burst.peer) for datagram in burst.datagrams])
+
+    def _sender(self, local_port: int, to: Address) -> Datagrams | None:
+        """The socket of that port that speaks the family of ``to``."""
+        six = ":" in to[0]
+        for one in self._by_port.get(local_port, ()):
+            if (":" in one.local[0]) == six:
+                return one
+        return None
+
+    # --- orders of the core --------------------------------------------------------------------
+
+    def arrange(self, order: InstallSa | ActivateSa | RemoveSa | MovePeer) -> None:
+        match order:
+            case InstallSa():
+                self._plane.install(order)
+                self._told.setdefault(order.session, Counters())
+            case ActivateSa(session=session, pair=pair):
+                self._plane.activate(session, pair)
+            case RemoveSa(session=session, pair=pair):
+                self._plane.remove(session, pair)
+            case MovePeer(session=session, peer=peer, local_port=local_port):
+                self._plane.move(session, peer, local_port)
+
+    def forget(self, session: int) -> None:
+        self._plane.forget(session)
+        self._told.pop(session, None)
+
+    # --- counters ------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> str:
+        return self._plane.name
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Drops that belong to no session, by reason."""
+        return self._plane.refused
+
+    def changed(self) -> list[Traffic]:
+        """The counters that moved since the last call; what was dropped goes into the log."""
+        self._name_strangers()
+        found: list[Traffic] = []
+        for session, before in self._told.items():
+            counted = self._plane.traffic(session)
+            if counted != before:
+                self._told[session] = counted
+                self._note_drops(session, before, counted)
+                found.append(_traffic(session, counted))
+        return found
+
+    def _note_drops(self, session: int, before: Counters, counted: Counters) -> None:
+        for reason, code in DROPS.items():
+            more = counted.dropped_in.get(reason, 0) - before.dropped_in.get(reason, 0)
+            if more and self._listener is not None:
+                self._listener.note(LogEvent(code, {"count": more, "session": session}))
+
+    def _name_strangers(self) -> None:
+        for peer, count in self._strangers.most_common(STRANGERS_NAMED):
+            fields: dict[str, Field] = {"peer": address_text(peer), "count": count}
+            if self._listener is not None:
+                self._listener.note(LogEvent("gateway.unknown-spi", fields))
+        self._strangers.clear()
+
+
+def _traffic(session: int, counted: Counters) -> Traffic:
+    return Traffic(
+        session,
+        counted.octets_in,
+        counted.octets_out,
+        counted.packets_in,
+        counted.packets_out,
+        sum(counted.dropped_in.values()),
+        sum(counted.dropped_out.values()),
+    )

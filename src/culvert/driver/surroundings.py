@@ -1,0 +1,54 @@
+"""What surrounds a coordinator and differs between client and gateway: people and the machine.
+
+The loop turns an effect into one of these calls and takes the value it returns back to the core.
+Each call runs as a task of its own; whatever blocks goes into a thread, packets go on meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from culvert.effects import (
+    AskHuman,
+    ConfigureMachine,
+    HumanAnswered,
+    Judge,
+    Judged,
+    MachineConfigured,
+    RestoreMachine,
+    SessionEnded,
+)
+from culvert.errors import MisuseError
+
+
+class Surroundings(Protocol):
+    async def judge(self, order: Judge) -> Judged: ...
+
+    async def ask(self, order: AskHuman) -> HumanAnswered: ...
+
+    async def configure(self, order: ConfigureMachine) -> MachineConfigured: ...
+
+    async def restore(self, order: RestoreMachine) -> None: ...
+
+    def ended(self, order: SessionEnded) -> None:
+        """The coordinator has forgotten this session."""
+        ...
+
+
+class NoSurroundings:
+    """Refuses everything: the part a driver overrides is the part its core may ask for."""
+
+    async def judge(self, order: Judge) -> Judged:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def ask(self, order: AskHuman) -> HumanAnswered:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def configure(self, order: ConfigureMachine) -> MachineConfigured:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def restore(self, order: RestoreMachine) -> None:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    def ended(self, order: SessionEnded) -> None:
+        return
