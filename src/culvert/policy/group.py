@@ -16,7 +16,8 @@ from culvert.policy.hours import Hours, allowed
 class Liveness:
     """DPD (RFC 3706): ask after ``idle_seconds`` of silence, then every ``retry_seconds``.
 
-    After ``tries`` questions without an answer the peer is dead. ``idle_seconds`` 0 switches our questions off; the peer's are answered all the same.
+    After ``tries`` questions without an answer the peer is dead. 0 idle seconds switch our own
+    questions off; the peer's are answered all the same.
     """
 
     idle_seconds: int = 30

@@ -11,6 +11,7 @@ from typing import TypeVar
 from culvert.errors import MisuseError
 from culvert.inet.address import Address
 from culvert.policy.refused import Refused
+from culvert.session.ending import Ending, ending
 from culvert.session.session import Counters, Kind, Session
 
 Key = TypeVar("Key")
@@ -21,7 +22,7 @@ HISTORY = 1000
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A session that has ended. ``reason`` is a row of tables/endings.toml."""
+    """A session that has ended: one row of the history."""
 
     number: int
     kind: Kind
@@ -32,7 +33,7 @@ class Closed:
     began: datetime
     seconds: float
     counters: Counters
-    reason: str
+    ending: Ending
     by_peer: bool
 
 
@@ -137,7 +138,11 @@ class SessionTable:
             session.counters = counters
 
     def end(self, number: int, reason: str, *, now: float, by_peer: bool = False) -> Closed | None:
-        """Ending twice is normal (both sides hang up): the second finds None."""
+        """Ending twice is normal (both sides hang up): the second finds None.
+
+        ``reason`` is a row of tables/endings.toml; any other is a bug and ends nothing.
+        """
+        row = ending(reason)
         session = self._live.pop(number, None)
         if session is None:
             return None
@@ -155,7 +160,7 @@ class SessionTable:
             session.began,
             max(0.0, now - session.since),
             session.counters,
-            reason,
+            row,
             by_peer,
         )
         self._closed.append(closed)
