@@ -158,7 +158,6 @@ class Lab:
         """``command`` so that it runs inside ``name``, with ``run`` as its /run if given."""
         entered = [namespace.tool("ip"), "netns", "exec", self.ns(name)]
         if run is not None:
-            run.mkdir(mode=0o755, parents=True, exist_ok=True)
             entered += ["/bin/sh", "-c", PRIVATE_RUN, "sh", str(run)]
         return [*entered, *command]
 
@@ -209,11 +208,17 @@ class Lab:
         label = label or f"{Path(command[0]).name}-{name}"
         if (earlier := self._spawned.get(label)) is not None and earlier.alive:
             raise MisuseError(f"{label} runs already (pid {earlier.pid}); give a label")
-        run = self.state / f"{label}.run" if private_run else None
+        run = self.run_folder(label) if private_run else None
         entered = self.command(name, command, run=run)
         spawned = process.start(label, entered, folder=self.state, env=env)
         self._spawned[label] = spawned
         return spawned
+
+    def run_folder(self, label: str) -> Path:
+        """What a program spawned as ``label`` with ``private_run`` sees as /run."""
+        folder = self.state / f"{label}.run"
+        folder.mkdir(mode=0o755, exist_ok=True)
+        return folder
 
     def inside(self, name: str, work: Callable[[], Result]) -> Result:
         """Do ``work`` on a thread inside ``name``; sockets it makes stay there."""

@@ -93,7 +93,11 @@ def remove(namespaces: Sequence[str]) -> None:
     there = [name for name in namespaces if exists(name)]
     end_processes(there)
     for name in there:
-        call(["ip", "netns", "del", name])
+        try:
+            call(["ip", "netns", "del", name])
+        except PlatformError:
+            if exists(name):  # else somebody else took the same left-over away
+                raise
     for name in namespaces:
         shutil.rmtree(ETC_NETNS / name, ignore_errors=True)
 

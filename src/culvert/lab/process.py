@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,18 +27,23 @@ class Spawned:
     pid: int
     log: Path
     pid_file: Path
-    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    is_child: bool = False
+    _status: int | None = field(default=None, init=False, repr=False)
 
     @property
     def alive(self) -> bool:
-        if self._child is not None:
-            return self._child.poll() is None
+        if self.is_child:
+            return self.status is None
         return not is_zombie(self.pid)
 
     @property
     def status(self) -> int | None:
-        """Exit status of a child of ours that ended; None while it runs or if unknown."""
-        return None if self._child is None else self._child.poll()
+        """Exit status of a child of ours that ended (-N: by signal N); None while it runs."""
+        if self.is_child and self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status
 
     @property
     def said(self) -> str:
@@ -85,20 +89,23 @@ class Spawned:
 def start(
     name: str, command: Sequence[str], *, folder: Path, env: Mapping[str, str] | None = None
 ) -> Spawned:
-    """Start ``command`` in a session of its own, output to ``folder/name.log``."""
+    """Start ``command`` (its first word a path) in a session of its own, output to a log."""
     log = folder / f"{name}.log"
-    with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603  # argument list, no shell
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=None if env is None else {**os.environ, **env},
-            start_new_session=True,
-        )
+    # Not a Popen: a lab that stays up outlives the process that made it.
+    pid = os.posix_spawn(
+        command[0],
+        list(command),
+        {**os.environ, **(env or {})},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
     pid_file = folder / f"{name}.pid"
-    pid_file.write_text(f"{child.pid} {started_at(child.pid)}\n", "ascii")
-    return Spawned(name, child.pid, log, pid_file, child)
+    pid_file.write_text(f"{pid} {started_at(pid)}\n", "ascii")
+    return Spawned(name, pid, log, pid_file, is_child=True)
 
 
 def started_at(pid: int) -> str:

@@ -1,0 +1,118 @@
+"""strongSwan as the client, seven IKEv1 methods, user-space ESP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from culvert.lab import topology
+from culvert.lab.lab import Lab
+from interop.peers.charon import Charon
+from interop.peers.credentials import GATEWAY_NAME, GROUP, GROUP_KEY, PASSWORD, USERS, PeerFailure
+from interop.peers.pki import Pki
+from interop.peers.tunnel import Tunnel
+
+INTERFACE = "ipsec0"  # kernel-libipsec's
+PATIENCE = 15
+
+
+@dataclass
+class StrongswanClient:
+    """One charon in namespace ``where`` that dials with ``method``."""
+
+    lab: Lab
+    pki: Pki
+    method: str = "agg-psk-xauth"
+    where: str = "client1"
+    gateway: str = topology.GATEWAY
+    gateway_id: str = ""
+    ike: str = "aes128-sha1-modp1024"
+    esp: str = "aes128-sha1"
+    networks: str = topology.PRIVATE
+    force_natt: bool = True
+    dpd: int = 10
+    user: str = ""
+    password: str = PASSWORD
+    group_key: str = GROUP_KEY
+    charon: Charon = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.user = self.user or USERS[self.where]
+        self.charon = Charon(self.lab, self.where, self.pki)
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.charon.stop()
+
+    @property
+    def tunnel(self) -> Tunnel:
+        return Tunnel(self.lab, self.where, INTERFACE)
+
+    def up(self) -> None:
+        """Dial; returns when the first IPsec SA stands."""
+        settings = f"""\
+  install_virtual_ip = yes
+  plugins {{
+    kernel-libipsec {{ load = 20 }}
+    openssl {{ load_legacy = yes }}
+    resolve {{ file = {self.charon.folder}/resolv.conf }}
+  }}
+"""
+        self.charon.start(settings, self.connection(), {"user": self.user}, plugins="resolve")
+        try:
+            dial = ["--initiate", "--child", "net", "--timeout", str(PATIENCE)]
+            self.charon.swanctl(*dial, patience=PATIENCE + 5)
+        except PeerFailure:
+            self.charon.stop()
+            raise
+
+    def down(self) -> None:
+        self.charon.stop()
+
+    def authentication(self) -> str:
+        own = {"psk": "auth = psk", "rsa": "auth = pubkey\n certs = user.pem"}
+        group = f"id = keyid:{GROUP}"
+        xauth = f"auth = xauth\n xauth_id = {self.user}"
+        second = f"local-2 {{ {xauth} }}"
+        by_certificate = f"remote {{ auth = pubkey\n id = {GATEWAY_NAME} }}"
+        by_key = f"remote {{ auth = psk\n id = {self.gateway_id or self.gateway} }}"
+        rows = {
+            "agg-psk-xauth": (f"{own['psk']}\n {group}", second, by_key),
+            "main-psk-xauth": (own["psk"], second, by_key),
+            "rsa-xauth": (own["rsa"], second, by_certificate),
+            "hybrid": (xauth, "", by_certificate),
+            "hybrid-agg": (f"{group}\n {xauth}", "", by_certificate),
+            "psk": (own["psk"], "", by_key),
+            "rsa": (own["rsa"], "", by_certificate),
+        }
+        first, then, remote = rows[self.method]
+        return f"local {{ {first} }}\n  {then}\n  {remote}"
+
+    def connection(self) -> str:
+        return f"""\
+connections {{ lab {{
+  version = 1
+  aggressive = {"yes" if "agg" in self.method else "no"}
+  remote_addrs = {self.gateway}
+  vips = 0.0.0.0
+  proposals = {self.ike}
+  encap = {"yes" if self.force_natt else "no"}
+  dpd_delay = {self.dpd}s
+  dpd_timeout = 30s
+  keyingtries = 0
+  {self.authentication()}
+  children {{ net {{
+    remote_ts = {self.networks}
+    esp_proposals = {self.esp}
+    dpd_action = restart
+    close_action = start }} }}
+}} }}
+secrets {{
+  ike-group {{ secret = "{self.group_key}" }}
+  xauth-u {{ id = {self.user}
+            secret = "{self.password}" }}
+}}
+"""
