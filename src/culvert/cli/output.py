@@ -65,7 +65,7 @@ def columns() -> int:
 
 def printable(text: str) -> str:
     """Text from a peer may hold anything; a terminal gets no control characters from us."""
-    return "".join(sign if sign.isprintable() else "�" for sign in text)
+    return "".join(sign if sign.isprintable() or sign == "\n" else "�" for sign in text)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -116,7 +116,6 @@ def complain(error: BaseException, *, as_json: bool = False) -> None:
     if as_json:
         document({"error": said})
         return
-    # Most errors already say what to do in their own sentence.
-    click.echo(f"culvert: {error}", err=True)
-    if said["action"] and said["action"] not in str(error):
-        click.echo(f"  {said['action']}", err=True)
+    click.echo(f"culvert: {printable(said['sentence'])}", err=True)
+    if said["action"]:
+        click.echo(f"  {printable(said['action'])}", err=True)

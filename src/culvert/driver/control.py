@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from culvert.errors import CulvertError
+from culvert.errors import CulvertError, PlatformError
 from culvert.netio.control_socket import Handle, Message, PeerCredentials, Send
 
 ROWS_PER_MESSAGE = 200
@@ -156,5 +156,11 @@ def problem(error: BaseException) -> dict[str, str]:
             "sentence": f"{type(error).__name__}: {error}",
             "action": "This is a defect in culvert; please report it with `culvert log`.",
         }
-    sentence = getattr(error, "sentence", "") or getattr(error, "what", "") or str(error)
-    return {"code": error.code, "sentence": sentence, "action": getattr(error, "action", "")}
+    match error:
+        case RequestError(sentence=sentence, action=action):
+            pass
+        case PlatformError(what=sentence, action=action):
+            pass
+        case _:
+            sentence, action = str(error), ""
+    return {"code": error.code, "sentence": sentence, "action": action}
