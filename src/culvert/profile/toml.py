@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -64,9 +65,9 @@ def write(profile: Profile) -> str:
         if key.name == "host" or value != default(key):
             blocks.append(f"{key.name} = {_toml(key, value)}\n")
     for origin in profile.extra:
-        blocks.append(f"\n[{EXTRA}.{_quoted(origin)}]\n")
+        blocks.append(f"\n[{EXTRA}.{_name(origin)}]\n")
         blocks += [
-            f"{_quoted(name)} = {_quoted(value)}\n" for name, value in profile.extra[origin].items()
+            f"{_name(name)} = {_quoted(value)}\n" for name, value in profile.extra[origin].items()
         ]
     return "".join(blocks)
 
@@ -154,6 +155,10 @@ def _toml(key: Key, value: object) -> str:
             return f"[{', '.join(_quoted(str(one)) for one in cast('tuple[object, ...]', value))}]"
         case _:
             return _quoted(str(value))
+
+
+def _name(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _quoted(text)
 
 
 def _quoted(text: str) -> str:

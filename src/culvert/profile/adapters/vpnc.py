@@ -1,0 +1,71 @@
+"""Configurations of vpnc: one ``Key value`` per line, keys of several words, no separator.
+
+As vpnc reads them: keys in any case, the first of two counts, values may stand in quotes, a line
+with ``#`` first is a comment, and a switch is on whatever stands behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from culvert.errors import ConfigError
+from culvert.profile.adapters.draft import LONGEST_FILE, Adapted, Draft, Entry, Remark, by_name
+from culvert.profile.adapters.kinds import take_all
+
+ORIGIN = "vpnc"
+KEYS = by_name("vpnc_keys.toml")
+
+# Longer keys first, because "Debug" must not be found in a key that begins like it.
+_NAMES = sorted(KEYS, key=len, reverse=True)
+
+
+def adapt(text: str, *, name: str, path: str = "") -> Adapted:
+    """The profile in ``text``, called ``name``; ``path`` is for messages.
+
+    Raises ConfigError: no gateway, a value that cannot be, or a way to connect that comes later.
+    """
+    if len(text) > LONGEST_FILE:
+        raise ConfigError(f"longer than {LONGEST_FILE} characters: not a vpnc file", path=path)
+    draft = Draft(ORIGIN, KEYS, path)
+    take_all(draft, _entries(text, draft.remarks))
+    # vpnc has no word for it: a password in its file is one that was meant to be saved.
+    draft.imply("save_password", draft.get("password") is not None)
+    return draft.finish(name)
+
+
+def _entries(text: str, remarks: list[Remark]) -> Iterator[Entry]:
+    for line, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        content = raw.strip(" \t\ufeff")
+        if not content or content.startswith("#"):
+            continue
+        if raw[0] in " \t":
+            remarks.append(Remark(line, "", "begins with a space, so vpnc ignores it; read here"))
+        entry = _entry(line, content)
+        row = KEYS.get(entry.key.lower())
+        if row and row.kind == "switch":
+            if entry.value:
+                remarks.append(Remark(line, row.name, "is a switch: on, whatever stands behind it"))
+            yield Entry(line, row.name, "")
+        elif row and not entry.value:
+            remarks.append(Remark(line, row.name, "has no value; left out"))
+        else:
+            yield entry
+
+
+def _entry(line: int, content: str) -> Entry:
+    for name in _NAMES:
+        if not content.lower().startswith(name):
+            continue
+        row, rest = KEYS[name], content[len(name) :]
+        if row.kind == "switch" or not rest or rest[0] in " \t":
+            return Entry(line, row.name, _unquoted(rest.strip(" \t")))
+    # Unknown: at most two words are taken for the key, so that a value is not told as one.
+    words = content.split(maxsplit=2)
+    count = max(1, min(2, len(words) - 1))
+    return Entry(line, " ".join(words[:count]), " ".join(words[count:]))
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) >= 2 and value.startswith('"') and value.endswith('"')
+    return value[1:-1] if quoted else value
