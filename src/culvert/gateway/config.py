@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
+from culvert.errors import ConfigError
+from culvert.gateway import checking
+from culvert.gateway.reading import Findings, Table, Tables, read
+from culvert.identity.account import Account
+from culvert.identity.lockout import LockoutRule
 from culvert.ike.selector import Network
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
@@ -18,60 +24,38 @@ from culvert.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """Taken over at start only: sockets, devices, files and what stands on them."""
+    """Taken over at start only: sockets, devices, routes, and what sessions stand on."""
 
-    listen: tuple[str, ...] = ("0.0.0.0",)  # noqa: S104  # a gateway is there to be reached
-    ike_port: int = 500
-    natt_port: int = 4500
-    tun: str = "culvert0"
-    mtu: int = 1400
-    state_directory: str = "/var/lib/culvert"
-    lan: tuple[Network, ...] = ()
-    pools: tuple[PoolPlan, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Lockout:
-    """After ``tries`` failures within ``window_seconds`` a user is locked for ``seconds`` from
-    that source; 0 tries switches it off."""
-
-    tries: int = 5
-    window_seconds: int = 300
-    seconds: int = 300
+    listen: tuple[str, ...]
+    ike_port: int
+    natt_port: int
+    tun: str
+    mtu: int
+    lan: tuple[Network, ...]
+    forwarding: bool
+    pools: tuple[PoolPlan, ...]
+    users_backend: str
+    accounts: tuple[Account, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """Taken over while running."""
+    """Taken over while running. 0 stands for "no limit" in ``session_limit``.
 
-    identity: str = ""
-    session_limit: int = 100
-    half_open_limit: int = 1000
-    half_open_per_source: int = 32
-    ike_proposals: tuple[str, ...] = ()
-    legacy: frozenset[str] = frozenset()
-    natt: bool = True
-    alert_when_disconnecting: bool = True
-    application_version: str = "culvert"
-    lockout: Lockout = Lockout()
-    groups: tuple[Group, ...] = ()
+    ``ike_proposals`` and ``legacy`` are what counts before a client has named its group.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class UserSettings:
-    """Where people are looked up: ``local`` (argon2id) or ``fast-hash``; live."""
-
-    backend: str = "local"
-    inline: tuple[InlineUser, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class InlineUser:
-    """A user in the configuration file itself, for small set-ups."""
-
-    name: str
-    password_hash: str = field(repr=False)
-    groups: tuple[str, ...] = ()
+    identity: str
+    application_version: str
+    session_limit: int
+    half_open_limit: int
+    half_open_per_source: int
+    alert_when_disconnecting: bool
+    ike_proposals: tuple[str, ...]
+    legacy: frozenset[str]
+    natt: bool
+    lockout: LockoutRule
+    groups: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +65,117 @@ class GatewayConfig:
     path: str
     restart: RestartSettings
     live: LiveSettings
-    users: UserSettings
-    group_keys: Mapping[str, Secret] = field(
-        default_factory=lambda: MappingProxyType({}), repr=False
-    )
+    group_keys: Mapping[str, Secret] = field(repr=False)
 
     def group(self, name: str) -> Group | None:
         return next((group for group in self.live.groups if group.name == name), None)
 
     def pool(self, name: str) -> PoolPlan | None:
         return next((pool for pool in self.restart.pools if pool.name == name), None)
+
+
+class InvalidConfig(ConfigError):
+    """A file that cannot be used; carries every mistake, not only the first."""
+
+    def __init__(self, found: tuple[ConfigError, ...]) -> None:
+        self.problems = found
+        first, *rest = found
+        what = "\n".join([first.what, *(str(one) for one in rest)])
+        super().__init__(what, path=first.path, line=first.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A file as it was found; ``config`` is None if there are problems."""
+
+    config: GatewayConfig | None
+    problems: tuple[ConfigError, ...]
+    warnings: tuple[ConfigError, ...]
+
+
+def load(text: str, path: str) -> GatewayConfig:
+    """Raises InvalidConfig with every mistake."""
+    examined = examine(text, path)
+    if examined.config is None:
+        raise InvalidConfig(examined.problems)
+    return examined.config
+
+
+def problems(text: str, path: str) -> list[ConfigError]:
+    """Every mistake, in the order of the file; key files are looked at too."""
+    return list(examine(text, path).problems)
+
+
+def examine(text: str, path: str) -> Examined:
+    """The configuration in ``text``; ``path`` is where it stands, for messages and key files."""
+    try:
+        tables = read(text, path)
+    except ConfigError as error:
+        return Examined(None, (error,), ())
+    config, found = _config(tables, path), tables.findings
+    _check_openness(text, path, found)
+    wrong = _sorted(found.problems)
+    return Examined(None if wrong else config, wrong, _sorted(found.warnings))
+
+
+def _config(tables: Tables, path: str) -> GatewayConfig:
+    gateway, lockout = tables.single["gateway"], tables.single["lockout"]
+    checking.check_start(gateway)
+    on = checking.switches(gateway)
+    checking.check_proposals(gateway, on)
+    lan = gateway.each("lan", checking.network)
+    plans = checking.pools(tables.repeated["pool"], lan)
+    if not tables.repeated["group"]:
+        gateway.problem("", "there is no [[group]], so nobody could log in")
+    keyed = checking.groups(tables.repeated["group"], plans, Path(path).parent)
+    names = [one.group.name for one in keyed]
+    accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
+    return GatewayConfig(
+        path,
+        RestartSettings(
+            listen=gateway.each("listen", checking.address),
+            ike_port=gateway.number("ike_port"),
+            natt_port=gateway.number("natt_port"),
+            tun=gateway.text("tun"),
+            mtu=gateway.number("mtu"),
+            lan=lan,
+            forwarding=gateway.flag("forwarding"),
+            pools=plans,
+            users_backend=tables.single["users"].text("backend"),
+            accounts=accounts,
+        ),
+        _live(gateway, lockout, on, tuple(one.group for one in keyed)),
+        MappingProxyType({one.group.name: one.key for one in keyed}),
+    )
+
+
+def _live(
+    gateway: Table, lockout: Table, on: frozenset[str], groups: tuple[Group, ...]
+) -> LiveSettings:
+    return LiveSettings(
+        identity=gateway.text("identity"),
+        application_version=gateway.text("application_version"),
+        session_limit=gateway.number("session_limit"),
+        half_open_limit=gateway.number("half_open_limit"),
+        half_open_per_source=gateway.number("half_open_per_source"),
+        alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
+        ike_proposals=gateway.texts("phase1"),
+        legacy=on,
+        natt=gateway.text("nat_traversal") != "off",
+        lockout=LockoutRule(
+            lockout.number("tries"), lockout.number("window"), lockout.number("duration")
+        ),
+        groups=groups,
+    )
+
+
+def _check_openness(text: str, path: str, found: Findings) -> None:
+    """A file that holds keys should be its owner's alone; a text without a file cannot be open."""
+    place = Path(path)
+    holds = [name for name in ("key =", "key=", "password_hash") if name in text]
+    if holds and place.is_file() and place.stat().st_mode & checking.OTHERS:
+        found.warning((), f"holds keys and is open to others; chmod 600 {path}")
+
+
+def _sorted(found: list[ConfigError]) -> tuple[ConfigError, ...]:
+    return tuple(sorted(found, key=lambda one: one.line))

@@ -55,7 +55,8 @@ class Argon2id:
         )
         self.decoy = self._hasher.hash(secrets.token_hex(SALT_OCTETS))
 
-    def knows(self, stored: str) -> bool:
+    @staticmethod
+    def knows(stored: str) -> bool:
         try:
             found = extract_parameters(stored)
         except InvalidHashError:
@@ -87,7 +88,8 @@ class FastHash:
     def __init__(self) -> None:
         self.decoy = self.hash(Secret(secrets.token_hex(SALT_OCTETS)))
 
-    def knows(self, stored: str) -> bool:
+    @staticmethod
+    def knows(stored: str) -> bool:
         return _fast_parts(stored) is not None
 
     def hash(self, password: Secret) -> str:

@@ -1,0 +1,341 @@
+"""Makes pools, groups and users out of the file's tables, and checks them against each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from itertools import combinations
+from pathlib import Path
+
+from culvert.errors import ConfigError
+from culvert.gateway.reading import TABLE, Table
+from culvert.identity.account import Account
+from culvert.ike.selector import Network
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.policy.group import Group, Liveness
+from culvert.policy.hours import Hours
+from culvert.policy.pool import AddressRange, PoolPlan
+from culvert.profile.proposal import AGGRESSIVE_PSK, WEAKNESSES, LegacyMode, shown, suggestion
+from culvert.secret import Secret
+from culvert.store.users import check_name
+from culvert.tables.loader import rows
+from culvert.vault.password import SCHEMES, FastHash
+
+LONGEST_BANNER = 510
+"""Octets: what the VPN 3000 allowed, and what its clients show."""
+LONGEST_GROUP_NAME = 128
+"""Octets: above any real group name; an identity that claims more cannot be one."""
+MOST_BACKUP_SERVERS = 10
+"""What the Cisco client keeps."""
+SHORTEST_SAFE_KEY = 20
+"""Characters. Aggressive mode lets anyone try keys offline; 20 random letters withstand that."""
+OTHERS = 0o077
+
+SWITCHES: Mapping[str, str] = WEAKNESSES | {
+    row.name: row.weak for row in rows(TABLE, "legacy", LegacyMode)
+}
+"""Legacy switch → why what it allows is weak."""
+FAST_HASH = FastHash.name
+
+_DOMAIN = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]*\.?[A-Za-z0-9_])*\.?")
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+
+
+# --- single values -----------------------------------------------------------------------------
+
+
+def ipv4(text: str) -> str:
+    """An IPv4 address, as it is handed out."""
+    return str(IPv4Address(text))
+
+
+def address(text: str) -> str:
+    return str(ip_address(text))
+
+
+def network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ConfigError(f"{shown(text)} is no network: {error}{_meant(text)}") from None
+
+
+def network4(text: str) -> Network:
+    found = network(text)
+    if isinstance(found, IPv6Network):
+        raise ConfigError(f"{shown(text)}: only IPv4 travels in these tunnels")
+    return found
+
+
+def range4(text: str) -> AddressRange:
+    found = AddressRange.parse(text)
+    if found.version != 4:
+        raise ConfigError(f"{shown(text)}: only IPv4 addresses are handed out")
+    return found
+
+
+def domain(text: str) -> str:
+    if not _DOMAIN.fullmatch(text):
+        raise ConfigError(f"{shown(text)} is no domain name")
+    return text
+
+
+def _meant(text: str) -> str:
+    """``192.168.2.5/24`` is almost always meant as the network around it."""
+    try:
+        return f'; did you mean "{IPv4Network(text, strict=False)}"?'
+    except ValueError:
+        return ""
+
+
+def check_start(gateway: Table) -> None:
+    """What is taken over at start only, beyond the kind of each value."""
+    if not gateway.texts("listen"):
+        gateway.problem("listen", "listen names no address; leave it out to listen on all of them")
+    if gateway.number("ike_port") == gateway.number("natt_port"):
+        gateway.problem("natt_port", "ike_port and natt_port must differ; clients expect 500, 4500")
+    if not _INTERFACE.fullmatch(gateway.text("tun")):
+        gateway.problem("tun", "tun: an interface name has 1 to 15 letters, digits and . _ -")
+
+
+def same_names(tables: Iterable[Table]) -> None:
+    """Notes every name that stands twice."""
+    seen: set[str] = set()
+    for table in tables:
+        name = table.text("name")
+        if name and name in seen:
+            table.problem("name", f"{table.heading} {shown(name)} stands here a second time")
+        seen.add(name)
+
+
+# --- pools -------------------------------------------------------------------------------------
+
+
+def pools(tables: Sequence[Table], lan: Iterable[Network]) -> tuple[PoolPlan, ...]:
+    """Every pool that has addresses; overlaps are noted."""
+    same_names(tables)
+    made = [(table, table.each("addresses", range4)) for table in tables]
+    for table, ranges in made:
+        if table.gives("addresses") and not table.texts("addresses"):
+            table.problem("addresses", f"pool {shown(table.text('name'))} has no addresses")
+        for part in ranges:
+            for inside in lan:
+                if part.overlaps(_range(inside)):
+                    table.problem(
+                        "addresses",
+                        f"{part} lies in {inside} of [gateway] lan: hosts there would look for "
+                        "clients on their own wire; take addresses from elsewhere",
+                    )
+    parts = [(table, part) for table, ranges in made for part in ranges]
+    for (first, low), (second, high) in combinations(parts, 2):
+        if low.overlaps(high):
+            names = f"{shown(first.text('name'))} and {shown(second.text('name'))}"
+            second.problem("addresses", f"{low} and {high} overlap (pools {names})")
+    return tuple(PoolPlan(table.text("name"), ranges) for table, ranges in made if ranges)
+
+
+def _range(network: Network) -> AddressRange:
+    return AddressRange(
+        network.version, int(network.network_address), int(network.broadcast_address)
+    )
+
+
+# --- proposals and switches --------------------------------------------------------------------
+
+
+def switches(table: Table) -> frozenset[str]:
+    """The legacy switches that are on; each is warned of where it stands."""
+    for switch in table.texts("legacy") if table.gives("legacy") else ():
+        if switch in SWITCHES:
+            table.warning("legacy", f"legacy {switch} is on: {SWITCHES[switch]}")
+        else:
+            what = f"legacy: there is no switch {shown(switch)}{suggestion(switch, SWITCHES)}"
+            table.problem("legacy", what)
+    return frozenset(table.texts("legacy")) & SWITCHES.keys()
+
+
+def check_proposals(table: Table, on: frozenset[str]) -> None:
+    """Every proposal is known, and what it needs is switched on."""
+    suites: list[tuple[str, str, frozenset[str]]] = []
+    suites += [
+        ("phase1", suite.name, suite.legacy) for suite in table.each("phase1", IkeSuite.named)
+    ]
+    suites += [
+        ("phase2", suite.name, suite.legacy) for suite in table.each("phase2", EspSuite.named)
+    ]
+    for key, name, needed in suites:
+        for switch in sorted(needed - on):
+            table.problem(
+                key,
+                f"{key}: {name} needs the legacy switch {switch} ({SWITCHES[switch]}); "
+                f'add "{switch}" to legacy, or leave the proposal out',
+            )
+    for key in ("phase1", "phase2"):
+        if not table.texts(key):
+            table.problem(key, f"{key} is empty: nothing could ever be agreed on")
+
+
+# --- groups ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedGroup:
+    """A group, and the key that the vault alone shall have."""
+
+    group: Group
+    key: Secret
+
+
+def groups(
+    tables: Sequence[Table], plans: Sequence[PoolPlan], folder: Path
+) -> tuple[KeyedGroup, ...]:
+    same_names(tables)
+    return tuple(_group(table, [plan.name for plan in plans], folder) for table in tables)
+
+
+def _group(table: Table, known_pools: Sequence[str], folder: Path) -> KeyedGroup:
+    on = switches(table)
+    if any(table.gives(name) for name in ("phase1", "phase2", "legacy")):
+        check_proposals(table, on)
+    key = _key(table, folder)
+    _check_group(table, on, key)
+    made = Group(
+        name=table.text("name"),
+        pool=_pool(table, known_pools),
+        ike_proposals=table.texts("phase1"),
+        esp_proposals=table.texts("phase2"),
+        legacy=on,
+        dns=table.each("dns", ipv4),
+        nbns=table.each("nbns", ipv4),
+        default_domain=table.text("default_domain"),
+        split_include=table.each("split_include", network4),
+        split_exclude=table.each("split_exclude", network4),
+        split_dns=table.each("split_dns", domain),
+        banner=table.text("banner"),
+        backup_servers=table.texts("backup_servers"),
+        save_password=table.flag("save_password"),
+        pfs=table.flag("pfs"),
+        idle_seconds=table.number("idle_timeout"),
+        session_seconds=table.number("max_connect_time"),
+        max_logins=table.number("max_logins"),
+        hours=table.each("hours", Hours.parse),
+        ike_life_seconds=table.number("phase1_lifetime"),
+        esp_life_seconds=table.number("phase2_lifetime"),
+        esp_life_kilobytes=table.number("phase2_volume"),
+        natt=table.text("nat_traversal") != "off",
+        natt_force=table.text("nat_traversal") == "force",
+        keepalive_seconds=table.number("keepalive_interval"),
+        liveness=Liveness(
+            table.number("dpd_delay"), table.number("dpd_retry"), table.number("dpd_tries")
+        ),
+    )
+    return KeyedGroup(made, key)
+
+
+def _check_group(table: Table, on: frozenset[str], key: Secret) -> None:
+    name = table.text("name")
+    if table.gives("name") and not (0 < len(name.encode()) <= LONGEST_GROUP_NAME):
+        table.problem("name", f"name: a group name has 1 to {LONGEST_GROUP_NAME} octets")
+    if AGGRESSIVE_PSK not in on:
+        table.problem(
+            "legacy",
+            f"group {shown(name)}: clients with a group key come by aggressive mode "
+            f'({SWITCHES[AGGRESSIVE_PSK]}); add "{AGGRESSIVE_PSK}" to legacy to let them',
+        )
+    elif key and len(key.reveal()) < SHORTEST_SAFE_KEY:
+        table.warning(
+            "key_file" if table.gives("key_file") else "key",
+            f"the key of group {shown(name)} is shorter than {SHORTEST_SAFE_KEY} characters: "
+            "whoever asks the gateway once can guess it offline",
+        )
+    if len(table.text("banner").encode()) > LONGEST_BANNER:
+        table.problem("banner", f"banner is longer than {LONGEST_BANNER} octets")
+    if len(table.texts("backup_servers")) > MOST_BACKUP_SERVERS:
+        table.problem(
+            "backup_servers", f"clients keep {MOST_BACKUP_SERVERS} backup_servers at most"
+        )
+    if table.text("default_domain") and not _DOMAIN.fullmatch(table.text("default_domain")):
+        table.problem("default_domain", "default_domain is no domain name")
+
+
+def _pool(table: Table, known: Sequence[str]) -> str:
+    name = table.text("pool")
+    if not name and len(known) == 1:
+        return known[0]
+    if not name:
+        table.problem(
+            "pool",
+            f"group {shown(table.text('name'))} has no pool, so its people get no address"
+            f"{suggestion(name, known) if known else '; add a [[pool]]'}",
+        )
+    elif name not in known:
+        hint = suggestion(name, known) if known else "; add a [[pool]]"
+        table.problem("pool", f"there is no pool {shown(name)}{hint}")
+    return name
+
+
+def _key(table: Table, folder: Path) -> Secret:
+    name = shown(table.text("name"))
+    if table.text("key") and table.text("key_file"):
+        table.problem("key_file", f"group {name} has key and key_file; one of them is too much")
+    if table.text("key_file"):
+        return _key_in_file(table, folder / table.text("key_file"))
+    if not table.text("key"):
+        table.problem("key", f"group {name} has no key: put it into a file and name it as key_file")
+    return Secret(table.text("key"))
+
+
+def _key_in_file(table: Table, path: Path) -> Secret:
+    try:
+        mode, text = path.stat().st_mode, path.read_text("utf-8")
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        table.problem("key_file", f"key_file {path} cannot be read: {why}")
+        return Secret("")
+    if mode & OTHERS:
+        table.warning("key_file", f"key_file {path} is open to others; chmod 600 {path}")
+    key = text.removesuffix("\n").removesuffix("\r")
+    if not key or "\n" in key:
+        table.problem("key_file", f"key_file {path} must hold the key in one line and nothing else")
+    return Secret(key)
+
+
+# --- users -------------------------------------------------------------------------------------
+
+
+def users(
+    tables: Sequence[Table], known_groups: Sequence[str], settings: Table, on: frozenset[str]
+) -> tuple[Account, ...]:
+    """The people named in the file itself."""
+    same_names(tables)
+    backend = settings.text("backend")
+    if backend == FAST_HASH and FAST_HASH not in on:
+        settings.problem(
+            "backend",
+            f"backend {FAST_HASH} needs the legacy switch of that name ({SWITCHES[FAST_HASH]}); "
+            f'add "{FAST_HASH}" to legacy of [gateway], or use "local"',
+        )
+    return tuple(_user(table, known_groups, backend) for table in tables)
+
+
+def _user(table: Table, known_groups: Sequence[str], backend: str) -> Account:
+    name = table.text("name")
+    if table.gives("name"):
+        try:
+            check_name(name)
+        except ConfigError as error:
+            table.problem("name", error.what)
+    for group in table.texts("groups"):
+        if group not in known_groups:
+            hint = suggestion(group, known_groups) if known_groups else ""
+            table.problem("groups", f"user {shown(name)}: there is no group {shown(group)}{hint}")
+    stored = table.text("password_hash")
+    if table.gives("password_hash") and not SCHEMES[backend].knows(stored):
+        table.problem(
+            "password_hash",
+            f"password_hash of {shown(name)} is no hash of back end {backend}, or a weaker one "
+            "than it makes; make one with `culvert gateway user hash`",
+        )
+    return Account(name, stored, frozenset(table.texts("groups")), table.flag("enabled"))
