@@ -32,7 +32,8 @@ class Refusal(StrEnum):
     REPLAYED = "replayed"
     NOT_AUTHENTIC = "not-authentic"
     PADDING = "padding"  # authentic, but not padded 1, 2, 3 …
-    NEXT_HEADER = "next-header"  # authentic, but no IPv4 or IPv6 packet in tunnel mode
+    # Authentic, but not the IP packet it is said to be (vpnc says IPv4 of every packet).
+    NEXT_HEADER = "next-header"
     DUMMY = "dummy"  # traffic-flow padding: to be dropped without a word (RFC 4303 §2.6)
 
 
