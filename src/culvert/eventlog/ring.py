@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from culvert.eventlog.entry import Entry
-from culvert.eventlog.sentence import sentence
+from culvert.eventlog.sentence import story_wording
 
 LATEST = 2000
 """Entries kept whatever they are about: enough for the last minutes of a busy gateway (2 MB)."""
@@ -77,7 +77,7 @@ class Rings:
     def add(self, entry: Entry) -> None:
         self._latest.append(entry)
         self._recorded += 1
-        if entry.row.severity <= LEAST_TOLD or sentence(entry):
+        if entry.row.severity <= LEAST_TOLD or story_wording(entry):
             self._tell(entry)
 
     def latest(self) -> Recent:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import Field
 from culvert.eventlog.vocabulary import variants
-from culvert.eventlog.wording import THE_OTHER, fill
+from culvert.eventlog.wording import THE_OTHER, fill, one_line
 
 
 def sentence(entry: Entry) -> str:
     """In words for people; empty if the entry is no step of a story."""
+    return told(entry, (joined(entry),))
+
+
+def told(entry: Entry, parts: Sequence[str]) -> str:
+    """The sentence of ``entry`` with ``parts`` in the place where several are joined."""
     wording = story_wording(entry)
-    return fill(wording, {"joined": "", **words(entry)}) if wording else ""
+    return one_line(fill(wording, {**words(entry), "joined": ", ".join(parts)})) if wording else ""
+
+
+def joined(entry: Entry) -> str:
+    """What this entry adds to a sentence it shares with others of its code."""
+    return fill(entry.row.join, words(entry))
 
 
 def story_wording(entry: Entry) -> str:

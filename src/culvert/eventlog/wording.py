@@ -17,9 +17,11 @@ THE_OTHER = {
 }
 """Words for the other side, by who tells the story."""
 
+UNKNOWN = "(unknown)"
+
 
 def fill(wording: str, fields: Mapping[str, Field]) -> str:
-    """``wording`` with every ``{name}`` replaced; a field that is missing shows as ``?``.
+    """``wording`` with every ``{name}`` replaced; a field that is missing shows as `UNKNOWN`.
 
     A style after a colon says how: ``hex`` eight digits, ``list`` joined by commas ("none" when
     empty), ``seconds`` one decimal, ``ending`` the sentence of a reason in tables/endings.toml.
@@ -60,7 +62,7 @@ def _shown(fields: Mapping[str, Field], name: str, style: str | None) -> str:
     value = fields.get(name)
     match style, value:
         case _, None:
-            return "?"
+            return UNKNOWN
         case "hex", int():
             return f"0x{value:08x}"
         case "seconds", float() | int():

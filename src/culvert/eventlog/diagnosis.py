@@ -1,0 +1,140 @@
+"""Finds out what was wrong: the rows of tables/diagnoses.toml against the events of one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from culvert.errors import MisuseError
+from culvert.eventlog.entry import Entry
+from culvert.eventlog.event import Field
+from culvert.eventlog.sentence import fits, words
+from culvert.eventlog.wording import UNKNOWN, fill, one_line
+from culvert.tables.loader import rows
+
+TABLE = "diagnoses.toml"
+
+UP = frozenset({"client.up", "session.started"})
+"""The events that say a connection stands."""
+
+Condition = Mapping[str, Field]
+"""``code`` of an event, and fields it must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisRow:
+    """One diagnosis; the columns are explained in the table's head."""
+
+    id: str
+    outcome: str
+    strength: int
+    title: str
+    why: str
+    side: str = ""
+    before_up: bool = False
+    all: tuple[Condition, ...] = ()
+    any: tuple[Condition, ...] = ()
+    none: tuple[Condition, ...] = ()
+    causes: tuple[str, ...] = ()
+    actions: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What to do, and who can: user, administrator or network."""
+
+    text: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What happened, why, what to do."""
+
+    id: str
+    outcome: str
+    what: str
+    why: str
+    causes: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Nothing is wrong: it works, or ended because somebody here wanted it to."""
+        return self.id.startswith("ok.")
+
+
+@cache
+def diagnoses() -> tuple[DiagnosisRow, ...]:
+    """All rows, the strongest first."""
+    return tuple(sorted(rows(TABLE, "diagnosis", DiagnosisRow), key=lambda row: row.strength))
+
+
+def diagnose(entries: Sequence[Entry]) -> Verdict:
+    """The strongest diagnosis that holds for the entries of one attempt."""
+    side = entries[0].side if entries else "client"
+    last = _by_code(entries)
+    for row in diagnoses():
+        if row.side in ("", side) and (decisive := _decided_by(row, last)) is not None:
+            return _told(row, entries, decisive)
+    raise MisuseError(f"{TABLE} has no row that holds when nothing is known")
+
+
+def holding(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The ids of all diagnoses that hold, the strongest first."""
+    side = entries[0].side if entries else "client"
+    last = _by_code(entries)
+    return tuple(
+        row.id
+        for row in diagnoses()
+        if row.side in ("", side) and _decided_by(row, last) is not None
+    )
+
+
+def _by_code(entries: Sequence[Entry]) -> Mapping[str, list[Entry]]:
+    """The entries of each code, the newest first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in reversed(entries):
+        found.setdefault(entry.code, []).append(entry)
+    return found
+
+
+def _decided_by(row: DiagnosisRow, entries: Mapping[str, list[Entry]]) -> tuple[Entry, ...] | None:
+    """The entries that meet the conditions of ``row``, or None if it does not hold."""
+    if row.before_up and UP & entries.keys():
+        return None
+    if any(_last(condition, entries) for condition in row.none):
+        return None
+    needed = [_last(condition, entries) for condition in row.all]
+    one_of = [found for condition in row.any if (found := _last(condition, entries))]
+    if None in needed or (row.any and not one_of):
+        return None
+    return (*one_of, *(found for found in needed if found))
+
+
+def _last(condition: Condition, entries: Mapping[str, list[Entry]]) -> Entry | None:
+    wanted = {name: value for name, value in condition.items() if name != "code"}
+    found = entries.get(str(condition["code"]), ())
+    return next((entry for entry in found if fits(entry, wanted)), None)
+
+
+def _told(row: DiagnosisRow, entries: Sequence[Entry], decisive: tuple[Entry, ...]) -> Verdict:
+    known: dict[str, Field] = {}
+    for entry in (*entries, *reversed(decisive)):
+        known.update(words(entry))
+    # Faults of the service and of setting up the machine tell the same under two names.
+    known.setdefault("problem", known.get("what", UNKNOWN))
+    known.setdefault("what", known["problem"])
+
+    def said(wording: str) -> str:
+        return one_line(fill(wording, known))
+
+    return Verdict(
+        row.id,
+        row.outcome,
+        said(row.title),
+        said(row.why),
+        tuple(said(cause) for cause in row.causes),
+        tuple(Action(said(action["text"]), action["who"]) for action in row.actions),
+    )
