@@ -1,3 +1,12 @@
-"""What every test run loads: the ledger of proved requirements."""
+"""What every test run loads: the ledger of proved requirements, and how hard properties are tried."""
+
+from __future__ import annotations
+
+from hypothesis import settings
 
 pytest_plugins = ["requirements.plugin"]
+
+# No deadline per example: how fast one is says more about the machine than about the code.
+settings.register_profile("culvert", deadline=None, print_blob=True)
+settings.register_profile("fuzz", settings.get_profile("culvert"), max_examples=50_000)
+settings.load_profile("culvert")

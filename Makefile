@@ -1,0 +1,82 @@
+# One command per job, the same here and in CI. Everything is set up on first use: packages into
+# .venv by requirements.lock, Debian programs by tools/install-*.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+READY := .make/venv
+PYTEST := $(BIN)/python -m pytest
+# Tests that run at the same time; real-peer tests have labs of their own.
+JOBS ?= 2
+PEER_JOBS ?= 2
+# More words for pytest, for example: make test-quick ARGS="-k pat"
+ARGS ?=
+
+UNIT := not root and not peer and not soak
+REAL := (root or peer) and not soak
+
+.PHONY: help demo test-quick test check interop soak fuzz bench requirements lock clean peers lab-tools
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+demo: $(READY)  ## two clients behind one PAT reach a private network, in a lab on this machine
+	@tools/install-base --if-root lab
+	@$(BIN)/culvert demo
+
+test-quick: $(READY)  ## no root, no peers, up to a minute
+	$(PYTEST) -n $(JOBS) -m "$(UNIT)" --culvert-suite=test-quick $(ARGS)
+
+test: check lab-tools peers  ## the gate: check, then every test (root)
+	$(MAKE) --no-print-directory test-quick
+	$(PYTEST) -n $(PEER_JOBS) --dist loadfile -m "$(REAL)" --culvert-suite=test $(ARGS)
+
+check: $(READY)  ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+interop: $(READY) lab-tools peers  ## every real peer (root)
+	$(PYTEST) tests/interop -m "not soak" --culvert-suite=interop $(ARGS)
+
+soak: $(READY) lab-tools  ## hours (root)
+	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)
+
+fuzz: $(READY)  ## every property with many more examples
+	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer" --hypothesis-profile=fuzz \
+		--timeout=0 $(ARGS)
+
+bench: $(READY)  ## figures, printed (root for those with real packets)
+	$(PYTEST) tests/bench -o python_files='bench_*.py' -s --timeout=0 --culvert-suite=bench $(ARGS)
+
+requirements:  ## what is proved, from the results of earlier runs; runs nothing
+	@$(PYTHON) tools/requirements
+
+lock:  ## pin anew what pyproject.toml asks for
+	$(PYTHON) tools/lock
+
+clean:  ## remove everything generated, except results/
+	rm -rf .venv .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
+
+lab-tools:
+	@tools/install-base lab
+
+peers:
+	@tools/install-peers ipsec
+
+$(READY): requirements.lock pyproject.toml
+	@tools/install-base venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "culvert needs Python 3.11 or later; say which with PYTHON=python3.x" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(@D) && touch $@
