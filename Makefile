@@ -36,8 +36,8 @@ test: check lab-tools peers  ## the gate: check, then every test (root)
 	$(PYTEST) -n $(PEER_JOBS) --dist loadfile -m "$(REAL)" --culvert-suite=test $(ARGS)
 
 check: $(READY)  ## format, lint, types, floors
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
@@ -59,7 +59,7 @@ requirements:  ## what is proved, from the results of earlier runs; runs nothing
 	@$(PYTHON) tools/requirements
 
 lock:  ## pin anew what pyproject.toml asks for
-	$(PYTHON) tools/lock
+	$(PYTHON) tools/lock.py
 
 clean:  ## remove everything generated, except results/
 	rm -rf .venv .make build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""What every test run loads: the ledger of proved requirements, and how hard properties are tried."""
+"""What every test run loads: the ledger of proved requirements, and how hard properties try."""
 
 from __future__ import annotations
 

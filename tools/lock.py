@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes requirements.lock anew: the newest of everything pyproject.toml asks for, pinned.
 
-Usage: python3 tools/lock   (or: make lock)
+Usage: python3 tools/lock.py   (or: make lock)
 """
 
 from __future__ import annotations
