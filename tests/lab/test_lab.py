@@ -164,6 +164,7 @@ def test_a_pulled_cable_carries_nothing_until_it_is_back(lab: Lab) -> None:
     )
 
 
+@pytest.mark.peer("tcpdump")
 def test_a_capture_holds_the_packets(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "udp.pcap"
     capture = lab.capture("gw", file, "udp port 4500")

@@ -221,7 +221,10 @@ class Lab:
         return folder
 
     def inside(self, name: str, work: Callable[[], Result]) -> Result:
-        """Do ``work`` on a thread inside ``name``; sockets it makes stay there."""
+        """Do ``work`` on a thread inside ``name``; sockets it makes stay there.
+
+        The network only: files, also /etc/hosts and /run, are this machine's.
+        """
         return namespace.inside(self.ns(name), work)
 
     def running(self) -> list[process.Spawned]:
