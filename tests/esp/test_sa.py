@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datapath.orders import SUITES, half
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from culvert.errors import MisuseError
 from culvert.esp.sa import LAST_SEQUENCE, WORN_SEQUENCE, InboundSa, OutboundSa, Refusal
 from culvert.inet import ipv4, ipv6
 from culvert.rng import SeededRandom
+from datapath.orders import SUITES, half
 
 Suite = tuple[str, int, str]
 

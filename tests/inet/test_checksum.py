@@ -1,4 +1,4 @@
-"""The internet checksum against RFC 1071's own words: sums of 16-bit words with end-around carry."""
+"""The internet checksum against its definition: words summed with end-around carry."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Opener(Protocol):
     def open(self, datagram: bytes) -> bytes | None:
         """The clear text with its trailer; None if the ICV is wrong.
 
-        The caller has checked the length with `PacketSuite.whole`.
+        The caller has checked the length: `PacketSuite.shortest` and whole units more.
         """
         ...
 
@@ -64,13 +64,8 @@ class PacketSuite:
 
     @property
     def shortest(self) -> int:
-        """Octets of a datagram whose clear text is one unit of alignment."""
+        """Octets of a datagram whose clear text is one unit of the cipher's alignment."""
         return HEADER_OCTETS + self.cipher.iv + self.cipher.align + self.icv
-
-    def whole(self, octets: int) -> bool:
-        """Whether a datagram of this length holds a whole number of aligned units."""
-        beyond = octets - self.shortest
-        return beyond >= 0 and beyond % self.cipher.align == 0
 
     def sealer(self, key: bytes, salt: bytes, integrity_key: bytes, rng: Random) -> Sealer:
         self._check(key, salt, integrity_key)

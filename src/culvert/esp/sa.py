@@ -74,21 +74,23 @@ class OutboundSa:
         §3.3.3), so the last packets are left out.
         """
         seal, spi, sequence = self._sealer.seal, self._spi, self._sequence
+        octets = 0
         sealed: list[bytes] = []
         for packet in packets[: LAST_SEQUENCE - sequence]:
             sequence += 1
             trailers = self._trailers[packet[0] >> 4]
             clear = packet + trailers[len(packet) % len(trailers)]
-            self._octets += len(clear)
+            octets += len(clear)
             sealed.append(seal(spi + sequence.to_bytes(4, "big"), sequence, clear))
         self._sequence = sequence
+        self._octets += octets
         return sealed
 
 
 class InboundSa:
     """Opens datagrams of one SPI."""
 
-    __slots__ = ("_opener", "_window", "spi", "suite")
+    __slots__ = ("_align", "_opener", "_shortest", "_window", "spi", "suite")
 
     def __init__(
         self,
@@ -102,6 +104,8 @@ class InboundSa:
     ) -> None:
         self.spi = spi_octets(spi)
         self.suite = suite
+        # Asked per packet, so not computed per packet.
+        self._shortest, self._align = suite.shortest, suite.cipher.align
         self._opener = suite.opener(cipher_key, salt, integrity_key)
         self._window = ReplayWindow(window)
 
@@ -115,7 +119,8 @@ class InboundSa:
         return [self._open(datagram) for datagram in datagrams]
 
     def _open(self, datagram: bytes) -> bytes | Refusal:
-        if not self.suite.whole(len(datagram)):
+        beyond = len(datagram) - self._shortest
+        if beyond < 0 or beyond % self._align:
             return Refusal.SHORT
         sequence = int.from_bytes(datagram[4:HEADER_OCTETS], "big")
         if not self._window.fresh(sequence):
