@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
 from culvert.cli.reading import Row
+from culvert.cli.why import entry_of
 from culvert.driver.control import RequestError
 from culvert.driver.journal import written
 from culvert.driver.places import GATEWAY, SERVICE, Places, places
@@ -86,17 +85,15 @@ def show(
     }
     try:
         with Conversation(where.socket, daemon=daemon) as there:
-            there.request("log", params, event=lambda event: _print(_entry(event), as_json=as_json))
+            there.request(
+                "log", params, event=lambda event: _print(entry_of(event), as_json=as_json)
+            )
     except RequestError as error:
         if error.code != "cli.not-running" or follow:
             raise
         kept = [entry for entry in written(where) if shown.wants(entry)]
         for entry in kept[-count:] if count else []:
             _print(entry, as_json=as_json)
-
-
-def _entry(event: Row) -> Entry:
-    return json_lines.parse(json.dumps(event))
 
 
 def _print(entry: Entry, *, as_json: bool) -> None:

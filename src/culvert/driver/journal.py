@@ -5,6 +5,7 @@ The files are written whoever else listens or does not, from the first moment of
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -52,6 +53,10 @@ class Journal:
         """Like `record`, for everything that happens to one connection."""
         return lambda event: self.record(event.with_fields(connection=connection))
 
+    def fault(self, what: str, error: BaseException) -> None:
+        """Something raised what nobody planned for: always a defect, never the end."""
+        self.record(fault(what, error))
+
     def show_on(self, stream: TextIO, *, level: int = WRITTEN_LEVEL) -> None:
         """Write every entry up to ``level`` to ``stream`` as well."""
         self.log.attach(StreamSink(stream).write, Filter(severity_to=level))
@@ -59,6 +64,18 @@ class Journal:
     def close(self) -> None:
         for file in self._files:
             file.close()
+
+
+def fault(what: str, error: BaseException) -> LogEvent:
+    """The event of an exception nobody planned for, with its traceback."""
+    return LogEvent(
+        "service.fault",
+        {
+            "what": f"{what}: {type(error).__name__}: {error}",
+            "action": "This is a defect in culvert; please report it with this event.",
+            "traceback": "".join(traceback.format_exception(error)),
+        },
+    )
 
 
 def written(where: Places) -> tuple[Entry, ...]:

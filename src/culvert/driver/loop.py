@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from math import inf
 from typing import Protocol, assert_never
 
 from culvert.driver.clock import LONGEST_SLEEP, boottime
 from culvert.driver.coordinator import Coordinator
+from culvert.driver.journal import fault
 from culvert.driver.surroundings import Surroundings
 from culvert.effects import (
     ActivateSa,
@@ -151,16 +151,7 @@ class Driver:
 
     def fault(self, what: str, error: BaseException) -> None:
         """Something raised what nobody planned for: always a defect, never the end."""
-        self._record(
-            LogEvent(
-                "service.fault",
-                {
-                    "what": f"{what}: {type(error).__name__}: {error}",
-                    "action": "This is a defect in culvert; please report it with this event.",
-                    "traceback": "".join(traceback.format_exception(error)),
-                },
-            )
-        )
+        self._record(fault(what, error))
 
     # --- the core ------------------------------------------------------------------------------
 

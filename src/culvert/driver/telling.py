@@ -1,4 +1,4 @@
-"""What both daemons answer about their event log: the method ``log`` of the control protocol."""
+"""What both daemons answer about their event log: the methods ``log`` and ``story``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.filter import Filter
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render import json_lines
+from culvert.eventlog.ring import Rings
 from culvert.eventlog.severity import LEAST
 
 NEWEST = 100
@@ -42,6 +43,19 @@ async def tell_log(log: EventLog, request: Request) -> Mapping[str, object]:
         finally:
             log.detach(listener)
     return {"told": min(count, len(kept))}
+
+
+async def tell_story(log: EventLog, request: Request) -> Mapping[str, object]:
+    """What is kept of one connection, session or negotiation; whoever asked tells it in words."""
+    recent = log.rings.story(request.text("key") or latest_key(log.rings))
+    for entry in recent.entries:
+        _tell(request, entry)
+    return {"left_out": recent.left_out, "gap_after": recent.gap_after}
+
+
+def latest_key(rings: Rings) -> str:
+    """Whose story moved last; empty when there is none."""
+    return (rings.keys() or ("",))[-1]
 
 
 def _tell(request: Request, entry: Entry) -> None:

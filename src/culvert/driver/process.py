@@ -1,0 +1,87 @@
+"""The life of a daemon: control socket, signals, and an end within a few seconds.
+
+SIGTERM and SIGINT end it in order: farewells are sent, the machine is restored. A second one ends
+it at once; what is then left over, the next start undoes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from culvert.driver.control import Method, answering, group_id, member_of
+from culvert.driver.journal import Journal
+from culvert.driver.places import Places
+from culvert.eventlog.event import LogEvent
+from culvert.netio.control_socket import ControlServer
+
+STOP_SECONDS = 4.0
+"""Patience for farewells and for restoring the machine; with all else it stays under five."""
+
+
+@dataclass(slots=True)
+class Ending:
+    """Whether the process is to end, and why."""
+
+    reason: str = ""
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self, reason: str) -> None:
+        if not self.event.is_set():
+            self.reason = reason
+            self.event.set()
+
+
+async def serve(
+    where: Places,
+    methods: Mapping[str, Method],
+    journal: Journal,
+    ending: Ending,
+    *,
+    group: str,
+    stop: Callable[[], Awaitable[None]],
+) -> None:
+    """Answer requests until ``ending``; then ``stop``, with `STOP_SECONDS` of patience.
+
+    ``group``: whose members may ask besides root and this process's own user.
+    """
+    loop = asyncio.get_running_loop()
+    serving = asyncio.current_task()
+
+    def signalled(number: int) -> None:
+        if ending.event.is_set() and serving is not None:
+            serving.cancel()
+        ending.ask(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled, number)
+    loop.set_exception_handler(lambda _, context: _note_stray(journal, context))
+    gid = group_id(group)
+    server = ControlServer(
+        where.socket,
+        answering(methods, member_of(group), journal.fault),
+        mode=0o660 if gid >= 0 else 0o600,
+        gid=gid,
+    )
+    try:
+        await server.start()
+        await ending.event.wait()
+    finally:
+        try:
+            await asyncio.wait_for(stop(), STOP_SECONDS)
+        except TimeoutError:
+            what = "stopping took too long and was cut short"
+            action = "`culvert repair` or the next start undoes what is left over."
+            journal.record(LogEvent("service.fault", {"what": what, "action": action}))
+        finally:
+            # Last, so that whoever asked for the end hears how it went.
+            await server.close()
+
+
+def _note_stray(journal: Journal, context: Mapping[str, object]) -> None:
+    """An exception that found no owner: a callback's, a forgotten task's."""
+    error = context.get("exception")
+    what = str(context.get("message", "an error in the event loop"))
+    journal.fault(what, error if isinstance(error, BaseException) else RuntimeError(what))
