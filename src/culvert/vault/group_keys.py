@@ -25,7 +25,7 @@ class GroupKeys:
     """Pre-shared keys by group name."""
 
     def __init__(self, keys: Mapping[str, Secret], rng: Random) -> None:
-        self._keys = {name.encode(): (name, key.octets()) for name, key in keys.items()}
+        self._keys = {name.encode(): (name, key) for name, key in keys.items()}
         self._decoy = rng.octets(32)
 
     def skeyid(
@@ -34,7 +34,9 @@ class GroupKeys:
         """SKEYID; ``group`` is empty for a decoy. A decoy stays the same for one identity, as a
         real key would, until this process ends."""
         decoy = hmac.digest(self._decoy, bytes([identity.kind]) + identity.data, hashlib.sha256)
-        group, key = self._keys.get(identity.data, ("", decoy))
-        if identity.kind not in NAMED_KINDS:
+        group, secret = self._keys.get(identity.data, ("", None))
+        if secret is None or identity.kind not in NAMED_KINDS:
             group, key = "", decoy
+        else:
+            key = secret.octets()
         return GroupKey(prf.hmac(hash_name, key, nonce_i + nonce_r), group)
