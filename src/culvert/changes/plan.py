@@ -21,6 +21,9 @@ from culvert.errors import MisuseError, PlatformError
 METRIC = {4: 0, 6: 1}
 """The strongest metric of each family (IPv6 reads 0 as "the usual 1024")."""
 
+LOOPBACK = "lo"
+"""An address of this machine itself is found before any route is asked."""
+
 FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -151,7 +154,7 @@ def _past_the_tunnel(
             action="check the connection to the Internet",
         )
     route = _route(host, hop)
-    if not _held_by_another(route, seen):
+    if hop.interface != LOOPBACK and not _held_by_another(route, seen):
         yield route
 
 

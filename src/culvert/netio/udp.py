@@ -95,7 +95,6 @@ class UdpSocket:
         self._encapsulated = encapsulated
         name = bound.getsockname()
         self.local: Address = (name[0], name[1])
-        self._any_address = ipaddress.ip_address(name[0]).is_unspecified
         self._called: dict[Address, Ancillary] = {}
         self._buffer = bytearray(LARGEST_DATAGRAM)
         self._view = memoryview(self._buffer)
@@ -123,6 +122,8 @@ class UdpSocket:
         opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
             _prepare(opened, fragmentation)
+            if ipaddress.ip_address(host).is_unspecified:
+                _ask_for_called_address(opened)
             opened.bind((host, port))
             return cls(opened, encapsulated=encapsulated)
         except OSError as error:
@@ -278,10 +279,8 @@ def _runs(batch: Iterable[tuple[bytes, Address]]) -> Iterator[tuple[list[bytes],
 def _prepare(opened: socket.socket, fragmentation: Fragmentation) -> None:
     if opened.family == socket.AF_INET6:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         opened.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, fragmentation)
     else:
-        opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, fragmentation)
     for forced, asked in (
         (SO_RCVBUFFORCE, socket.SO_RCVBUF),
@@ -292,6 +291,13 @@ def _prepare(opened: socket.socket, fragmentation: Fragmentation) -> None:
         except PermissionError:
             # Without CAP_NET_ADMIN the system's own ceiling (net.core.*mem_max) holds.
             opened.setsockopt(socket.SOL_SOCKET, asked, SOCKET_BUFFER)
+
+
+def _ask_for_called_address(opened: socket.socket) -> None:
+    if opened.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
 
 
 def _accepts(opened: socket.socket, option: int, value: int) -> bool:
