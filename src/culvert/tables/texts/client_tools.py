@@ -1,4 +1,4 @@
-"""Labels, switches and names of the Cisco VPN Client and its commands (cisco_tools.toml)."""
+"""Labels, switches and names that users of other VPN clients know (client_tools.toml)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from culvert.tables.loader import rows
 
-TABLE = "texts/cisco_tools.toml"
+TABLE = "texts/client_tools.toml"
 
 
 @dataclass(frozen=True, slots=True)
