@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from culvert.errors import ConfigError
 from culvert.profile.profile import KEYS, InvalidProfile, Profile
 from culvert.profile.toml import LONGEST_FILE, default, read, write
-from culvert.secret import Secret
+from profile_samples import profiles
 
 SMALLEST = 'host = "vpn.example.com"\ngroup = "staff"\nlegacy = ["aggressive-psk"]\n'
 
@@ -106,48 +104,6 @@ def test_a_file_that_is_no_profile_is_refused_before_it_is_parsed() -> None:
 def test_a_name_that_could_not_be_a_file_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be a name"):
         read(SMALLEST, name=name)
-
-
-texts = st.text(
-    st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=30
-)
-secrets = st.none() | texts.map(Secret)
-
-
-@st.composite
-def profiles(draw: st.DrawFn) -> Profile:
-    password = draw(secrets)
-    phase1 = draw(
-        st.sampled_from(
-            [("aes128-sha1-modp1024", "3des-md5-modp1024"), ("aes256-sha256-modp4096",)]
-        )
-    )
-    values: dict[str, Any] = {
-        "description": draw(texts),
-        "backup_hosts": tuple(draw(st.lists(st.sampled_from(["b.example", "2001:db8::1"])))),
-        "group": draw(texts),
-        "group_key": draw(secrets),
-        "user": draw(texts),
-        "password": password,
-        "domain": draw(texts),
-        "save_password": password is not None or draw(st.booleans()),
-        "nat_traversal": draw(st.sampled_from(KEYS["nat_traversal"].choices)),
-        "phase1": phase1,
-        "legacy": ("aggressive-psk", "sha1", "3des", "md5", "modp1024"),
-        "pfs": draw(st.sampled_from([None, "modp1024", "modp3072"])),
-        "dpd_delay": draw(st.integers(0, 100)),
-        "dpd_timeout": draw(st.integers(101, 86400)),
-        "peer_timeout": draw(st.integers(5, 480)),
-        "remote_networks": ("192.168.2.0/24", "10.0.0.0/8"),
-        "use_two_phase2": draw(st.booleans()),
-        "allow_local_lan": draw(st.booleans()),
-        "mtu": draw(st.none() | st.integers(576, 9000)),
-        "dns": draw(st.sampled_from(KEYS["dns"].choices)),
-        "keepalive_interval": draw(st.integers(0, 3600)),
-        "locked": ("host",),
-        "extra": draw(st.dictionaries(texts, st.dictionaries(texts, texts, min_size=1))),
-    }
-    return Profile(name="n", host="192.0.2.1", **values)
 
 
 @given(profiles())

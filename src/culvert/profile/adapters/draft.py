@@ -84,6 +84,23 @@ class _Offer:
 OFFERS = rows("pcf.toml", "proposal", _Offer)
 
 
+def era_offers(group: str) -> dict[int, tuple[str, ...]]:
+    """By phase: what is offered to a gateway of the time when these formats were in use."""
+    return {
+        1: tuple(f"{offer.name}-{group}" for offer in OFFERS if offer.phase == 1),
+        2: tuple(offer.name for offer in OFFERS if offer.phase == 2),
+    }
+
+
+def era_switches(group: str, pfs: str | None) -> tuple[str, ...]:
+    """The legacy switches which that needs."""
+    needed = [AGGRESSIVE_PSK, switch_of_group(pfs) if pfs else ""]
+    for phase, names in era_offers(group).items():
+        for name in names:
+            needed += switches_of(name, phase)
+    return in_order(needed)
+
+
 def by_name(table: str) -> dict[str, Row]:
     """Rows of a foreign format, by key in lower case."""
     return {row.name.lower(): row for row in rows(table, "key", Row)}
@@ -153,11 +170,12 @@ class Draft:
         Raises ConfigError with every mistake in the foreign file's own words and lines.
         """
         self._values |= {
-            "phase1": tuple(f"{offer.name}-{self.group}" for offer in OFFERS if offer.phase == 1),
-            "phase2": tuple(offer.name for offer in OFFERS if offer.phase == 2),
+            "phase1": era_offers(self.group)[1],
+            "phase2": era_offers(self.group)[2],
+            "legacy": era_switches(self.group, self._values.get("pfs")),
             "locked": tuple(self._locked),
         }
-        self._allow_weak()
+        self._warn_of_weak()
         if self._kept:
             self._values["extra"] = {self.origin: self._kept}
         complete: dict[str, Any] = {"host": "", **self._values}
@@ -168,14 +186,7 @@ class Draft:
             raise InvalidProfile(told, path=self.path) from None
         return Adapted(profile, tuple(sorted(self.remarks, key=_by_line)))
 
-    def _allow_weak(self) -> None:
-        switches = [AGGRESSIVE_PSK]
-        for offer in OFFERS:
-            name = f"{offer.name}-{self.group}" if offer.phase == 1 else offer.name
-            switches += switches_of(name, offer.phase)
-        if pfs := self._values.get("pfs"):
-            switches.append(switch_of_group(pfs))
-        self._values["legacy"] = in_order(switches)
+    def _warn_of_weak(self) -> None:
         for switch in self._values["legacy"]:
             sentence = f'allows "{switch}", which is weak: {WEAKNESSES[switch]}'
             self.remarks.append(Remark(0, "legacy", sentence))

@@ -49,6 +49,16 @@ def _take(draft: Draft, row: Row, entry: Entry) -> None:
         draft.keep(entry, row.how)
 
 
+def implied_by_timeout(seconds: int) -> dict[str, int]:
+    """How the gateway's life is watched, when it may be silent for ``seconds``."""
+    return {"dpd_timeout": seconds, "dpd_delay": min(DPD_DELAY, seconds // 3)}
+
+
+def implied_by_idle_time(seconds: int) -> dict[str, int]:
+    """How long questions may stay unanswered, when they begin after ``seconds`` of silence."""
+    return {"dpd_timeout": max(90, seconds + 60)}
+
+
 def number(text: str) -> int | None:
     """A whole number, or None; digits of other scripts and endless ones are not meant."""
     return int(text) if re.fullmatch(rf"[0-9]{{1,{LONGEST_NUMBER}}}", text) else None
@@ -161,8 +171,8 @@ def _timeout(draft: Draft, row: Row, entry: Entry) -> None:
         seconds = min(max(seconds, SHORTEST_PEER_TIMEOUT), LONGEST_PEER_TIMEOUT)
         draft.warn(entry, f"is outside of 30 to 480 seconds; {seconds} are used")
     draft.put(entry, row.ours, seconds)
-    draft.put(entry, "dpd_timeout", seconds)
-    draft.put(entry, "dpd_delay", min(DPD_DELAY, seconds // 3))
+    for key, value in implied_by_timeout(seconds).items():
+        draft.put(entry, key, value)
 
 
 def _dpd(draft: Draft, row: Row, entry: Entry) -> None:
@@ -170,7 +180,8 @@ def _dpd(draft: Draft, row: Row, entry: Entry) -> None:
     if seconds is None or (seconds and not 10 <= seconds <= 86_340):
         raise draft.refuse(entry, f"{shown(entry.value)} is neither 0 nor 10 to 86340 seconds")
     draft.put(entry, row.ours, seconds)
-    draft.put(entry, "dpd_timeout", max(90, seconds + 60))
+    for key, value in implied_by_idle_time(seconds).items():
+        draft.put(entry, key, value)
 
 
 def _mtu(draft: Draft, row: Row, entry: Entry) -> None:

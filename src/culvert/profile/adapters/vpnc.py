@@ -10,8 +10,22 @@ import re
 from collections.abc import Iterator
 
 from culvert.errors import ConfigError
-from culvert.profile.adapters.draft import LONGEST_FILE, Adapted, Draft, Entry, Remark, by_name
-from culvert.profile.adapters.kinds import take_all
+from culvert.profile.adapters.draft import LONGEST_FILE, Adapted, Draft, Entry, Remark, Row, by_name
+from culvert.profile.adapters.exported import (
+    Exported,
+    Kept,
+    group_number,
+    implied_offers,
+    losses,
+    quoted,
+    text_of,
+)
+from culvert.profile.adapters.kinds import implied_by_idle_time, take_all
+from culvert.profile.obfuscation import encode
+from culvert.profile.profile import EVERYTHING, Profile
+from culvert.profile.proposal import group_of
+from culvert.rng import Random
+from culvert.secret import Secret
 
 ORIGIN = "vpnc"
 KEYS = by_name("vpnc_keys.toml")
@@ -69,3 +83,61 @@ def _entry(line: int, content: str) -> Entry:
 def _unquoted(value: str) -> str:
     quoted = len(value) >= 2 and value.startswith('"') and value.endswith('"')
     return value[1:-1] if quoted else value
+
+
+def export(profile: Profile, rng: Random) -> Exported:
+    """``profile`` as vpnc reads it; ``rng`` for the obfuscated passwords."""
+    kept = Kept(profile, ORIGIN)
+    lines: list[str] = []
+    for row in KEYS.values():
+        saved = kept.take(row.name)
+        value = _value(row, profile, rng)
+        if saved and (value is None or row.loses):
+            value = saved[1]
+        elif value is None:
+            continue
+        lines.append(f"{row.name} {_shielded(value)}".rstrip())
+    lines += [f"{key} {_shielded(value)}".rstrip() for key, value in kept.rest().items()]
+    carried = {row.ours for row in KEYS.values() if row.ours} - {"phase1"}
+    implied = {
+        **implied_offers(profile, profile.pfs),
+        **implied_by_idle_time(profile.dpd_delay),
+        "save_password": profile.password is not None,
+    }
+    warnings = list(losses(profile, ORIGIN, carried, implied))
+    if len(profile.remote_networks) > 1:
+        warnings.append("remote_networks: vpnc knows only one, so only the first is written")
+    return Exported("".join(f"{line}\n" for line in lines), tuple(warnings))
+
+
+# vpnc offers weak algorithms only when told so; older versions warn of these keys and go on.
+_SWITCHES = {"Enable weak encryption": "3des", "Enable weak authentication": "md5"}
+
+
+def _value(row: Row, profile: Profile, rng: Random) -> str | None:
+    """What the profile has for this key ("" for a switch that is on); None for nothing."""
+    match row.kind:
+        case "text" | "choice":
+            return text_of(row, profile) or None
+        case "switch":
+            return "" if _SWITCHES.get(row.name) in profile.legacy else None
+        case "obfuscated":
+            secret: Secret | None = getattr(profile, row.ours)
+            return encode(secret, rng) if secret else None
+        case "group":
+            return f"dh{group_number(group_of(profile.phase1[0]))}"
+        case "pfs":
+            return f"dh{group_number(profile.pfs)}" if profile.pfs else None
+        case "dpd":
+            return str(profile.dpd_delay)
+        case "mtu":
+            return str(profile.mtu) if profile.mtu else None
+        case "networks":
+            first = profile.remote_networks[0]
+            return None if first == EVERYTHING else first
+        case _:
+            return None  # also a secret in clear: the obfuscated key beside it says it
+
+
+def _shielded(value: str) -> str:
+    return quoted(value, taken_off=_unquoted(value) != value)
