@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from culvert.errors import ConfigError
 
@@ -35,5 +35,9 @@ def rows(name: str, heading: str, kind: type[Row]) -> tuple[Row, ...]:
             raise ConfigError(f"{heading} row {number}: unknown {sorted(strange)}", path=name)
         if missing := needed - row.keys():
             raise ConfigError(f"{heading} row {number}: missing {sorted(missing)}", path=name)
-        made.append(kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}))
+        made.append(kind(**{key: _frozen(value) for key, value in row.items()}))
     return tuple(made)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
