@@ -121,7 +121,8 @@ class Pump:
 
     def stop(self) -> None:
         """Stop and close every descriptor."""
-        self.detach()
+        if (tun := self.detach()) is not None:
+            tun.close()
         if self._listener is not None:
             loop = asyncio.get_running_loop()
             for one in self._readers:
@@ -137,12 +138,12 @@ class Pump:
         self._empty_reads = 0
         asyncio.get_running_loop().add_reader(tun.fileno(), self._read_tun, tun)
 
-    def detach(self) -> None:
-        """Close the TUN; packets from the network have nowhere to go and are dropped."""
-        if self._tun is not None:
-            asyncio.get_running_loop().remove_reader(self._tun.fileno())
-            self._tun.close()
-            self._tun = None
+    def detach(self) -> Inside | None:
+        """The TUN, which is read no more; packets from the network have nowhere to go now."""
+        tun, self._tun = self._tun, None
+        if tun is not None and tun.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(tun.fileno())
+        return tun
 
     # --- from the network ----------------------------------------------------------------------
 

@@ -1,0 +1,200 @@
+"""One live connection of the service: its core, its driver, its TUN, and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.coordinator import Coordinator
+from culvert.driver.loop import Driver
+from culvert.driver.pump import Datagrams, Pump
+from culvert.driver.surroundings import NoSurroundings
+from culvert.effects import (
+    AskHuman,
+    ConfigureMachine,
+    Effect,
+    HumanAnswered,
+    MachineConfigured,
+    RestoreMachine,
+    TunnelSettings,
+)
+from culvert.errors import PlatformError
+from culvert.eventlog.event import LogEvent
+from culvert.netio.machine import Applied, Machine
+from culvert.netio.tun import Tun
+from culvert.netio.udp import UdpSocket
+from culvert.profile.profile import Profile
+from culvert.rng import Random
+
+IKE_PORT, NATT_PORT = 500, 4500
+
+
+class ClientCore(Coordinator, Protocol):
+    """The connection's coordinator."""
+
+    @property
+    def snapshot(self) -> Mapping[str, object]: ...
+
+    def connect(self, *, now: float) -> Sequence[Effect]: ...
+
+    def disconnect(self, *, now: float) -> Sequence[Effect]: ...
+
+
+MakeCore = Callable[[Profile, Random], ClientCore]
+Ask = Callable[[AskHuman], Awaitable[HumanAnswered]]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The connection is over; ``reason`` is a row of tables/endings.toml."""
+
+    reason: str
+    by_peer: bool
+
+
+class Live(NoSurroundings):
+    """One connection between `connect` and its end.
+
+    ``ended`` is called once, when it is over for good.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        core: ClientCore,
+        machine: Machine,
+        alone: asyncio.Lock,
+        rng: Random,
+        record: Callable[[LogEvent], None],
+    ) -> None:
+        self.profile = profile
+        self.uid = -1
+        self.ask_with: Ask | None = None
+        """How to ask whoever started it; None when nobody is there any more."""
+        self.on_up: Callable[[], None] = _nobody_cares
+        self.up = asyncio.Event()
+        self.logged_in = asyncio.Event()
+        self.over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
+        self._core = core
+        self._machine = machine
+        self._alone = alone
+        self._record = record
+        self._tun: Tun | None = None
+        self._pump = Pump(PythonEngine(rng), *open_ports(), ports=(IKE_PORT, NATT_PORT))
+        self._driver = Driver(core, self._pump, self, self._heard)
+
+    @property
+    def name(self) -> str:
+        return self.profile.name
+
+    @property
+    def snapshot(self) -> Mapping[str, object]:
+        return self._core.snapshot
+
+    def begin(self) -> None:
+        self._driver.start()
+        self._driver.command(lambda now: self._core.connect(now=now), "connect")
+
+    def leave(self) -> None:
+        """Say farewell and restore the machine; `over` tells when it is done."""
+        self._driver.command(lambda now: self._core.disconnect(now=now), "disconnect")
+
+    async def close(self, patience: float) -> None:
+        """End the driver; what the core still wanted done gets ``patience`` seconds."""
+        await self._driver.stop(patience)
+
+    # --- what the core asks for ----------------------------------------------------------------
+
+    async def ask(self, order: AskHuman) -> HumanAnswered:
+        """Ask whoever started the connection; with nobody there, the login is given up."""
+        if self.ask_with is None:
+            return HumanAnswered(order.ticket, None)
+        return await self.ask_with(order)
+
+    async def configure(self, order: ConfigureMachine) -> MachineConfigured:
+        async with self._alone:
+            try:
+                applied = await asyncio.to_thread(self._configure, order.settings)
+            except PlatformError as error:
+                return MachineConfigured(order.ticket, problem=str(error))
+        if self._tun is not None:
+            self._pump.attach(self._tun)
+        self._note(applied.notes)
+        return MachineConfigured(order.ticket, interface=applied.interface)
+
+    async def restore(self, order: RestoreMachine) -> None:
+        self._pump.detach()
+        async with self._alone:
+            self._note(await asyncio.to_thread(self._restore, order.connection))
+
+    def _configure(self, settings: TunnelSettings) -> Applied:
+        """In a thread. A connection that comes back keeps its device."""
+        fresh = self._tun is None
+        if self._tun is None:
+            self._tun = self._machine.open_tun()
+        try:
+            return self._machine.apply(settings, self._tun.name)
+        except PlatformError:
+            if fresh:
+                self._machine.close_tun(self._tun)
+                self._tun = None
+            raise
+
+    def _restore(self, connection: str) -> tuple[str, ...]:
+        """In a thread. Routes and DNS before the device, so that no packet leaves in clear."""
+        undone = self._machine.restore(connection)
+        if self._tun is not None:
+            self._machine.close_tun(self._tun)
+            self._tun = None
+        return (*undone.notes, *undone.failed)
+
+    def _note(self, notes: Sequence[str]) -> None:
+        for note in notes:
+            self._record(LogEvent("client.machine-note", {"note": note}))
+
+    # --- what the core says --------------------------------------------------------------------
+
+    def _heard(self, event: LogEvent) -> None:
+        """Events go to the log; three of them are what somebody may be waiting for."""
+        self._record(event)
+        match event.code:
+            case "client.up":
+                self.up.set()
+                self.on_up()
+            case "xauth.accepted":
+                self.logged_in.set()
+            case "client.down" if not self.over.done():
+                reason = str(event.fields.get("reason", "error"))
+                self.over.set_result(Over(reason, event.fields.get("by_peer") is True))
+            case _:
+                pass
+
+
+def _nobody_cares() -> None:
+    return
+
+
+def open_ports() -> tuple[list[Datagrams], list[Datagrams]]:
+    """Sockets for IKE and for NAT-T: the ports of the RFCs if they are free, else any.
+
+    IPv6 ones where this machine has IPv6. Raises PlatformError if nothing can be had.
+    """
+    ike: list[Datagrams] = [_bind("0.0.0.0", IKE_PORT)]  # noqa: S104  # whichever way leads out
+    natt: list[Datagrams] = [_bind("0.0.0.0", NATT_PORT)]  # noqa: S104  # as above
+    try:
+        six = _bind("::", IKE_PORT), _bind("::", NATT_PORT)
+    except PlatformError:
+        return ike, natt  # a machine without IPv6
+    return [*ike, six[0]], [*natt, six[1]]
+
+
+def _bind(host: str, port: int) -> UdpSocket:
+    encapsulated = port == NATT_PORT
+    try:
+        return UdpSocket.bind(host, port, encapsulated=encapsulated)
+    except PlatformError:
+        # Another connection or another VPN program has it; gateways take any (RFC 3947 §3).
+        return UdpSocket.bind(host, 0, encapsulated=encapsulated)

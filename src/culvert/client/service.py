@@ -1,0 +1,286 @@
+"""The client's root service: connections by name, each with a core, a driver and a TUN of its own.
+
+It connects nothing by itself. Whoever asked for a connection is asked for credentials over the
+same conversation; hanging up before the connection is up ends the attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from itertools import count
+
+from culvert.changes.change import describe
+from culvert.changes.executor import Undone
+from culvert.client.established import mark_established
+from culvert.client.live import ClientCore, Live, MakeCore, Over
+from culvert.driver.control import Method, Request, RequestError
+from culvert.driver.journal import Journal
+from culvert.driver.places import Places
+from culvert.driver.process import Ending
+from culvert.driver.telling import tell_log, tell_story
+from culvert.effects import AskHuman, HumanAnswered
+from culvert.eventlog.entry import Entry
+from culvert.eventlog.filter import Filter
+from culvert.eventlog.render import json_lines
+from culvert.netio.machine import Machine
+from culvert.profile.profile import Profile
+from culvert.profile.toml import read
+from culvert.rng import Random
+from culvert.secret import Secret
+from culvert.session.ending import endings
+
+LIVE = 16
+"""Connections at once: more than a person has gateways; each holds a TUN and four sockets."""
+
+PAST = 64
+"""Connections that ended, kept for `status`; the event log has the others."""
+
+FAREWELL_SECONDS = 2.0
+"""What a connection that is over gets for the last things its core wanted done."""
+
+
+class ClientService:
+    """Answers the methods of the control protocol for the client.
+
+    ``idle_exit``: seconds without connections after which ``ending`` is asked, 0 for never.
+    """
+
+    def __init__(
+        self,
+        where: Places,
+        machine: Machine,
+        journal: Journal,
+        rng: Random,
+        make_core: MakeCore,
+        ending: Ending,
+        *,
+        idle_exit: float = 0.0,
+    ) -> None:
+        self._where = where
+        self._machine = machine
+        self._journal = journal
+        self._rng = rng
+        self._make_core = make_core
+        self._ending = ending
+        self._idle_exit = idle_exit
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._live: dict[str, Live] = {}
+        self._past: dict[str, Mapping[str, object]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._alone = asyncio.Lock()
+        self._questions: dict[int, tuple[int, asyncio.Future[Mapping[str, Secret] | None]]] = {}
+        self._numbers = count(1)
+        mark_established(where.established, established=False)
+        self._consider_leaving()
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {
+            "up": self.up,
+            "answer": self.answer,
+            "down": self.down,
+            "status": self.status,
+            "story": self.story,
+            "log": self.log,
+            "repair": self.repair,
+        }
+
+    # --- methods -------------------------------------------------------------------------------
+
+    async def up(self, request: Request) -> Mapping[str, object]:
+        """Connect ``profile`` (our TOML, ``name``); with ``detach`` return when logged in."""
+        profile = read(request.text("profile"), name=request.text("name"), path="the profile")
+        live = self._begin(profile, request)
+        wanted = Filter(connection=live.name)
+        listener = self._journal.log.attach(lambda entry: _tell(request, entry), wanted)
+        try:
+            live.begin()
+            await self._first_of(live, detach=request.flag("detach"))
+            if live.over.done():
+                raise _ended(live.over.result())
+            return {"connection": self._row(live)}
+        finally:
+            self._journal.log.detach(listener)
+            live.ask_with = None
+            # Hung up (the task is cancelled): whoever wanted the connection is gone.
+            if not live.up.is_set() and not live.logged_in.is_set() and not live.over.done():
+                live.leave()
+
+    async def answer(self, request: Request) -> Mapping[str, object]:
+        """The answer to an ``ask``: ``values`` by what was wanted, null to give up."""
+        uid, answered = self._questions.get(request.whole("ticket"), (-1, None))
+        if answered is None or request.peer.uid not in (0, uid):
+            raise RequestError("cli.not-found", "nobody asked you that, or not any more")
+        given = request.params.get("values")
+        values = None
+        if given is not None:
+            values = {key: Secret(str(text)) for key, text in request.table("values").items()}
+        if not answered.done():
+            answered.set_result(values)
+        return {}
+
+    async def down(self, request: Request) -> Mapping[str, object]:
+        """End ``name``, or the only connection, or with ``all`` every one."""
+        ending = self._chosen(request.text("name"), everything=request.flag("all"))
+        for live in ending:
+            live.leave()
+        await asyncio.gather(*(asyncio.shield(live.over) for live in ending))
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        return {"ended": [live.name for live in ending]}
+
+    async def status(self, request: Request) -> Mapping[str, object]:
+        """A row per connection, those that ended by themselves last."""
+        name = request.text("name")
+        rows = [self._row(live) for live in self._live.values()]
+        rows += [row for row in self._past.values() if row.get("problem")]
+        found = [row for row in rows if not name or row["name"] == name]
+        if name and not found:
+            raise RequestError("cli.not-found", f"no connection is called {name!r}")
+        request.rows(found)
+        return {}
+
+    async def story(self, request: Request) -> Mapping[str, object]:
+        return await tell_story(self._journal.log, request)
+
+    async def log(self, request: Request) -> Mapping[str, object]:
+        return await tell_log(self._journal.log, request)
+
+    async def repair(self, request: Request) -> Mapping[str, object]:
+        """Undo what dead runs left over; living connections are not touched."""
+        async with self._alone:
+            return repaired(await asyncio.to_thread(self._machine.recover))
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """End every connection with a farewell."""
+        living = tuple(self._live.values())
+        for live in living:
+            live.leave()
+        await asyncio.gather(*(asyncio.shield(live.over) for live in living))
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        mark_established(self._where.established, established=False)
+
+    def _begin(self, profile: Profile, request: Request) -> Live:
+        if profile.name in self._live:
+            raise RequestError(
+                "cli.already",
+                f"{profile.name} is {self._live[profile.name].snapshot.get('state', 'there')}",
+                f"`culvert down {profile.name}` ends it.",
+            )
+        if len(self._live) >= LIVE:
+            raise RequestError("platform.unavailable", f"{LIVE} connections are the most at once")
+        core: ClientCore = self._make_core(profile, self._rng)
+        record = self._journal.tagged(profile.name)
+        live = Live(profile, core, self._machine, self._alone, self._rng, record)
+        live.uid = request.peer.uid
+        live.ask_with = lambda order: self._ask(live, order, request)
+        self._live[profile.name] = live
+        self._past.pop(profile.name, None)
+        live.over.add_done_callback(lambda over: self._over(live, over.result()))
+        live.on_up = self._mark
+        self._consider_leaving()
+        return live
+
+    async def _first_of(self, live: Live, *, detach: bool) -> None:
+        waits: list[Awaitable[object]] = [live.up.wait(), asyncio.shield(live.over)]
+        if detach:
+            waits.append(live.logged_in.wait())
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _ask(self, live: Live, order: AskHuman, request: Request) -> HumanAnswered:
+        number = next(self._numbers)
+        answered: asyncio.Future[Mapping[str, Secret] | None] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._questions[number] = (request.peer.uid, answered)
+        request.tell(
+            "ask",
+            {
+                "ticket": number,
+                "connection": live.name,
+                "wants": list(order.wants),
+                "message": order.message,
+                "repeated": order.repeated,
+            },
+        )
+        try:
+            return HumanAnswered(order.ticket, await answered)
+        finally:
+            del self._questions[number]
+
+    def _chosen(self, name: str, *, everything: bool) -> list[Live]:
+        if everything or (not name and len(self._live) <= 1):
+            return list(self._live.values())
+        if not name:
+            names = ", ".join(self._live)
+            raise RequestError("cli.usage", f"several are connected: {names}", "Name one.")
+        if name not in self._live:
+            raise RequestError("cli.not-found", f"{name} is not connected")
+        return [self._live[name]]
+
+    def _over(self, live: Live, over: Over) -> None:
+        self._past[live.name] = self._row(live)
+        while len(self._past) > PAST:
+            del self._past[next(iter(self._past))]
+        task = asyncio.get_running_loop().create_task(self._close(live))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _close(self, live: Live) -> None:
+        """The ports and the TUN are given back before the name is free again."""
+        await live.close(FAREWELL_SECONDS)
+        del self._live[live.name]
+        self._mark()
+        self._consider_leaving()
+
+    def _row(self, live: Live) -> Mapping[str, object]:
+        row: dict[str, object] = {"name": live.name, "problem": None, **live.snapshot}
+        if live.over.done():
+            row["state"] = "down"
+            ended = _ended(live.over.result())
+            if ended.code != "by-user" and not row["problem"]:
+                row["problem"] = {
+                    "id": ended.code,
+                    "sentence": ended.sentence,
+                    "action": ended.action,
+                }
+        return row
+
+    def _mark(self) -> None:
+        up = any(live.up.is_set() and not live.over.done() for live in self._live.values())
+        mark_established(self._where.established, established=up)
+
+    def _consider_leaving(self) -> None:
+        """A service started on demand ends when nothing has been connected for a while."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self._idle_exit and not self._live:
+            self._idle_timer = asyncio.get_running_loop().call_later(
+                self._idle_exit, self._ending.ask, "nothing is connected"
+            )
+
+
+def _ended(over: Over) -> RequestError:
+    row = endings().get(over.reason) or endings()["error"]
+    return RequestError(row.id, row.sentence, row.action)
+
+
+def repaired(undone: Undone) -> dict[str, object]:
+    """What an undoing came to, as the control protocol and ``--json`` show it."""
+    return {
+        "changes": [describe(change) for change in undone.changes],
+        "notes": list(undone.notes),
+        "failed": list(undone.failed),
+    }
+
+
+def _tell(request: Request, entry: Entry) -> None:
+    request.tell("event", json_lines.document(entry))
