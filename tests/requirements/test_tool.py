@@ -107,6 +107,7 @@ def test_a_part_alone_is_never_the_whole(project: Project) -> None:
     project.wants()
     project.ran("passed", part="left")
     assert project.state() == "partial"
+    assert "part not in the list: left" in project.says()
 
 
 @pytest.mark.parametrize("outcome", ["skipped", "xfailed"])

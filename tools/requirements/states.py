@@ -30,6 +30,8 @@ def judge(row: Row, found: Iterable[Evidence], reasons: Reasons, root: Path) -> 
         state, open_parts = proved(row, evidence)
         states.append("partial" if notes and state == "passed" else state)
         notes += tuple(f"open: {part}" for part in open_parts)
+        strange = sorted({e.part for e in evidence} - {"", *row.parts})
+        notes += tuple(f"part not in the list: {part}" for part in strange)
     if "D" in row.marks:
         standing = bool(row.anchor) and has_heading(root, row.anchor)
         states.append("documented" if standing else "missing")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeVar, cast
+from typing import Any, TypeGuard, TypeVar
 
 from culvert.errors import ConfigError
 
@@ -39,5 +39,9 @@ def rows(name: str, heading: str, kind: type[Row]) -> tuple[Row, ...]:
     return tuple(made)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
+def _frozen(value: object) -> object:
+    return tuple(value) if _is_list(value) else value
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
