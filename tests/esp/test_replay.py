@@ -39,6 +39,13 @@ def test_asking_is_not_accepting() -> None:
     assert window.fresh(7)
 
 
+def test_a_jump_past_the_whole_window_forgets_what_was_below_it() -> None:
+    window = ReplayWindow(8)
+    for number in (1, 2, 30):
+        window.advance(number)
+    assert [number for number in range(31) if window.fresh(number)] == list(range(23, 30))
+
+
 def test_the_window_holds_at_least_a_thousand_numbers() -> None:
     window = ReplayWindow()
     window.advance(2000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,33 @@ def test_an_sa_asks_for_a_successor_long_before_its_numbers_end() -> None:
 
 
 def test_a_cipher_of_64_bit_blocks_asks_for_a_successor_after_its_volume() -> None:
-    tripled, _ = sa_pair(("3des-cbc", 24, "hmac-md5-96"))
-    assert tripled.suite.cipher.volume == 10**9
+    suite = packet_suite("3des-cbc", "hmac-md5-96")
+    assert suite.cipher.volume == 10**9
     assert sa_pair(CBC)[0].suite.cipher.volume == 0
+    keys = half(0x1000, "test", "3des-cbc", 24, "hmac-md5-96")
+    sa = OutboundSa(
+        0x1000,
+        replace(suite, cipher=replace(suite.cipher, volume=2000)),
+        cipher_key=keys.cipher_key,
+        salt=b"",
+        integrity_key=keys.integrity_key,
+        rng=SeededRandom(1),
+    )
+    sa.seal_batch([inner(1000)])
+    assert not sa.worn
+    sa.seal_batch([inner(1000)])
+    assert sa.worn
+
+
+def test_an_authentic_datagram_of_broken_blocks_does_not_shift_the_packets_after_it() -> None:
+    outbound, inbound = sa_pair(CBC)
+    key = half(0x1000, "test", *CBC).integrity_key
+    ragged = (0x1000).to_bytes(4, "big") + (9).to_bytes(4, "big") + bytes(16 + 16 + 3)
+    ragged += hmac.digest(key, ragged, "sha1")[:12]
+    assert inbound.open_batch([ragged, *outbound.seal_batch([inner(5)])]) == [
+        Refusal.SHORT,
+        inner(5),
+    ]
 
 
 @pytest.mark.parametrize("spi", [0, 255, 2**32])

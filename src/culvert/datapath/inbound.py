@@ -34,11 +34,9 @@ def open_batch(
     """Sort and open. ``sad`` finds a pair by its inbound SPI; ``refused`` counts the rest."""
     out = Inbound()
     for pair, (datagrams, sources) in _sort(batch, sad, refused, out).items():
-        before = pair.inbound.highest
         opened = pair.inbound.open_batch(datagrams)
         _admit(pair, opened, now, out)
-        if pair.inbound.highest > before:
-            _notice_move(pair, (datagrams, sources), opened, local_port, out)
+        _notice_move(pair, (datagrams, sources), opened, local_port, out)
     return out
 
 
