@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import combinations
@@ -156,25 +157,34 @@ def switches(table: Table) -> frozenset[str]:
     return frozenset(table.texts("legacy")) & SWITCHES.keys()
 
 
-def check_proposals(table: Table, on: frozenset[str]) -> None:
-    """Every proposal is known, and what it needs is switched on."""
-    suites: list[tuple[str, str, frozenset[str]]] = []
-    suites += [
-        ("phase1", suite.name, suite.legacy) for suite in table.each("phase1", IkeSuite.named)
-    ]
-    suites += [
-        ("phase2", suite.name, suite.legacy) for suite in table.each("phase2", EspSuite.named)
-    ]
-    for key, name, needed in suites:
-        for switch in sorted(needed - on):
-            table.problem(
-                key,
-                f"{key}: {name} needs the legacy switch {switch} ({SWITCHES[switch]}); "
-                f'add "{switch}" to legacy, or leave the proposal out',
-            )
-    for key in ("phase1", "phase2"):
-        if not table.texts(key):
+def check_proposals(table: Table, on: frozenset[str], outer: frozenset[str] = frozenset()) -> None:
+    """Every proposal is known, and what it needs is switched on.
+
+    A group that inherits proposals but has switches of its own is told only what it lost against
+    ``outer``, the switches of the gateway; the rest was told there.
+    """
+    makers: dict[str, Callable[[str], IkeSuite | EspSuite]]
+    makers = {"phase1": IkeSuite.named, "phase2": EspSuite.named}
+    for key, named in makers.items():
+        given = table.gives(key)
+        if given and not table.texts(key):
             table.problem(key, f"{key} is empty: nothing could ever be agreed on")
+        for suite in table.each(key, named) if given else _sound(table.texts(key), named):
+            missing = suite.legacy - on
+            for switch in sorted(missing if given else missing & outer):
+                table.problem(
+                    key,
+                    f"{key}: {suite.name} needs the legacy switch {switch} ({SWITCHES[switch]}); "
+                    f'add "{switch}" to legacy, or leave the proposal out',
+                )
+
+
+def _sound(
+    names: Iterable[str], named: Callable[[str], IkeSuite | EspSuite]
+) -> Iterator[IkeSuite | EspSuite]:
+    for name in names:
+        with suppress(ConfigError):
+            yield named(name)
 
 
 # --- groups ------------------------------------------------------------------------------------
@@ -189,16 +199,19 @@ class KeyedGroup:
 
 
 def groups(
-    tables: Sequence[Table], plans: Sequence[PoolPlan], folder: Path
+    tables: Sequence[Table], plans: Sequence[PoolPlan], folder: Path, outer: frozenset[str]
 ) -> tuple[KeyedGroup, ...]:
+    """Every group; ``outer`` are the gateway's switches, ``folder`` is where key files stand."""
     same_names(tables)
-    return tuple(_group(table, [plan.name for plan in plans], folder) for table in tables)
+    pools = [plan.name for plan in plans]
+    return tuple(_group(table, pools, folder, outer) for table in tables)
 
 
-def _group(table: Table, known_pools: Sequence[str], folder: Path) -> KeyedGroup:
+def _group(
+    table: Table, known_pools: Sequence[str], folder: Path, outer: frozenset[str]
+) -> KeyedGroup:
     on = switches(table)
-    if any(table.gives(name) for name in ("phase1", "phase2", "legacy")):
-        check_proposals(table, on)
+    check_proposals(table, on, outer)
     key = _key(table, folder)
     _check_group(table, on, key)
     made = Group(

@@ -127,7 +127,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
     plans = checking.pools(tables.repeated["pool"], lan)
     if not tables.repeated["group"]:
         gateway.problem("", "there is no [[group]], so nobody could log in")
-    keyed = checking.groups(tables.repeated["group"], plans, Path(path).parent)
+    keyed = checking.groups(tables.repeated["group"], plans, Path(path).parent, on)
     names = [one.group.name for one in keyed]
     accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
     return GatewayConfig(
