@@ -174,3 +174,14 @@ TestPoolAgainstModel.settings = settings(max_examples=60, stateful_step_count=40
 def test_a_written_range_reads_back(ends: list[int]) -> None:
     made = AddressRange(4, ends[0], ends[1])
     assert AddressRange.parse(str(made)) == made
+
+
+def test_a_full_slash_16_hands_the_smallest_returned_address_out_again() -> None:
+    p = pool("10.1.0.0/16")
+    for number in range(p.size):
+        p.lease(f"user {number}")
+    assert isinstance(p.lease("one more"), Refused)
+    for number in (40_000, 7, 65_000):
+        p.release(str(IPv4Address("10.1.0.0") + number))
+    assert str(p.lease("one more")) == "10.1.0.7"
+    assert p.leased == p.size - 2
