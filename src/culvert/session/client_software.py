@@ -7,7 +7,7 @@ import re
 LONGEST = 64
 """Characters shown of what a stranger wrote."""
 
-_CISCO_MANNER = re.compile(r"(?P<product>.*?)\s*(?P<version>\d[^:]*?)\s*:\s*(?P<system>[^:]*)")
+_CISCO_MANNER = re.compile(r"(?:.*?\s)?(?P<version>\d[^:]*?)\s*:\s*(?P<system>[^:]*)")
 
 
 def client_software(application: str) -> tuple[str, str]:

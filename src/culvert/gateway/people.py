@@ -1,0 +1,45 @@
+"""Joins configuration, store and vault: who may come in, and the table of who is here."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from culvert.gateway.config import GatewayConfig
+from culvert.identity.chain import Chain
+from culvert.identity.lockout import Lockout
+from culvert.rng import Random
+from culvert.session.table import SessionTable
+from culvert.store.lifetime import Lifetime
+from culvert.store.users import Users
+from culvert.vault.accounts import FirstOf, FixedAccounts
+from culvert.vault.group_keys import GroupKeys
+from culvert.vault.judge import Answer, PasswordJudge
+from culvert.vault.password import SCHEMES
+
+
+def judge(config: GatewayConfig, database: sqlite3.Connection, answer: Answer) -> PasswordJudge:
+    """The judge for this configuration: its own users first, then those of the store."""
+    scheme = SCHEMES[config.restart.users_backend]()
+    chain = Chain(
+        FirstOf((FixedAccounts(config.restart.accounts), Users(database))),
+        Lockout(config.live.lockout),
+        decoy_hash=scheme.decoy,
+        group_open=lambda group, at: is_open(config, group, at),
+    )
+    return PasswordJudge(chain, scheme, answer)
+
+
+def is_open(config: GatewayConfig, name: str, at: datetime) -> bool:
+    """Whether the hours of group ``name`` allow a login; a group that is gone allows none."""
+    group = config.group(name)
+    return group is not None and group.open_at(at)
+
+
+def session_table(config: GatewayConfig, database: sqlite3.Connection) -> SessionTable:
+    """An empty table that goes on counting where the last run stopped."""
+    return SessionTable(limit=config.live.session_limit, cumulative=Lifetime(database).load())
+
+
+def group_keys(config: GatewayConfig, rng: Random) -> GroupKeys:
+    return GroupKeys(config.group_keys, rng)
