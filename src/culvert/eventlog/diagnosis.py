@@ -10,7 +10,7 @@ from culvert.errors import MisuseError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import Field
 from culvert.eventlog.sentence import fits, words
-from culvert.eventlog.wording import UNKNOWN, fill, one_line
+from culvert.eventlog.wording import fill, one_line
 from culvert.tables.loader import rows
 
 TABLE = "diagnoses.toml"
@@ -18,8 +18,15 @@ TABLE = "diagnoses.toml"
 UP = frozenset({"client.up", "session.started"})
 """The events that say a connection stands."""
 
+ENDS = ("client.down", "session.ended", "ike.over")
+"""The events that say it is over, and why. The last is the end of a negotiation only: it counts as
+long as nothing stands; later a connection may outlive it."""
+
+SEE_LOG = "the log names it"
+"""In place of a problem that a diagnosis would name."""
+
 Condition = Mapping[str, Field]
-"""``code`` of an event, and fields it must have."""
+"""``code`` of an event and fields it must have; or ``end``, the reason why all is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class DiagnosisRow:
     title: str
     why: str
     side: str = ""
-    before_up: bool = False
+    stage: str = ""
     all: tuple[Condition, ...] = ()
     any: tuple[Condition, ...] = ()
     none: tuple[Condition, ...] = ()
@@ -92,7 +99,10 @@ def holding(entries: Sequence[Entry]) -> tuple[str, ...]:
     )
 
 
-def _by_code(entries: Sequence[Entry]) -> Mapping[str, list[Entry]]:
+ByCode = Mapping[str, list[Entry]]
+
+
+def _by_code(entries: Sequence[Entry]) -> ByCode:
     """The entries of each code, the newest first."""
     found: dict[str, list[Entry]] = {}
     for entry in reversed(entries):
@@ -100,9 +110,9 @@ def _by_code(entries: Sequence[Entry]) -> Mapping[str, list[Entry]]:
     return found
 
 
-def _decided_by(row: DiagnosisRow, entries: Mapping[str, list[Entry]]) -> tuple[Entry, ...] | None:
+def _decided_by(row: DiagnosisRow, entries: ByCode) -> tuple[Entry, ...] | None:
     """The entries that meet the conditions of ``row``, or None if it does not hold."""
-    if row.before_up and UP & entries.keys():
+    if row.stage and (row.stage == "after-up") != _up(entries):
         return None
     if any(_last(condition, entries) for condition in row.none):
         return None
@@ -113,18 +123,28 @@ def _decided_by(row: DiagnosisRow, entries: Mapping[str, list[Entry]]) -> tuple[
     return (*one_of, *(found for found in needed if found))
 
 
-def _last(condition: Condition, entries: Mapping[str, list[Entry]]) -> Entry | None:
-    wanted = {name: value for name, value in condition.items() if name != "code"}
-    found = entries.get(str(condition["code"]), ())
+def _up(entries: ByCode) -> bool:
+    return not UP.isdisjoint(entries)
+
+
+def _last(condition: Condition, entries: ByCode) -> Entry | None:
+    wanted = dict(condition)
+    codes: tuple[str, ...]
+    if "end" in wanted:
+        codes = ENDS[:2] if _up(entries) else ENDS
+        wanted = {"reason": wanted["end"]}
+    else:
+        codes = (str(wanted.pop("code")),)
+    found = (entry for code in codes for entry in entries.get(code, ()))
     return next((entry for entry in found if fits(entry, wanted)), None)
 
 
 def _told(row: DiagnosisRow, entries: Sequence[Entry], decisive: tuple[Entry, ...]) -> Verdict:
     known: dict[str, Field] = {}
     for entry in (*entries, *reversed(decisive)):
-        known.update(words(entry))
+        known.update({name: value for name, value in words(entry).items() if value != ""})
     # Faults of the service and of setting up the machine tell the same under two names.
-    known.setdefault("problem", known.get("what", UNKNOWN))
+    known.setdefault("problem", known.get("what", SEE_LOG))
     known.setdefault("what", known["problem"])
 
     def said(wording: str) -> str:

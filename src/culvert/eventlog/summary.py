@@ -9,7 +9,7 @@ from functools import cache
 from culvert.eventlog.diagnosis import TABLE, UP
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import Field
-from culvert.eventlog.wording import fill, one_line
+from culvert.eventlog.wording import fill, one_line, spoken
 from culvert.tables.loader import rows
 
 WHOLE_SECONDS = 10.0
@@ -24,28 +24,9 @@ class Clause:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What to say in place of ``value`` when it is the ``of`` of something."""
-
-    of: str
-    value: str
-    says: str
-
-
 @cache
 def clauses() -> Mapping[str, str]:
     return {row.id: row.text for row in rows(TABLE, "clause", Clause)}
-
-
-@cache
-def _words() -> Mapping[tuple[str, str], str]:
-    return {(row.of, row.value): row.says for row in rows(TABLE, "word", Word)}
-
-
-def spoken(of: str, value: Field) -> str:
-    """A value as the line says it."""
-    return _words().get((of, str(value)), str(value))
 
 
 def summary(entries: Sequence[Entry]) -> str:

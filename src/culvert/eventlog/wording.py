@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from culvert.eventlog.event import Field
-from culvert.tables.loader import document
+from culvert.tables.loader import document, rows
 
-PLACEHOLDER = re.compile(r"\{(?P<name>[A-Za-z_0-9]+)(?::(?P<style>hex|list|seconds|ending))?\}")
+PLACEHOLDER = re.compile(
+    r"\{(?P<name>[A-Za-z_0-9]+)(?::(?P<style>hex|list|seconds|ending|action|word))?\}"
+)
 
 THE_OTHER = {
     "client": {"They": "The gateway", "they": "the gateway", "them": "the gateway"},
@@ -18,13 +21,16 @@ THE_OTHER = {
 """Words for the other side, by who tells the story."""
 
 UNKNOWN = "(unknown)"
+LOOK_FURTHER = "Look into the log of both sides."
 
 
 def fill(wording: str, fields: Mapping[str, Field]) -> str:
     """``wording`` with every ``{name}`` replaced; a field that is missing shows as `UNKNOWN`.
 
     A style after a colon says how: ``hex`` eight digits, ``list`` joined by commas ("none" when
-    empty), ``seconds`` one decimal, ``ending`` the sentence of a reason in tables/endings.toml.
+    empty), ``seconds`` one decimal, ``ending`` and ``action`` the sentence of a reason in
+    tables/endings.toml and what to do about it, ``word`` what tables/events.toml says in place of
+    the value.
     """
     return PLACEHOLDER.sub(lambda found: _shown(fields, found["name"], found["style"]), wording)
 
@@ -52,10 +58,29 @@ def value_text(value: Field) -> str:
             return str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What to say when the field ``of`` has this value."""
+
+    of: str
+    value: str
+    says: str
+
+
 @cache
-def reasons() -> Mapping[str, str]:
-    """Sentence by reason, of tables/endings.toml."""
-    return {row["id"]: row["sentence"] for row in document("endings.toml")["ending"]}
+def _words() -> Mapping[tuple[str, str], str]:
+    return {(row.of, row.value): row.says for row in rows("events.toml", "word", Word)}
+
+
+def spoken(of: str, value: Field) -> str:
+    """A value in words, or as it is if the table has none."""
+    return _words().get((of, str(value)), value_text(value))
+
+
+@cache
+def reasons() -> Mapping[str, Mapping[str, str]]:
+    """The rows of tables/endings.toml by id, as they stand there."""
+    return {row["id"]: row for row in document("endings.toml")["ending"]}
 
 
 def _shown(fields: Mapping[str, Field], name: str, style: str | None) -> str:
@@ -70,7 +95,11 @@ def _shown(fields: Mapping[str, Field], name: str, style: str | None) -> str:
         case "list", "":
             return "none"
         case "ending", str():
-            return reasons().get(value, value)
+            return reasons()[value]["sentence"] if value in reasons() else value
+        case "action", str():
+            return reasons()[value]["action"] if value in reasons() else LOOK_FURTHER
+        case "word", _:
+            return spoken(name, value)
         case _:
             return value_text(value)
 

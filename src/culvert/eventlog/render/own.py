@@ -19,7 +19,7 @@ def brief(entry: Entry) -> str:
     """The line without its time, for sinks that stamp lines themselves."""
     key = key_of(entry)
     where = f" [{one_line(key)}]" if key else ""
-    return f"{word(entry.row.severity)} {entry.code}{where} {text(entry)}"
+    return f"{word(entry.row.severity)} {one_line(entry.code)}{where} {text(entry)}"
 
 
 def text(entry: Entry) -> str:

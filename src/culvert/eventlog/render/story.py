@@ -115,5 +115,10 @@ def _paragraph(heading: str, text: str, width: int) -> Iterator[str]:
 
 def _wrapped(text: str, width: int) -> list[str]:
     # An address or a suite must not be torn at its hyphens.
-    wrapper = TextWrapper(max(width, NARROWEST), break_long_words=False, break_on_hyphens=False)
+    wrapper = TextWrapper(
+        max(width, NARROWEST),
+        break_long_words=False,
+        break_on_hyphens=False,
+        subsequent_indent="  " if text.startswith("- ") else "",
+    )
     return wrapper.wrap(text)
