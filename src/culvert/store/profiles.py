@@ -41,7 +41,7 @@ class ProfileNotFound(CulvertError):
 
 
 class ProfileExists(CulvertError):
-    """A profile of that name is there already."""
+    """A file of that name is there already."""
 
     code = "cli.already"
 
@@ -110,7 +110,11 @@ class ProfileStore:
         Raises ProfileExists unless ``replacing``, PlatformError when it cannot be written.
         """
         path = _file(self._places[0], profile.name)
-        _write(path, write(profile), replacing=replacing)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        write_private(path, write(profile).encode(), replacing=replacing)
         return path
 
     def erase_password(self, name: str) -> bool:
@@ -129,7 +133,7 @@ class ProfileStore:
         except ConfigError:
             kept = False
         # A password over several lines is rare enough to lose the file's comments for.
-        _write(path, text if kept else write(without), replacing=True)
+        write_private(path, (text if kept else write(without)).encode(), replacing=True)
         return True
 
 
@@ -173,11 +177,14 @@ def _read(path: Path) -> tuple[str, int]:
         raise PlatformError(
             f"{path} cannot be read ({error.strerror})", action="Check its owner and permissions."
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise ConfigError("is not an ordinary file", path=str(path))
-        octets = file.read(MOST_OCTETS + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            octets = file.read(MOST_OCTETS + 1)
+    finally:
+        os.close(descriptor)
     if len(octets) > MOST_OCTETS:
         raise ConfigError(f"has more than {MOST_OCTETS} octets: not a profile", path=str(path))
     return decoded(octets, path=str(path)), mode
@@ -196,15 +203,18 @@ def _refuse_exposed(profile: Profile, path: Path, mode: int) -> None:
         )
 
 
-def _write(path: Path, text: str, *, replacing: bool) -> None:
+def write_private(path: Path, octets: bytes, *, replacing: bool) -> None:
+    """A file that only its owner may read, whole or not at all.
+
+    Raises ProfileExists unless ``replacing``, PlatformError when it cannot be written.
+    """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(octets)
             file.flush()
             os.fsync(descriptor)
         if replacing:
@@ -216,7 +226,7 @@ def _write(path: Path, text: str, *, replacing: bool) -> None:
     except FileExistsError as error:
         Path(draft).unlink(missing_ok=True)
         raise ProfileExists(
-            f'a profile "{path.stem}" is there already ({path}); choose another name, or replace it'
+            f"{path} is there already; choose another name, or add --replace"
         ) from error
     except OSError as error:
         Path(draft).unlink(missing_ok=True)

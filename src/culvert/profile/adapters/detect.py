@@ -1,4 +1,4 @@
-"""Which format a file has, told from what stands in it; its name decides only where that fails."""
+"""Which format a file has, told from what stands in it; only ``.toml`` is believed unseen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def detect(text: str, file_name: str = "") -> str:
 
     Raises ConfigError when neither the text nor the file's name says which.
     """
-    if _TOML_KEY.search(text):
+    if file_name.lower().endswith(".toml") or _TOML_KEY.search(text):
         return "toml"
     if _MAIN.search(text) or _PCF_KEY.search(text):
         return "pcf"
