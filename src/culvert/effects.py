@@ -198,13 +198,17 @@ Effect = (
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The vault's word. ``reason`` is a row of tables/endings.toml when refused."""
+    """The vault's word. ``reason`` is a row of tables/endings.toml when refused.
+
+    ``cause`` is the exact one, for the operator's eyes only.
+    """
 
     ticket: int
     accepted: bool
     user: str = ""
     reason: str = ""
     prompt: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac as _hmac
-from functools import partial
 from hmac import compare_digest
 
-_CONSTRUCTORS = {
-    "md5": partial(hashlib.md5, usedforsecurity=False),
-    "sha1": partial(hashlib.sha1, usedforsecurity=False),
-    "sha2-256": hashlib.sha256,
-    "sha2-384": hashlib.sha384,
-    "sha2-512": hashlib.sha512,
-}
 _OPENSSL_NAMES = {
     "md5": "md5",
     "sha1": "sha1",
@@ -24,7 +16,7 @@ _OPENSSL_NAMES = {
 
 
 def digest(name: str, data: bytes) -> bytes:
-    return _CONSTRUCTORS[name](data).digest()
+    return hashlib.new(_OPENSSL_NAMES[name], data, usedforsecurity=False).digest()
 
 
 def hmac(name: str, key: bytes, data: bytes) -> bytes:

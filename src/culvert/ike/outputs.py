@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from culvert.eventlog.event import LogEvent
 from culvert.ike.selector import Selector
+from culvert.ike.settings import Settings
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.attribute import Attribute
 from culvert.ike.wire.identity import Identity
@@ -51,11 +52,14 @@ class AskGroupKey:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """Phase 1 stands: both ends proved the key. XAUTH may follow."""
+    """Phase 1 stands: both ends proved the key. XAUTH may follow.
+
+    ``initial_contact``: the peer remembers no earlier SA of its own.
+    """
 
     suite: IkeSuite
     identity: Identity
-    application: str = ""
+    initial_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +166,18 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
-    """A liveness question was answered after ``seconds``."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class Over:
     """This IKE SA has ended, exactly once. ``reason`` is a row of tables/endings.toml.
 
-    ``comparisons``: for a refused proposal, what they offered against what we accept.
+    A delete with reason brings its number (``code``) and, from our own kind, the row's id
+    (``told``), which is only a claim of the peer's.
     """
 
     reason: str
     by_peer: bool = False
     detail: str = ""
+    code: int = 0
+    told: str = ""
 
 
 Output = (
@@ -194,7 +194,6 @@ Output = (
     | Activate
     | Remove
     | Moved
-    | Alive
     | Over
     | LogEvent
 )
@@ -204,10 +203,14 @@ Output = (
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
-    """SKEYID for `AskGroupKey`. ``group`` is empty for a decoy."""
+    """SKEYID for `AskGroupKey`. ``group`` is empty for a decoy.
+
+    ``settings``: what holds for this group from here on, where that is more than for all.
+    """
 
     skeyid: bytes = field(repr=False)
     group: str
+    settings: Settings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ ESP_CIPHERS = rows("algorithms.toml", "esp_cipher", EspCipher)
 INTEGRITIES = rows("algorithms.toml", "integrity", Integrity)
 GROUPS = rows("groups.toml", "group", Group)
 
-LEGACY_SWITCHES = frozenset(
-    row.legacy for row in (*IKE_CIPHERS, *HASHES, *ESP_CIPHERS, *INTEGRITIES, *GROUPS) if row.legacy
-)
+_Row = IkeCipher | Hash | EspCipher | Integrity | Group
+_ROWS: tuple[_Row, ...] = (*IKE_CIPHERS, *HASHES, *ESP_CIPHERS, *INTEGRITIES, *GROUPS)
+
+LEGACY_SWITCHES = frozenset([row.legacy for row in _ROWS if row.legacy])
 """Every switch that lets something weak in."""

@@ -98,6 +98,7 @@ class PasswordJudge:
             accepted=verdict.accepted,
             user=order.user if verdict.accepted else "",
             reason=verdict.reason,
+            cause=str(verdict.cause),
         )
         self._answer(judged, event)
 

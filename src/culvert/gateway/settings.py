@@ -1,0 +1,61 @@
+"""From the gateway's configuration to what IKE needs of it: for all callers, and for each group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from culvert.gateway.config import GatewayConfig
+from culvert.ike.endpoint import Limits
+from culvert.ike.proposal import Lifetime
+from culvert.ike.settings import Role, Settings, Timing
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.identity import FQDN, Identity
+from culvert.policy.group import Group
+
+
+def general_settings(config: GatewayConfig) -> Settings:
+    """What counts before a caller has named its group.
+
+    ESP travels in UDP only until plain ESP is built, so encapsulation is forced.
+    """
+    live = config.live
+    return Settings(
+        Role.RESPONDER,
+        _identity(config),
+        tuple([IkeSuite.named(name) for name in live.ike_proposals]),
+        (),
+        natt=live.natt,
+        force_encapsulation=True,
+        application=live.application_version,
+    )
+
+
+def group_settings(general: Settings, group: Group) -> Settings:
+    """What counts from the moment the group is known."""
+    liveness = group.liveness
+    return replace(
+        general,
+        phase2=tuple([EspSuite.named(name) for name in group.esp_proposals]),
+        phase1_life=Lifetime(group.ike_life_seconds),
+        phase2_life=Lifetime(group.esp_life_seconds, group.esp_life_kilobytes),
+        timing=Timing(
+            dpd_delay=float(liveness.idle_seconds),
+            dpd_retry=float(liveness.retry_seconds),
+            dpd_tries=liveness.tries,
+            keepalive=float(group.keepalive_seconds),
+        ),
+    )
+
+
+def endpoint_limits(config: GatewayConfig) -> Limits:
+    live = config.live
+    return Limits(half_open=live.half_open_limit, per_source=live.half_open_per_source)
+
+
+def _identity(config: GatewayConfig) -> Identity:
+    """The configured name, else the first address listened on."""
+    name = config.live.identity or config.restart.listen[0]
+    try:
+        return Identity.of_address(name)
+    except ValueError:
+        return Identity(FQDN, name.encode())

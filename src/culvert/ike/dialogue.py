@@ -1,0 +1,370 @@
+"""Transactions of one IKE SA: XAUTH, then Mode Config (mode-cfg-05, xauth-06), both ends.
+
+gateway                                   client
+REQUEST user, password          ->
+                                <-        REPLY …           (as often as the gateway asks)
+SET status                      ->
+                                <-        ACK
+                                <-        REQUEST address, …
+REPLY address, …                ->
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from culvert.errors import MisuseError, UnexpectedMessage
+from culvert.ike import xauth
+from culvert.ike.outputs import (
+    AskConfiguration,
+    AskPerson,
+    CheckPerson,
+    Configuration,
+    Configured,
+    LoggedIn,
+    PersonAnswer,
+    Verdict,
+)
+from culvert.ike.owner import Owner, Phase
+from culvert.ike.script import TRANSACTION
+from culvert.ike.wire import config as cfg
+from culvert.ike.wire.attribute import Attribute
+from culvert.ike.wire.config import ConfigMessage
+from culvert.ike.wire.header import TRANSACTION as TRANSACTION_EXCHANGE
+from culvert.ike.wire.header import Header
+from culvert.ike.wire.payload import ATTRIBUTES, one
+from culvert.tables.numbers import CONFIG_ATTRIBUTES, attribute_name
+
+GOODBYE_PATIENCE = 5.0  # for the ACK of a refusal, which changes nothing any more
+
+# What a client asks for; the order is vpnc's.
+WANTED = (
+    cfg.INTERNAL_IP4_ADDRESS,
+    cfg.INTERNAL_IP4_NETMASK,
+    cfg.INTERNAL_IP4_DNS,
+    cfg.INTERNAL_IP4_NBNS,
+    cfg.UNITY_DEF_DOMAIN,
+    cfg.UNITY_BANNER,
+    cfg.UNITY_SAVE_PASSWD,
+    cfg.UNITY_SPLIT_INCLUDE,
+    cfg.UNITY_SPLITDNS_NAME,
+    cfg.UNITY_LOCAL_LAN,
+    cfg.UNITY_PFS,
+    cfg.UNITY_BACKUP_SERVERS,
+)
+LONGEST_TEXT = 255  # of a text from the peer that goes into logs
+
+
+class _Dialogue:
+    """What both ends share: reading and writing transaction messages."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._question = b""
+
+    def _read(self, octets: bytes, header: Header) -> ConfigMessage:
+        sealed = self._owner.channel.read_sealed(octets, header)
+        TRANSACTION.check(sealed.parts)
+        self._owner.channel.check(sealed)
+        part = one(sealed.parts, ATTRIBUTES)
+        if part is None:
+            raise UnexpectedMessage("a transaction without attributes")
+        return ConfigMessage.parse(part)
+
+    def _send(self, message_id: int, message: ConfigMessage) -> bytes:
+        return self._owner.channel.send_sealed(TRANSACTION_EXCHANGE, message_id, (message.part(),))
+
+    def _ask(
+        self, message_id: int, message: ConfigMessage, patience: float, reason: str, now: float
+    ) -> None:
+        octets = self._send(message_id, message)
+        self._owner.channel.expect_answer(
+            message_id, octets, patience=patience, otherwise=reason, now=now
+        )
+
+
+class GatewayDialogue(_Dialogue):
+    """The end that asks who is there, and hands out addresses."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._person_id = 0
+        self._status_id = 0
+        self._passed: bool | None = None
+        self._user = ""
+        self._checking = False
+        self._config: tuple[int, int] | None = None  # message id, identifier
+        self.permitted: Configuration | None = None
+
+    def begin(self, now: float) -> None:
+        if self._owner.phase is Phase.PERSON:
+            self._owner.timers.set("xauth", now + self._owner.settings.timing.xauth_delay)
+
+    def tick(self, kind: str, now: float) -> None:
+        if kind == "xauth":
+            self._person_id = self._owner.channel.new_id()
+            self._ask_person("", now)
+
+    def _ask_person(self, prompt: str, now: float) -> None:
+        self._owner.channel.log("xauth.asked", wants="user, password", message=prompt)
+        patience = self._owner.settings.timing.person_patience
+        self._ask(self._person_id, xauth.request(0, prompt), patience, "auth-silence", now)
+
+    def receive(self, octets: bytes, header: Header, now: float) -> bool:
+        message = self._read(octets, header)
+        channel = self._owner.channel
+        match message.kind:
+            case cfg.REPLY if header.message_id == self._person_id and not self._checking:
+                if not channel.answered(self._person_id):
+                    raise UnexpectedMessage("an XAUTH reply to nothing asked")
+                channel.answers.keep(octets, None, now=now)
+                self._replied(message, now)
+            case cfg.ACK if header.message_id == self._status_id and self._status_id:
+                channel.answered(self._status_id)
+                channel.end_exchange(self._status_id)
+                channel.answers.keep(octets, None, now=now)
+                self._told(now)
+            case cfg.REQUEST:
+                self._asked(message, octets, header, now)
+            case cfg.ACK | cfg.REPLY | cfg.SET:
+                raise UnexpectedMessage("a transaction that nothing asked for")
+            case other:
+                raise UnexpectedMessage(f"a transaction of type {other}")
+        return True
+
+    def step(self, given: Verdict | PersonAnswer | Configuration, now: float) -> None:
+        match given:
+            case Verdict():
+                self._judged(given, now)
+            case Configuration():
+                self._configured(given, now)
+            case PersonAnswer():
+                raise MisuseError("a gateway asks nobody at its own end")
+
+    def _replied(self, message: ConfigMessage, now: float) -> None:
+        reply = xauth.read_reply(message)
+        if reply.refused:
+            self._owner.channel.log("xauth.rejected", user="", reason="the client gave up")
+            self._tell(False, now)
+            return
+        self._user = reply.user
+        self._checking = True
+        self._owner.channel.log("xauth.answered", user=reply.user)
+        self._owner.channel.out.append(CheckPerson(reply.user, reply.password))
+
+    def _judged(self, verdict: Verdict, now: float) -> None:
+        if not self._checking:
+            raise MisuseError("a verdict about nobody")
+        self._checking = False
+        if not verdict.accepted and verdict.prompt:
+            self._ask_person(verdict.prompt, now)
+            return
+        if verdict.accepted:
+            self._user = verdict.user or self._user
+            self._owner.channel.log("xauth.accepted", user=self._user)
+        else:
+            self._owner.channel.log("xauth.rejected", user=self._user, reason=verdict.reason)
+        self._tell(verdict.accepted, now)
+
+    def _tell(self, passed: bool, now: float) -> None:
+        self._passed = passed
+        self._owner.channel.end_exchange(self._person_id)
+        self._status_id = self._owner.channel.new_id()
+        patience = self._owner.settings.timing.answer_patience if passed else GOODBYE_PATIENCE
+        reason = "lost-peer" if passed else "auth-rejected"
+        self._ask(self._status_id, xauth.status(0, passed), patience, reason, now)
+
+    def _told(self, now: float) -> None:
+        """The client knows; an ACK's content means nothing (vpnc, Android, strongSwan differ)."""
+        self._status_id = 0
+        if not self._passed:
+            self._owner.end("auth-rejected", now=now)
+            return
+        self._owner.phase = Phase.CONFIG
+        self._owner.channel.out.append(LoggedIn(self._user))
+
+    def _asked(self, message: ConfigMessage, octets: bytes, header: Header, now: float) -> None:
+        if self._passed and self._status_id:
+            # Only who got the status goes on to ask: its lost ACK is not needed.
+            self._owner.channel.answered(self._status_id)
+            self._told(now)
+        if self._owner.phase not in (Phase.CONFIG, Phase.UP):
+            raise UnexpectedMessage("asks for a configuration before logging in")
+        self._owner.channel.begin_exchange(header)
+        self._config = (header.message_id, message.identifier)
+        self._question = octets
+        self._owner.channel.answers.keep(octets, None, now=now)
+        names = tuple([attribute_name(a.kind) for a in message.attributes])
+        self._owner.channel.log("config.requested", names=names)
+        application = _text(message.value(cfg.APPLICATION_VERSION))
+        if application:
+            self._owner.channel.log("config.application", value=application)
+        self._owner.channel.out.append(
+            AskConfiguration(
+                tuple([a.kind for a in message.attributes]),
+                message.attributes,
+                application,
+                _text(message.value(cfg.UNITY_DDNS_HOSTNAME)),
+            )
+        )
+
+    def _configured(self, given: Configuration, now: float) -> None:
+        if self._config is None:
+            raise MisuseError("a configuration nobody asked for")
+        message_id, identifier = self._config
+        self._config = None
+        if given.refused:
+            self._owner.channel.log("config.refused", reason=given.refused)
+            return
+        self.permitted = given
+        reply = ConfigMessage(cfg.REPLY, identifier, given.attributes)
+        octets = self._send(message_id, reply)
+        self._owner.channel.answers.amend(self._question, octets)
+        self._owner.channel.end_exchange(message_id)
+        self._owner.channel.log(
+            "config.sent",
+            names=tuple([attribute_name(a.kind) for a in given.attributes]),
+            address=str(given.peer_may_use.network) if given.peer_may_use else "",
+        )
+        self._owner.phase = Phase.UP
+
+
+class ClientDialogue(_Dialogue):
+    """The end that says who it is, and asks for an address."""
+
+    def __init__(self, owner: Owner) -> None:
+        super().__init__(owner)
+        self._asked_for: tuple[int, ConfigMessage] | None = None
+        self._rounds = 0
+        self._config_id = 0
+        self.permitted: Configuration | None = None
+
+    def begin(self, now: float) -> None:
+        if self._owner.phase is Phase.CONFIG:
+            self._request(now)
+
+    def tick(self, kind: str, now: float) -> None:
+        if kind == "person":
+            self._owner.end("auth-silence", now=now)
+
+    def receive(self, octets: bytes, header: Header, now: float) -> bool:
+        message = self._read(octets, header)
+        match message.kind:
+            case cfg.REQUEST if message.about_person:
+                self._question_of_person(message, octets, header, now)
+            case cfg.SET if message.about_person:
+                self._status(message, octets, header, now)
+            case cfg.REPLY if header.message_id == self._config_id and self._config_id:
+                self._owner.channel.answered(self._config_id)
+                self._owner.channel.end_exchange(self._config_id)
+                self._owner.channel.answers.keep(octets, None, now=now)
+                self._config_id = 0
+                self._configuration(message)
+            case _:
+                raise UnexpectedMessage("a transaction that nothing asked for")
+        return True
+
+    def step(self, given: Verdict | PersonAnswer | Configuration, now: float) -> None:
+        if not isinstance(given, PersonAnswer):
+            raise MisuseError(f"{type(given).__name__} at the client's end")
+        if self._asked_for is None:
+            return
+        message_id, message = self._asked_for
+        self._asked_for = None
+        self._owner.timers.stop("person")
+        octets = self._send(message_id, xauth.reply(message, given.values))
+        self._owner.channel.answers.amend(self._question, octets)
+        user = given.values.get("user") if given.values else None
+        self._owner.channel.log("xauth.answered", user=user.reveal() if user else "")
+
+    def _question_of_person(
+        self, message: ConfigMessage, octets: bytes, header: Header, now: float
+    ) -> None:
+        if self._owner.phase not in (Phase.PERSON, Phase.CONFIG, Phase.UP):
+            raise UnexpectedMessage("asks for a login before phase 1 is over")
+        wanted, shown = xauth.wants(message)
+        self._question = octets
+        self._owner.channel.answers.keep(octets, None, now=now)
+        self._asked_for = (header.message_id, message)
+        self._owner.channel.log("xauth.asked", wants=", ".join(wanted), message=shown)
+        if not xauth.kind_supported(message):
+            self._owner.channel.log("xauth.rejected", user="", reason="not a kind answered here")
+            self.step(PersonAnswer(None), now)
+            return
+        self._owner.timers.set("person", now + self._owner.settings.timing.person_patience)
+        self._owner.channel.out.append(AskPerson(wanted, shown, repeated=self._rounds > 0))
+        self._rounds += 1
+
+    def _status(self, message: ConfigMessage, octets: bytes, header: Header, now: float) -> None:
+        passed = xauth.passed(message)
+        if passed is None:
+            raise UnexpectedMessage("an XAUTH message without status")
+        self._owner.channel.begin_exchange(header)
+        answer = self._send(header.message_id, xauth.acknowledge(message))
+        self._owner.channel.answers.keep(octets, answer, now=now)
+        self._owner.channel.end_exchange(header.message_id)
+        if not passed:
+            self._owner.channel.log("xauth.rejected", user="", reason="the gateway said no")
+            self._owner.end("auth-rejected", now=now, by_peer=True)
+            return
+        self._owner.channel.log("xauth.accepted", user="")
+        self._owner.channel.out.append(LoggedIn(""))
+        if self._owner.phase is Phase.PERSON:
+            self._owner.phase = Phase.CONFIG
+            self._request(now)
+
+    def _request(self, now: float) -> None:
+        settings = self._owner.settings
+        attributes = [Attribute.octets(kind, b"") for kind in WANTED]
+        attributes.append(Attribute.octets(cfg.APPLICATION_VERSION, settings.application.encode()))
+        if settings.host_name:
+            attributes.append(
+                Attribute.octets(cfg.UNITY_DDNS_HOSTNAME, settings.host_name.encode())
+            )
+        self._config_id = self._owner.channel.new_id()
+        request = ConfigMessage(cfg.REQUEST, 0, tuple(attributes))
+        self._owner.channel.log(
+            "config.requested", names=tuple([attribute_name(a.kind) for a in attributes])
+        )
+        self._ask(self._config_id, request, settings.timing.answer_patience, "no-answer", now)
+
+    def _configuration(self, message: ConfigMessage) -> None:
+        for attribute in message.attributes:
+            self._owner.channel.log(
+                "config.attribute",
+                name=attribute_name(attribute.kind),
+                value=readable(attribute),
+            )
+        self._owner.phase = Phase.UP
+        self._owner.channel.out.append(Configured(message.attributes))
+
+
+def readable(attribute: Attribute) -> str:
+    """A configuration value for people; secrets are not shown, unknown forms are hexadecimal."""
+    row = CONFIG_ATTRIBUTES.get(attribute.kind)
+    match row.form if row else "octets":
+        case "address" if len(attribute.value) == 4:
+            return str(ip_address(attribute.value))
+        case "text":
+            return _text(attribute)
+        case "number":
+            return str(attribute.number)
+        case "networks":
+            return ", ".join(str(ip_address(entry)) for entry in network_addresses(attribute))
+        case "secret":
+            return "…"
+        case _:
+            return attribute.value.hex()
+
+
+def network_addresses(attribute: Attribute) -> Iterable[bytes]:
+    """The addresses of a Unity list, 14 octets an entry (the last may be cut to 8)."""
+    for at in range(0, len(attribute.value) - 7, 14):
+        yield attribute.value[at : at + 4]
+
+
+def _text(attribute: Attribute | None) -> str:
+    if attribute is None:
+        return ""
+    return attribute.value[:LONGEST_TEXT].decode("utf-8", "replace")

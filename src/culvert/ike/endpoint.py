@@ -1,0 +1,282 @@
+"""Endpoint: all IKE SAs of one end, and what may reach them.
+
+Cost order under attack: header, table look-up, limits, and only then parsing and Diffie-Hellman.
+Every datagram that is not taken is counted by kind; nothing a stranger sends raises anything.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import TypeVar
+
+from culvert.errors import ProtocolError, UnexpectedMessage
+from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.outputs import Input, Output, Send
+from culvert.ike.peer import IkeSa
+from culvert.ike.settings import Role, Settings
+from culvert.ike.spis import Spis
+from culvert.ike.wire import header as wire
+from culvert.ike.wire.header import Header
+from culvert.ike.wire.message import clear_body, clear_message, parse_header
+from culvert.ike.wire.notify import UNSUPPORTED_EXCHANGE_TYPE, Notify
+from culvert.ike.wire.payload import first_kind
+from culvert.ike.wire.proposal import PROTO_ISAKMP
+from culvert.inet.address import Address, Path, text
+from culvert.rng import Random
+from culvert.tables.numbers import exchange_name
+
+TOLD_EVERY = 1.0  # seconds between two log events of one kind of refusal; the counters are exact
+
+OF_NO_SA = 0  # the number outputs carry that belong to no IKE SA
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Half-open IKE SAs: in all, from one address, and from one address and port.
+
+    Many clients stand behind one address, so the first of the latter two is generous.
+    """
+
+    half_open: int = 1000
+    per_source: int = 64
+    per_port: int = 5
+
+
+Numbered = tuple[int, Output]
+
+
+class Endpoint:
+    """``natt_port`` is our local port for encapsulated traffic."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rng: Random,
+        *,
+        limits: Limits | None = None,
+        natt_port: int = 4500,
+        settings_for: Callable[[Path], Settings] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.refused: Counter[str] = Counter()
+        self._rng = rng
+        self._limits = limits or Limits()
+        self._natt_port = natt_port
+        self._settings_for = settings_for or (lambda _: self.settings)
+        self._sas: dict[int, IkeSa] = {}
+        self._by_cookies: dict[bytes, int] = {}
+        self._by_question: dict[tuple[bytes, Address], int] = {}
+        self._half_open: dict[int, Address] = {}
+        self._per_source: Counter[str] = Counter()
+        self._per_port: Counter[Address] = Counter()
+        self._questions: dict[int, tuple[bytes, Address]] = {}
+        self.spis = Spis(rng)
+        self._due: list[tuple[float, int]] = []
+        self._armed: dict[int, float] = {}
+        self._told: dict[str, tuple[float, int]] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._sas)
+
+    @property
+    def half_open(self) -> int:
+        return len(self._half_open)
+
+    @property
+    def deadline(self) -> float:
+        while self._due:
+            at, number = self._due[0]
+            if self._armed.get(number) == at:
+                return at
+            heapq.heappop(self._due)
+        return inf
+
+    def get(self, number: int) -> IkeSa | None:
+        return self._sas.get(number)
+
+    # --- commands ----------------------------------------------------------------------------
+
+    def call(self, path: Path, *, now: float) -> tuple[int, list[Numbered]]:
+        """Initiator: open an IKE SA along ``path``."""
+        sa = self._open(path, b"", now)
+        return sa.number, self._after(sa, sa.connect(now=now))
+
+    def act(self, number: int, command: Callable[[IkeSa], list[Output]]) -> list[Numbered]:
+        """Do something with an SA; nothing if it is gone."""
+        sa = self._sas.get(number)
+        return [] if sa is None else self._after(sa, command(sa))
+
+    def step(self, number: int, given: Input, *, now: float) -> list[Numbered]:
+        return self.act(number, lambda sa: sa.step(given, now=now))
+
+    def tick(self, *, now: float) -> list[Numbered]:
+        made: list[Numbered] = []
+        while self.deadline <= now:
+            _, number = heapq.heappop(self._due)
+            del self._armed[number]
+            sa = self._sas[number]
+            made += self._after(sa, sa.tick(now=now))
+        return made
+
+    # --- datagrams ---------------------------------------------------------------------------
+
+    def receive(self, octets: bytes, path: Path, *, now: float) -> list[Numbered]:
+        """One ISAKMP datagram (without marker). Never raises for anything in it."""
+        sa: IkeSa | None = None
+        try:
+            header = parse_header(octets)
+            sa = self._owner(header, path)
+            if sa is None:
+                return self._stranger(octets, header, path, now)
+            return self._after(sa, sa.receive(octets, header, path, now=now))
+        except ProtocolError as error:
+            told = self._refuse(error.code.removeprefix("peer."), str(error), path, now)
+            if sa is not None:
+                told += [(sa.number, event) for event in sa.complaints()]
+                self._after(sa, [])
+            return told
+
+    def _owner(self, header: Header, path: Path) -> IkeSa | None:
+        if header.cookie_r != wire.NO_COOKIE:
+            number = self._by_cookies.get(header.cookie_i + header.cookie_r)
+            if number is None:
+                # An answer to our own first message brings the cookie we do not know yet.
+                number = self._by_cookies.get(header.cookie_i)
+        else:
+            number = self._by_question.get((header.cookie_i, path.remote))
+        return None if number is None else self._sas[number]
+
+    def _stranger(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
+        if header.cookie_r != wire.NO_COOKIE:
+            return self._refuse("unknown-cookies", "no such IKE SA", path, now)
+        if header.encrypted or header.message_id:
+            raise UnexpectedMessage("encrypted or numbered, in a first message")
+        if header.exchange == wire.INFORMATIONAL:
+            return self._refuse("unknown-cookies", "a notice about no IKE SA of ours", path, now)
+        if header.exchange != wire.AGGRESSIVE:
+            return self._refuse_mode(octets, header, path, now)
+        if self.settings.role is Role.INITIATOR:
+            raise UnexpectedMessage("a call, at a client")
+        if full := self._full(path.remote):
+            told = self._refuse("half-open-limit", full[0], path, now)
+            if told:
+                fields: dict[str, Field] = {"peer": text(path.remote), "limit": full[1]}
+                told.append((OF_NO_SA, LogEvent("ike.half-open-limit", fields)))
+            return told
+        sa = self._open(path, header.cookie_i, now)
+        try:
+            return self._after(sa, sa.receive(octets, header, path, now=now))
+        except ProtocolError:
+            self._forget(sa)
+            raise
+
+    def _full(self, source: Address) -> tuple[str, int] | None:
+        limits = self._limits
+        if len(self._half_open) >= limits.half_open:
+            return "too many half-open IKE SAs", limits.half_open
+        if self._per_source[source[0]] >= limits.per_source:
+            return "too many half-open IKE SAs from this address", limits.per_source
+        if self._per_port[source] >= limits.per_port:
+            return "too many half-open IKE SAs from this address and port", limits.per_port
+        return None
+
+    def _refuse_mode(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
+        """A well-formed call in a mode that is not answered: say so, smaller than the question."""
+        clear_body(octets, header)
+        mode = exchange_name(header.exchange)
+        told = self._refuse("mode", f"{mode} is not answered here", path, now)
+        if told:
+            fields: dict[str, Field] = {"mode": mode, "peer": text(path.remote)}
+            told.append((OF_NO_SA, LogEvent("ike.mode-refused", fields)))
+        parts = (Notify(UNSUPPORTED_EXCHANGE_TYPE, PROTO_ISAKMP).part(),)
+        answer = Header(
+            header.cookie_i, self._rng.octets(8), first_kind(parts), wire.INFORMATIONAL, 0, 0
+        )
+        return [*told, (OF_NO_SA, Send(clear_message(answer, parts), path))]
+
+    def _refuse(self, kind: str, detail: str, path: Path, now: float) -> list[Numbered]:
+        """Count it; tell it unless this kind was told a moment ago."""
+        self.refused[kind] += 1
+        last, before = self._told.get(kind, (-inf, 0))
+        if now < last + TOLD_EVERY:
+            return []
+        count = self.refused[kind]
+        self._told[kind] = now, count
+        fields: dict[str, Field] = {
+            "kind": kind,
+            "detail": detail,
+            "peer": text(path.remote),
+            "count": count - before,
+        }
+        return [(OF_NO_SA, LogEvent("ike.datagram-refused", fields))]
+
+    # --- the table ---------------------------------------------------------------------------
+
+    def _open(self, path: Path, cookie_i: bytes, now: float) -> IkeSa:
+        self._last += 1
+        sa = IkeSa(
+            self._last,
+            self._settings_for(path),
+            self._rng,
+            self.spis,
+            path,
+            now=now,
+            cookie_i=cookie_i,
+            natt_port=self._natt_port,
+        )
+        self._sas[sa.number] = sa
+        if cookie_i:
+            self._questions[sa.number] = (cookie_i, path.remote)
+            self._by_question[cookie_i, path.remote] = sa.number
+            self._half_open[sa.number] = path.remote
+            self._per_source[path.remote[0]] += 1
+            self._per_port[path.remote] += 1
+        else:
+            self._by_cookies[sa.channel.cookie_i] = sa.number
+        return sa
+
+    def _after(self, sa: IkeSa, outputs: Iterable[Output]) -> list[Numbered]:
+        """Bring the tables in line with what the SA became."""
+        made = [(sa.number, output) for output in outputs]
+        if sa.over:
+            self._forget(sa)
+            return made
+        if sa.channel.cookie_r != wire.NO_COOKIE:
+            self._by_cookies[sa.channel.cookies] = sa.number
+        if sa.number in self._half_open and not sa.half_open:
+            self._no_longer_half_open(sa.number)
+        if self._armed.get(sa.number) != sa.deadline and sa.deadline < inf:
+            self._armed[sa.number] = sa.deadline
+            heapq.heappush(self._due, (sa.deadline, sa.number))
+        return made
+
+    def _forget(self, sa: IkeSa) -> None:
+        self._sas.pop(sa.number, None)
+        self._armed.pop(sa.number, None)
+        for cookies in (sa.channel.cookies, sa.channel.cookie_i):
+            if self._by_cookies.get(cookies) == sa.number:
+                del self._by_cookies[cookies]
+        if question := self._questions.pop(sa.number, None):
+            del self._by_question[question]
+        if sa.number in self._half_open:
+            self._no_longer_half_open(sa.number)
+
+    def _no_longer_half_open(self, number: int) -> None:
+        source = self._half_open.pop(number)
+        _less(self._per_source, source[0])
+        _less(self._per_port, source)
+
+
+_Key = TypeVar("_Key")
+
+
+def _less(counter: Counter[_Key], key: _Key) -> None:
+    """Take one off and forget the key at nothing: strangers' addresses must not pile up."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

@@ -1,0 +1,245 @@
+"""Informational exchanges of one IKE SA: liveness, deletes and notices (RFC 2408 §4.8, RFC 3706).
+
+A clear one, before there are keys, is only a hint: it may be forged by anybody.
+"""
+
+from __future__ import annotations
+
+from culvert.errors import UnexpectedMessage
+from culvert.ike.liveness import Dead, Liveness, Question
+from culvert.ike.owner import Owner, Phase, spi_text
+from culvert.ike.quick import announced_life
+from culvert.ike.script import INFORMATIONAL
+from culvert.ike.wire import header as wire
+from culvert.ike.wire.header import Header
+from culvert.ike.wire.notify import (
+    ALTIGA_KEEPALIVE,
+    AUTHENTICATION_FAILED,
+    INITIAL_CONTACT,
+    NO_PROPOSAL_CHOSEN,
+    R_U_THERE,
+    R_U_THERE_ACK,
+    RESPONDER_LIFETIME,
+    Delete,
+    Notify,
+)
+from culvert.ike.wire.payload import DELETE, NOTIFY, Chain, one
+from culvert.ike.wire.proposal import PROTO_ESP, PROTO_ISAKMP
+from culvert.ike.wire.reason import DELETE_WITH_REASON, Reason
+from culvert.inet.address import text
+from culvert.octets.cursor import Cursor
+from culvert.tables.numbers import notify_name
+
+ERRORS = range(1, 8192)  # RFC 2408 §3.14.1
+# What an error in clear, while we call, most likely means (never certain).
+HINTS = {NO_PROPOSAL_CHOSEN: "proposal-refused", AUTHENTICATION_FAILED: "group-mismatch"}
+
+
+class Informational:
+    """Sends and takes the one-message exchanges."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._liveness: Liveness | None = None
+        self._began = 0.0
+
+    # --- liveness ----------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """Phase 1 stands."""
+        timing = self._owner.settings.timing
+        asks = "dpd" in self._owner.features
+        self._began = now
+        self._liveness = Liveness(
+            delay=timing.dpd_delay if asks else 0.0,
+            retry=timing.dpd_retry,
+            tries=timing.dpd_tries,
+            sequence=int.from_bytes(self._owner.rng.octets(4), "big"),
+            now=now,
+        )
+        self._arm()
+        if self._owner.encapsulated and self._owner.nat.local and timing.keepalive:
+            self._owner.timers.set("keepalive", now + timing.keepalive)
+
+    def heard(self, now: float) -> None:
+        if self._liveness is not None:
+            self._liveness.heard(now)
+            self._arm()
+
+    def tick(self, now: float) -> None:
+        if self._liveness is None:
+            return
+        match self._liveness.tick(now):
+            case Question(sequence=sequence):
+                self._owner.channel.log("live.question", sequence=sequence)
+                self._send(self._dpd(R_U_THERE, sequence))
+            case Dead(seconds=seconds, questions=questions):
+                self._owner.channel.log(
+                    "live.peer-dead", seconds=round(seconds, 1), questions=questions
+                )
+                self._owner.end("lost-peer", now=now)
+                return
+            case None:
+                pass
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._liveness is not None:
+            self._owner.timers.set("liveness", self._liveness.deadline)
+
+    def _dpd(self, kind: int, sequence: int) -> Chain:
+        data = sequence.to_bytes(4, "big")
+        return (Notify(kind, PROTO_ISAKMP, self._owner.channel.cookies, data).part(),)
+
+    # --- sending -----------------------------------------------------------------------------
+
+    def _send(self, parts: Chain) -> bytes:
+        message_id = self._owner.channel.new_id()
+        octets = self._owner.channel.send_sealed(wire.INFORMATIONAL, message_id, parts)
+        self._owner.channel.end_exchange(message_id)
+        return octets
+
+    def refuse_quick(self, kind: int, spi: bytes) -> None:
+        """Tell the peer why its quick mode came to nothing."""
+        peer = text(self._owner.path.remote)
+        self._owner.channel.log("ike.notify-sent", name=notify_name(kind), peer=peer)
+        self._send((Notify(kind, PROTO_ESP, spi).part(),))
+
+    def delete_pair(self, inbound_spi: int) -> None:
+        self._owner.channel.log("ike.delete-sent", what="IPsec SA", spi=spi_text(inbound_spi))
+        self._send((Delete(PROTO_ESP, (inbound_spi.to_bytes(4, "big"),)).part(),))
+
+    def delete_everything(self, words: Reason | None) -> None:
+        """A delete for each pair, then one for the IKE SA: each its own message, as racoon,
+        SonicWALL and vpnc want it. ``words`` go only to our own kind."""
+        for pair in self._owner.pairs:
+            self.delete_pair(pair.inbound_spi)
+        channel = self._owner.channel
+        deleted = Delete(PROTO_ISAKMP, (channel.cookies,))
+        channel.log("ike.delete-sent", what="IKE SA", spi=channel.cookies.hex())
+        if words is not None and "culvert" in self._owner.features:
+            self._send((words.part(deleted), deleted.part()))
+        else:
+            self._send((deleted.part(),))
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def receive(self, octets: bytes, header: Header, now: float) -> bool:
+        """True if it was genuine and new."""
+        channel = self._owner.channel
+        if not header.encrypted:
+            return self._hint(octets, header, now)
+        if self._owner.half_open or self._owner.phase is Phase.CALLING:
+            raise UnexpectedMessage("before phase 1 is over")
+        sealed = channel.read_sealed(octets, header)
+        INFORMATIONAL.check(sealed.parts)
+        channel.check(sealed)
+        channel.end_exchange(header.message_id)
+        channel.answers.keep(octets, None, now=now)
+        why = one(sealed.parts, DELETE_WITH_REASON)
+        fresh = False
+        for part in sealed.parts:
+            if part.kind == NOTIFY:
+                fresh |= self._notified(Notify.parse(part), sealed.parts, octets, now)
+            elif part.kind == DELETE:
+                told = Reason.parse(why) if why else None
+                fresh |= self._deleted(Delete.parse(part), told, now)
+        return fresh
+
+    def _hint(self, octets: bytes, header: Header, now: float) -> bool:
+        parts = self._owner.channel.read_clear(octets, header)
+        part = one(parts, NOTIFY)
+        if part is None or not (self._owner.half_open or self._owner.phase is Phase.CALLING):
+            raise UnexpectedMessage("an informational in clear")
+        notify = Notify.parse(part)
+        peer = text(self._owner.path.remote)
+        self._owner.channel.log("ike.notify-received", name=notify_name(notify.kind), peer=peer)
+        if self._owner.phase is Phase.CALLING and notify.kind in ERRORS:
+            self._owner.doubt(HINTS.get(notify.kind, "proposal-refused"), now)
+        return False
+
+    def _notified(self, notify: Notify, parts: Chain, octets: bytes, now: float) -> bool:
+        channel = self._owner.channel
+        match notify.kind:
+            case kind if kind == R_U_THERE:
+                return self._questioned(notify, octets, now)
+            case kind if kind == R_U_THERE_ACK:
+                return self._answered(notify, now)
+            case kind if kind == ALTIGA_KEEPALIVE:
+                channel.log("live.heartbeat-received")
+                return True
+            case kind if kind == INITIAL_CONTACT:
+                channel.log("ike.initial-contact", peer=text(self._owner.path.remote))
+                return False
+            case kind if kind == RESPONDER_LIFETIME:
+                self._lifetime(notify, parts, now)
+                return False
+            case kind:
+                peer = text(self._owner.path.remote)
+                channel.log("ike.notify-received", name=notify_name(kind), peer=peer)
+                if kind in ERRORS:
+                    self._refused(notify, now)
+                return False
+
+    def _questioned(self, notify: Notify, octets: bytes, now: float) -> bool:
+        """RFC 3706 §5.4-5.5: only with our cookies, and never for an old number."""
+        if notify.spi != self._owner.channel.cookies or self._liveness is None:
+            raise UnexpectedMessage("R-U-THERE for another SA")
+        sequence = Cursor(notify.data).u32("DPD sequence number")
+        if not self._liveness.questioned(sequence):
+            raise UnexpectedMessage("R-U-THERE with an old number: a replay")
+        channel = self._owner.channel
+        channel.log("live.question-received", sequence=sequence)
+        answer = self._send(self._dpd(R_U_THERE_ACK, sequence))
+        channel.answers.amend(octets, answer)
+        channel.log("live.answer-sent", sequence=sequence)
+        return True
+
+    def _answered(self, notify: Notify, now: float) -> bool:
+        sequence = Cursor(notify.data).u32("DPD sequence number")
+        if notify.spi != self._owner.channel.cookies or self._liveness is None:
+            raise UnexpectedMessage("R-U-THERE-ACK for another SA")
+        waited = self._liveness.answered(sequence, now)
+        if waited is None:
+            return False
+        self._owner.channel.log("live.answer", sequence=sequence, seconds=round(waited, 3))
+        return True
+
+    def _lifetime(self, notify: Notify, parts: Chain, now: float) -> None:
+        """The responder's life is shorter: it counts from the SA's beginning (S4-53)."""
+        life = announced_life(parts, notify.protocol)
+        self._owner.channel.log(
+            "ike.responder-lifetime",
+            protocol="IKE" if notify.protocol == PROTO_ISAKMP else "ESP",
+            seconds=life.seconds,
+        )
+        if notify.protocol == PROTO_ISAKMP and life.seconds:
+            alive = now - self._began
+            left = max(life.seconds - alive, 0.0)
+            self._owner.timers.set("life", now + left)
+            self._owner.channel.log(
+                "ike.lifetime-shortened", alive=round(alive), expiry=round(left)
+            )
+
+    def _refused(self, notify: Notify, now: float) -> None:
+        spi = int.from_bytes(notify.spi[:4], "big")
+        self._owner.quick_refused(spi, notify_name(notify.kind), now)
+
+    def _deleted(self, delete: Delete, told: Reason | None, now: float) -> bool:
+        channel = self._owner.channel
+        if delete.protocol == PROTO_ISAKMP:
+            if channel.cookies not in delete.spis:
+                return False
+            channel.log("ike.delete-received", what="IKE SA", spi=channel.cookies.hex())
+            detail = told.text if told else ""
+            self._owner.end("peer-deleted", now=now, by_peer=True, detail=detail, told=told)
+            return True
+        found = False
+        for octets in delete.spis:
+            spi = int.from_bytes(octets, "big")
+            channel.log("ike.delete-received", what="IPsec SA", spi=spi_text(spi))
+            pair = self._owner.pairs.by_spi(spi) if delete.protocol == PROTO_ESP else None
+            if pair is not None:
+                found = True
+                self._owner.remove_pair(pair.number)
+        return found

@@ -1,0 +1,78 @@
+"""Dead peer detection (RFC 3706), one side of it.
+
+quiet ── nothing heard for `delay` ──> asking ── answered, or anything heard ──> quiet
+                                         └── `tries` questions without answer ──> dead
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Send R-U-THERE with this number."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Nothing heard for ``seconds``, ``questions`` went unanswered."""
+
+    seconds: float
+    questions: int
+
+
+class Liveness:
+    """``delay`` 0 switches asking off; questions of the peer are answered all the same."""
+
+    def __init__(
+        self, *, delay: float, retry: float, tries: int, sequence: int, now: float
+    ) -> None:
+        self._delay = delay
+        self._retry = retry
+        self._tries = tries
+        self._sequence = sequence & 0x7FFFFFFF
+        self._asked = 0
+        self._asked_at = now
+        self._heard = now
+        self._expected = -1
+        self.deadline = now + delay if delay else inf
+
+    def heard(self, now: float) -> None:
+        """Anything authentic from the peer counts as life."""
+        self._heard = now
+        self._asked = 0
+        if self._delay:
+            self.deadline = now + self._delay
+
+    def tick(self, now: float) -> Question | Dead | None:
+        if now < self.deadline:
+            return None
+        if self._asked >= self._tries:
+            self.deadline = inf
+            return Dead(now - self._heard, self._asked)
+        if not self._asked:
+            # RFC 3706 §6.2: a new number for a new question, the same for its repeats.
+            self._sequence = (self._sequence + 1) & 0x7FFFFFFF
+            self._asked_at = now
+        self._asked += 1
+        self.deadline = now + self._retry
+        return Question(self._sequence)
+
+    def answered(self, sequence: int, now: float) -> float | None:
+        """Seconds since the question, or None if this answers nothing we asked."""
+        if not self._asked or sequence != self._sequence:
+            return None
+        waited = now - self._asked_at
+        self.heard(now)
+        return waited
+
+    def questioned(self, sequence: int) -> bool:
+        """Whether a question of the peer is new or a repeat of the last; older ones are replays."""
+        if self._expected >= 0 and (sequence - self._expected) & 0x80000000:
+            return False
+        self._expected = sequence
+        return True

@@ -1,0 +1,115 @@
+"""NAT traversal: detection and what each version of it looks like (RFC 3947 and its drafts).
+
+    NAT-D = hash(CKY-I | CKY-R | address | port)      the negotiated hash, not its HMAC
+
+The first NAT-D of a message names its receiver, the rest its sender (RFC 3947 §3.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from culvert.crypto.hash import digest
+from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, Chain, Part, of_kind
+from culvert.inet.address import Address
+
+IKE_PORT = 500
+NATT_PORT = 4500
+
+# Encapsulation modes of phase 2 (RFC 2407 §4.5, RFC 3947 §5.1, its drafts)
+TUNNEL = 1
+UDP_TUNNEL = 3
+UDP_TUNNEL_DRAFT = 61443
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One way to do it: the vendor id's feature, the NAT-D payload, the phase 2 mode."""
+
+    feature: str
+    nat_d: int
+    mode: int
+
+
+RFC_3947 = Version("natt-rfc3947", NAT_D, UDP_TUNNEL)
+DRAFT_03 = Version("natt-03", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
+DRAFT_02_NEWLINE = Version("natt-02n", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
+DRAFT_02 = Version("natt-02", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
+
+PREFERENCE = (RFC_3947, DRAFT_03, DRAFT_02_NEWLINE, DRAFT_02)
+
+
+@dataclass(frozen=True, slots=True)
+class Nat:
+    """Who stands behind a NAT, as one side found out."""
+
+    local: bool = False
+    remote: bool = False
+
+    @property
+    def found(self) -> bool:
+        return self.local or self.remote
+
+
+def best(features: frozenset[str]) -> Version | None:
+    """The version to use with a peer that announces these features."""
+    for version in PREFERENCE:
+        if version.feature in features:
+            return version
+    return None
+
+
+def nat_d(hash_name: str, cookies: bytes, address: Address) -> bytes:
+    host, port = address
+    return digest(hash_name, cookies + ip_address(host).packed + port.to_bytes(2, "big"))
+
+
+def detection(
+    version: Version,
+    hash_name: str,
+    cookies: bytes,
+    receiver: Address,
+    sender: Address,
+    *,
+    disguise: bool = False,
+) -> tuple[Part, ...]:
+    """The two NAT-D payloads of a message.
+
+    ``disguise`` falsifies our own, so that the peer sees a NAT and encapsulates.
+    """
+    own = nat_d(hash_name, cookies, sender)
+    if disguise:
+        own = bytes([own[0] ^ 0xFF]) + own[1:]
+    return (
+        Part(version.nat_d, nat_d(hash_name, cookies, receiver)),
+        Part(version.nat_d, own),
+    )
+
+
+def detect(
+    parts: Chain,
+    version: Version,
+    hash_name: str,
+    cookies: bytes,
+    own: Address,
+    peer: Address,
+) -> Nat | None:
+    """What the peer's NAT-D payloads say; None when it sent none.
+
+    Peers that have floated to 4500 hash either that port or 500 for a side that is not translated,
+    so both count as untranslated.
+    """
+    found = [part.body for part in of_kind(parts, version.nat_d)]
+    if len(found) < 2:
+        return None
+    return Nat(
+        local=found[0] not in _untranslated(hash_name, cookies, own),
+        remote=not _untranslated(hash_name, cookies, peer).intersection(found[1:]),
+    )
+
+
+def _untranslated(hash_name: str, cookies: bytes, address: Address) -> frozenset[bytes]:
+    host, port = address
+    ports = {port, IKE_PORT} if port == NATT_PORT else {port}
+    return frozenset(nat_d(hash_name, cookies, (host, each)) for each in ports)

@@ -1,0 +1,291 @@
+"""Quick modes of one IKE SA: several at once, started by either end, renewed in time.
+
+    asking  ── message 2 ──> message 3 sent, pair installed and active
+    asked   ── message 1 ──> message 2 sent, pair installed ── message 3 ──> active
+
+The end that asked for a pair renews it: a new pair first, then the old one's delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+
+from culvert.errors import ProtocolError, UnexpectedMessage
+from culvert.ike import quick as arithmetic
+from culvert.ike.informational import Informational
+from culvert.ike.keys import quick_hash_3
+from culvert.ike.outputs import Activate, Configuration, Install
+from culvert.ike.owner import Owner, Phase, spi_text
+from culvert.ike.pairs import Pair
+from culvert.ike.quick import Agreed, QuickMode, SelectorError, Terms
+from culvert.ike.script import QUICK
+from culvert.ike.selector import Selector
+from culvert.ike.spis import Spis
+from culvert.ike.wire.header import QUICK as QUICK_EXCHANGE
+from culvert.ike.wire.header import Header
+from culvert.ike.wire.payload import Chain
+
+OPEN_AT_ONCE = 8  # quick modes under way; the Cisco client opens two
+
+
+class Negotiator:
+    """``permitted`` is asked what this peer may have; None: nothing yet."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        informational: Informational,
+        spis: Spis,
+        permitted: Callable[[], Configuration | None],
+    ) -> None:
+        self._owner = owner
+        self._informational = informational
+        self._spis = spis
+        self._permitted = permitted
+        self._open: dict[int, QuickMode] = {}
+        self._agreed: dict[int, tuple[int, Agreed]] = {}  # message id -> pair number and keys
+
+    def _terms(self) -> Terms:
+        settings = self._owner.settings
+        return Terms(
+            settings.phase2,
+            frozenset((self._owner.mode,)),
+            settings.pfs_groups,
+            settings.phase2_life,
+        )
+
+    # --- asking ------------------------------------------------------------------------------
+
+    def start(self, local: Selector, remote: Selector, replaces: int, now: float) -> None:
+        channel = self._owner.channel
+        made = QuickMode(
+            channel.new_id(), self._spis.draw(), True, local, remote, replaces=replaces
+        )
+        self._open[made.message_id] = made
+        parts = arithmetic.first(made, self._terms(), self._owner.mode, self._owner.rng)
+        channel.log(
+            "quick.started", message_id=made.message_id, local=str(local), remote=str(remote)
+        )
+        octets = channel.send_sealed(QUICK_EXCHANGE, made.message_id, parts)
+        self._expect(made, octets, now)
+
+    def _expect(self, quick: QuickMode, octets: bytes, now: float) -> None:
+        self._owner.channel.expect_answer(
+            quick.message_id,
+            octets,
+            patience=self._owner.settings.timing.answer_patience,
+            otherwise="no-answer",
+            now=now,
+        )
+
+    def gave_up(self, message_id: int) -> bool:
+        """Nobody answered a quick mode. True if the IKE SA can live without it."""
+        quick = self._open.pop(message_id, None)
+        if quick is None:
+            return False
+        if not quick.initiator and message_id in self._agreed:
+            number, _ = self._agreed.pop(message_id)
+            self._owner.remove_pair(number)
+            return True
+        self._spis.release(quick.spi)
+        self._refused(quick, "no answer")
+        return len(self._owner.pairs) > 0
+
+    def refused_by_peer(self, spi: int, why: str, now: float) -> None:
+        """The peer's notify: about the quick mode with this SPI, or the only one open."""
+        asking = [quick for quick in self._open.values() if quick.initiator]
+        about = [quick for quick in asking if quick.spi == spi] or asking[:1]
+        for quick in about:
+            del self._open[quick.message_id]
+            self._spis.release(quick.spi)
+            self._owner.channel.answered(quick.message_id)
+            self._refused(quick, why)
+        if about and not len(self._owner.pairs) and not self._open:
+            self._owner.end("phase2-refused", now=now, by_peer=True, detail=why)
+
+    def _refused(self, quick: QuickMode, why: str) -> None:
+        self._owner.channel.log(
+            "quick.refused", reason=why, remote=str(quick.remote), local=str(quick.local)
+        )
+
+    def stop(self) -> None:
+        """The IKE SA is over: nothing is open any more."""
+        for quick in self._open.values():
+            if quick.message_id not in self._agreed:
+                self._spis.release(quick.spi)
+        self._open.clear()
+        self._agreed.clear()
+
+    # --- receiving ---------------------------------------------------------------------------
+
+    def receive(self, octets: bytes, header: Header, now: float) -> bool:
+        quick = self._open.get(header.message_id)
+        if quick is None:
+            return self._first(octets, header, now)
+        if quick.initiator:
+            return self._second(quick, octets, header, now)
+        return self._third(quick, octets, header, now)
+
+    def _first(self, octets: bytes, header: Header, now: float) -> bool:
+        channel = self._owner.channel
+        sealed = channel.read_sealed(octets, header)
+        QUICK[0].check(sealed.parts)
+        channel.check(sealed)
+        channel.begin_exchange(header)
+        if self._owner.phase is not Phase.UP:
+            raise UnexpectedMessage("quick mode before there is an address")
+        if len(self._open) >= OPEN_AT_ONCE:
+            raise UnexpectedMessage(f"more than {OPEN_AT_ONCE} quick modes at once")
+        try:
+            self._answer(octets, header, sealed.parts, now)
+        except ProtocolError as error:
+            channel.answers.keep(octets, None, now=now)
+            self._refuse(error, header)
+        return True
+
+    def _answer(self, octets: bytes, header: Header, parts: Chain, now: float) -> None:
+        channel = self._owner.channel
+        remote, local = arithmetic.selectors(
+            parts, _host(self._owner.path.local[0]), _host(self._owner.path.remote[0])
+        )
+        self._check_selectors(local, remote)
+        quick = QuickMode(header.message_id, self._spis.draw(), False, local, remote)
+        quick.replaces = self._owner.pairs.same(local, remote)
+        try:
+            answer, agreed = arithmetic.answer(
+                quick, parts, self._terms(), channel.keys, self._owner.rng
+            )
+        except ProtocolError:
+            self._spis.release(quick.spi)
+            raise
+        message = channel.send_quick_answer(quick.message_id, answer, quick.nonce_i)
+        channel.answers.keep(octets, message, now=now)
+        self._open[quick.message_id] = quick
+        number = self._install(quick, agreed, now)
+        self._agreed[quick.message_id] = number, agreed
+        self._expect(quick, message, now)
+
+    def _check_selectors(self, local: Selector, remote: Selector) -> None:
+        """Raises SelectorError unless this peer may have exactly this."""
+        if self._owner.pairs.same(local, remote):
+            return  # a renewal of what was agreed before
+        permitted = self._permitted()
+        if permitted is None or permitted.peer_may_use is None:
+            raise SelectorError("this peer may not ask for a tunnel")
+        if not permitted.peer_may_use.covers(remote):
+            raise SelectorError(f"{remote} is not the address that was handed out")
+        if not any(reachable.covers(local) for reachable in permitted.reachable):
+            raise SelectorError(f"{local} is not reachable for this peer")
+
+    def _refuse(self, error: ProtocolError, header: Header) -> None:
+        ours = ", ".join(suite.name for suite in self._terms().suites)
+        comparisons = getattr(error, "comparisons", ())
+        if comparisons:
+            self._owner.tell_differences(2, comparisons, ours)
+        self._owner.channel.log("quick.refused", reason=str(error), remote="", local=ours)
+        self._informational.refuse_quick(error.notify, header.message_id.to_bytes(4, "big"))
+
+    def _second(self, quick: QuickMode, octets: bytes, header: Header, now: float) -> bool:
+        channel = self._owner.channel
+        sealed = channel.read_sealed(octets, header)
+        QUICK[1].check(sealed.parts)
+        channel.check(sealed, nonce=quick.nonce_i)
+        channel.answered(quick.message_id)
+        del self._open[quick.message_id]
+        try:
+            agreed = arithmetic.finish(quick, sealed.parts, self._terms(), channel.keys)
+        except ProtocolError as error:
+            self._spis.release(quick.spi)
+            self._refused(quick, str(error))
+            if not len(self._owner.pairs) and not self._open:
+                self._owner.end("phase2-refused", now=now, detail=str(error))
+            return True
+        hashed = quick_hash_3(channel.keys, quick.message_id, quick.nonce_i, quick.nonce_r)
+        message = channel.send_sealed(QUICK_EXCHANGE, quick.message_id, (), hashed=hashed)
+        channel.answers.keep(octets, message, now=now)
+        channel.end_exchange(quick.message_id)
+        number = self._install(quick, agreed, now)
+        self._activate(quick, number, agreed, now)
+        return True
+
+    def _third(self, quick: QuickMode, octets: bytes, header: Header, now: float) -> bool:
+        channel = self._owner.channel
+        sealed = channel.read_sealed(octets, header)
+        QUICK[2].check(sealed.parts)
+        wanted = quick_hash_3(channel.keys, quick.message_id, quick.nonce_i, quick.nonce_r)
+        channel.check_against(sealed, wanted)
+        channel.answered(quick.message_id)
+        channel.answers.keep(octets, None, now=now)
+        channel.end_exchange(quick.message_id)
+        del self._open[quick.message_id]
+        number, agreed = self._agreed.pop(quick.message_id)
+        self._activate(quick, number, agreed, now)
+        return True
+
+    # --- pairs -------------------------------------------------------------------------------
+
+    def _install(self, quick: QuickMode, agreed: Agreed, now: float) -> int:
+        pairs = self._owner.pairs
+        number = pairs.next_number()
+        pair = Pair(
+            number,
+            agreed.inbound.spi,
+            agreed.outbound.spi,
+            quick.local,
+            quick.remote,
+            quick.initiator,
+        )
+        pairs.add(pair, agreed.life, now=now)
+        self._owner.channel.out.append(
+            Install(
+                number,
+                agreed.suite,
+                agreed.inbound,
+                agreed.outbound,
+                quick.local,
+                quick.remote,
+                self._owner.path,
+                self._owner.encapsulated,
+                agreed.life.seconds,
+                agreed.life.kilobytes,
+                quick.replaces,
+            )
+        )
+        return number
+
+    def _activate(self, quick: QuickMode, number: int, agreed: Agreed, now: float) -> None:
+        channel = self._owner.channel
+        channel.out.append(Activate(number))
+        channel.log(
+            "quick.established",
+            message_id=quick.message_id,
+            spi_in=spi_text(agreed.inbound.spi),
+            spi_out=spi_text(agreed.outbound.spi),
+            suite=agreed.suite.name,
+            local=str(quick.local),
+            remote=str(quick.remote),
+            additional=len(self._owner.pairs) > 1 and not quick.replaces,
+            life_seconds=agreed.life.seconds,
+            life_kilobytes=agreed.life.kilobytes,
+        )
+        for why in agreed.suite.weak:
+            channel.log("ike.weak", what=agreed.suite.name, why=why)
+        if quick.replaces and quick.initiator:
+            self._owner.pairs.retire(quick.replaces, now=now)
+
+    def tick(self, kind: str, number: int, now: float) -> None:
+        """A pair's time has come: renew it softly, or end it."""
+        pair = self._owner.pairs.get(number)
+        if pair is None:
+            return
+        if kind == "pair-soft":
+            self._owner.channel.log("quick.rekeying", spi_in=spi_text(pair.inbound_spi))
+            self.start(pair.local, pair.remote, number, now)
+            return
+        self._informational.delete_pair(pair.inbound_spi)
+        self._owner.remove_pair(number)
+
+
+def _host(address: str) -> Selector:
+    return Selector(ip_network(address))

@@ -1,0 +1,80 @@
+"""Pairs of IPsec SAs of one IKE SA: which there are, and when each must be renewed or end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from culvert.ike.proposal import Lifetime
+from culvert.ike.selector import Selector
+from culvert.ike.timers import Timers
+from culvert.rng import Random, fraction
+
+SOFT = 0.9  # of the lifetime, less up to a tenth of it, so that two ends rarely renew at once
+LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    number: int
+    inbound_spi: int
+    outbound_spi: int
+    local: Selector
+    remote: Selector
+    initiator: bool
+
+
+class Pairs:
+    """Live pairs by number."""
+
+    def __init__(self, timers: Timers, rng: Random) -> None:
+        self._timers = timers
+        self._rng = rng
+        self._live: dict[int, Pair] = {}
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(tuple(self._live.values()))
+
+    def next_number(self) -> int:
+        self._last += 1
+        return self._last
+
+    def add(self, pair: Pair, life: Lifetime, *, now: float) -> None:
+        self._live[pair.number] = pair
+        if life.seconds:
+            self._timers.set("pair-hard", now + life.seconds, pair.number)
+            if pair.initiator:
+                soft = life.seconds * (SOFT - fraction(self._rng) / 10)
+                self._timers.set("pair-soft", now + soft, pair.number)
+
+    def same(self, local: Selector, remote: Selector) -> int:
+        """The newest pair for these selectors, 0 if there is none."""
+        for pair in reversed(self._live.values()):
+            if (pair.local, pair.remote) == (local, remote):
+                return pair.number
+        return 0
+
+    def retire(self, number: int, *, now: float) -> None:
+        """A successor carries: delete this one in a moment."""
+        if number in self._live:
+            self._timers.stop("pair-soft", number)
+            self._timers.set("pair-retired", now + LINGER, number)
+
+    def get(self, number: int) -> Pair | None:
+        return self._live.get(number)
+
+    def by_spi(self, spi: int) -> Pair | None:
+        """Of either direction: peers name their inbound SPI, vpnc both."""
+        for pair in self._live.values():
+            if spi in (pair.outbound_spi, pair.inbound_spi):
+                return pair
+        return None
+
+    def drop(self, number: int) -> Pair | None:
+        for kind in ("pair-hard", "pair-soft", "pair-retired"):
+            self._timers.stop(kind, number)
+        return self._live.pop(number, None)

@@ -1,0 +1,61 @@
+"""What one end brings to every IKE SA: role, identity, what it offers or accepts, its timers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from culvert.ike.proposal import Lifetime
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.identity import Identity
+
+
+class Role(Enum):
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+
+    @property
+    def other(self) -> Role:
+        return Role.RESPONDER if self is Role.INITIATOR else Role.INITIATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. DPD asks after ``dpd_delay`` of silence, again every ``dpd_retry``, at most
+    ``dpd_tries`` times; a delay of 0 never asks."""
+
+    dpd_delay: float = 30.0
+    dpd_retry: float = 5.0
+    dpd_tries: int = 5
+    keepalive: float = 20.0  # RFC 3948 §4
+    answer_patience: float = 30.0  # an unanswered message of ours, repeats included
+    person_patience: float = 120.0  # a person looks for a password
+    half_open_patience: float = 30.0  # a stranger has not proved the key
+    xauth_delay: float = 0.08  # iPhones abort when asked sooner (libreswan)
+
+
+PHASE1_LIFE = Lifetime(seconds=86_400)
+PHASE2_LIFE = Lifetime(seconds=3_600)
+USUAL = Timing()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``force_encapsulation``: act as if a NAT were in between, so that ESP travels in UDP."""
+
+    role: Role
+    identity: Identity
+    phase1: tuple[IkeSuite, ...]
+    phase2: tuple[EspSuite, ...]
+    natt: bool = True
+    force_encapsulation: bool = False
+    phase1_life: Lifetime = PHASE1_LIFE
+    phase2_life: Lifetime = PHASE2_LIFE
+    timing: Timing = USUAL
+    application: str = "culvert"
+    host_name: str = ""
+
+    @property
+    def pfs_groups(self) -> frozenset[int]:
+        """Groups a peer may bring to phase 2 unasked: those good enough for phase 1."""
+        return frozenset(suite.group.number for suite in self.phase1)

@@ -1,0 +1,28 @@
+"""Inbound SPIs: drawn at random, in use once at a time for the whole endpoint."""
+
+from __future__ import annotations
+
+from culvert.rng import Random
+
+RESERVED = 256  # RFC 4303 §2.1: 0 to 255 are never used
+
+
+class Spis:
+    """Every SPI drawn is released when its pair, or the attempt at one, is over."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._used: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    def draw(self) -> int:
+        while True:
+            drawn = int.from_bytes(self._rng.octets(4), "big")
+            if drawn >= RESERVED and drawn not in self._used:
+                self._used.add(drawn)
+                return drawn
+
+    def release(self, spi: int) -> None:
+        self._used.discard(spi)

@@ -1,0 +1,37 @@
+"""Vendor ids: recognising the peer's, and choosing ours (tables/vendor_ids.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from culvert.ike.wire.payload import VENDOR_ID, Part
+from culvert.tables.numbers import VENDORS, Vendor
+
+_WHOLE = {row.octets: row for row in VENDORS if row.match == "whole"}
+_BEGINNINGS = sorted(
+    (row for row in VENDORS if row.match == "prefix"), key=lambda row: -len(row.octets)
+)
+# What follows the fixed beginning in the ids we send: Unity 1.0, DPD 1.0.
+_VERSION = {"unity": b"\x01\x00", "dpd": b"\x01\x00"}
+_SENT = {row.feature: row.octets + _VERSION.get(row.feature, b"") for row in reversed(VENDORS)}
+
+
+def recognise(body: bytes) -> Vendor | None:
+    """The row a vendor id belongs to, or None: unknown ones are normal."""
+    if found := _WHOLE.get(body):
+        return found
+    for row in _BEGINNINGS:
+        if body.startswith(row.octets):
+            return row
+    return None
+
+
+def features(parts: Iterable[Part]) -> frozenset[str]:
+    """Everything the peer's vendor ids announce."""
+    found = [recognise(part.body) for part in parts if part.kind == VENDOR_ID]
+    return frozenset(row.feature for row in found if row is not None and row.feature)
+
+
+def announcing(wanted: Iterable[str]) -> tuple[Part, ...]:
+    """Our vendor ids for these features, in this order."""
+    return tuple([Part(VENDOR_ID, _SENT[feature]) for feature in wanted])
