@@ -157,7 +157,8 @@ def status(as_json: bool, state_dir: str, socket: str) -> None:
         if not isinstance(value, dict)
     ]
     click.echo(pairs(shown, indent=""))
-    dropped = row(result.get("dropped"))
-    if dropped:
-        click.echo("dropped")
-        click.echo(pairs([(str(reason), str(count)) for reason, count in dropped.items()]))
+    for name in ("refused_datagrams", "dropped_packets"):
+        counts = row(result.get(name))
+        if counts:
+            click.echo(name.replace("_", " "))
+            click.echo(pairs([(reason, str(count)) for reason, count in counts.items()]))

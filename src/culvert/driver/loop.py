@@ -133,6 +133,10 @@ class Driver:
         """Give the core a command: ``call`` gets the time and returns the core's effects."""
         self._run(lambda: call(self._clock()), what)
 
+    def look(self) -> None:
+        """Bring the core's counters up to date now, for someone who wants to see them."""
+        self._tell_traffic()
+
     # --- what comes in -------------------------------------------------------------------------
 
     def ike(self, octets: bytes, path: Path) -> None:

@@ -11,11 +11,11 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from culvert.driver.control import Method, answering, group_id, member_of
+from culvert.driver.control import Method, RequestError, answering, group_id, member_of
 from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.eventlog.event import LogEvent
-from culvert.netio.control_socket import ControlServer
+from culvert.netio.control_socket import ControlServer, is_answering
 
 STOP_SECONDS = 4.0
 """Patience for farewells and for restoring the machine; with all else it stays under five."""
@@ -32,6 +32,16 @@ class Ending:
         if not self.event.is_set():
             self.reason = reason
             self.event.set()
+
+
+def check_vacant(where: Places) -> None:
+    """Refuse to start beside another daemon of the same place."""
+    if is_answering(where.socket):
+        raise RequestError(
+            "cli.already",
+            f"another one runs already and answers at {where.socket}",
+            "Stop that one first, or give this one a --state-dir of its own.",
+        )
 
 
 async def serve(

@@ -1,0 +1,156 @@
+"""``culvert up``: connect, telling each step as it happens, and why if it does not work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from culvert.cli import credentials, options
+from culvert.cli.conversation import Answer, Conversation
+from culvert.cli.credentials import Credentials
+from culvert.cli.exit_code import status_of
+from culvert.cli.output import complain, document, printable
+from culvert.cli.reading import Row, row, texts
+from culvert.cli.service import ensure_running
+from culvert.cli.status import told
+from culvert.cli.why import entry_of
+from culvert.driver.control import RequestError, problem
+from culvert.driver.places import SERVICE, places
+from culvert.eventlog.entry import Entry
+from culvert.eventlog.render.story import render
+from culvert.eventlog.sentence import sentence
+from culvert.eventlog.story import tell
+from culvert.profile.profile import Profile
+from culvert.profile.toml import write
+from culvert.store.profiles import ProfileStore, directories, load_file
+
+WHOLE_STORY = "`culvert why` tells the whole story."
+
+
+@click.command(epilog="Example: culvert up office.pcf")
+@click.argument("profile", metavar="NAME|FILE")
+@click.option("--user", default="", help="Log in as this user instead of the profile's.")
+@click.option("--detach", is_flag=True, help="Return when the login was accepted; go on by itself.")
+@options.as_json
+@options.state_dir
+@options.socket
+@credentials.options
+def up(
+    credentials_for: Callable[[str], Credentials],
+    profile: str,
+    user: str,
+    detach: bool,
+    as_json: bool,
+    state_dir: str,
+    socket: str,
+) -> int:
+    """Connect the profile NAME, or the one in FILE (our TOML, a .pcf, a vpnc .conf).
+
+    Waits until the connection is up, then returns; `culvert down` ends it.
+    """
+    chosen = _chosen(profile, quiet=as_json)
+    given = credentials_for(chosen.name)
+    chosen = _completed(chosen, user, given)
+    where = places(SERVICE, state_dir=state_dir, socket=socket)
+    ensure_running(where)
+    attempt = _Attempt(given, quiet=as_json)
+    try:
+        with Conversation(where.socket, daemon="the service") as there:
+            _check_trust(there)
+            params = {"name": chosen.name, "profile": write(chosen), "detach": detach}
+            result = there.request("up", params, event=attempt.hear, ask=attempt.ask)
+    except RequestError as error:
+        attempt.explain(error, as_json=as_json)
+        return status_of(error.code)
+    if as_json:
+        document(result)
+    else:
+        click.echo(told([row(result.get("connection"))]))
+    return status_of("ok")
+
+
+class _Attempt:
+    """What is heard and asked while connecting."""
+
+    def __init__(self, given: Credentials, *, quiet: bool) -> None:
+        self._given = given
+        self._quiet = quiet
+        self._entries: list[Entry] = []
+        self._last = ""
+
+    def hear(self, event: Row) -> None:
+        """Keep the event, and tell its step (once, if it repeats itself)."""
+        entry = entry_of(event)
+        self._entries.append(entry)
+        step = sentence(entry)
+        if step and step != self._last and not self._quiet:
+            click.echo(f"  {printable(step)}", err=True)
+            self._last = step
+
+    def ask(self, question: Row) -> Answer:
+        """Answer a question of the gateway; None gives up."""
+        values = self._given.answer(
+            texts(question.get("wants")),
+            message=str(question.get("message") or ""),
+            repeated=question.get("repeated") is True,
+        )
+        if values is None:
+            return None
+        # Revealed for the service alone, over a socket whose other end is root or ourselves.
+        return {what: value.reveal() for what, value in values.items()}
+
+    def explain(self, error: RequestError, *, as_json: bool) -> None:
+        """Say why it failed: the story's verdict if there is a story, else the error itself."""
+        if not self._entries:
+            complain(error, as_json=as_json)
+            return
+        story = tell(self._entries)
+        if as_json:
+            document({"error": problem(error), "story": story.document()})
+            return
+        click.echo(err=True)
+        # The steps have been told as they happened.
+        click.echo(render(replace(story, steps=())), err=True)
+        click.echo(f"\n{WHOLE_STORY}", err=True)
+
+
+def _chosen(given: str, *, quiet: bool) -> Profile:
+    """A saved profile, or the one in a file; what the file's adapter has to say is said."""
+    path = Path(given)
+    if os.sep not in given and not path.is_file():
+        return ProfileStore(directories(os.environ)).load(given)
+    adapted = load_file(path)
+    if not quiet:
+        for remark in adapted.warnings:
+            click.echo(f"  {printable(str(remark))}", err=True)
+    return adapted.profile
+
+
+def _completed(profile: Profile, user: str, given: Credentials) -> Profile:
+    """With the group key asked for if the profile has none: it is needed before the first word."""
+    if user:
+        profile = replace(profile, user=user)
+    if profile.group_key is None:
+        values = given.answer(["group_key"])
+        if values is None:
+            raise RequestError(
+                "cli.usage",
+                f"the group key of {profile.name} is not known",
+                "Put group_key into the profile, or let --keyring or the prompt give it.",
+            )
+        profile = replace(profile, group_key=values["group_key"])
+    return profile
+
+
+def _check_trust(there: Conversation) -> None:
+    """Keys and passwords go to root or to oneself, never to whoever made a socket."""
+    if there.server_uid not in (0, os.geteuid()):
+        raise RequestError(
+            "cli.denied",
+            f"the service belongs to user {there.server_uid}, neither root nor you",
+            "Look at who listens there; it is not given your password.",
+        )

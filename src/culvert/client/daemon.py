@@ -1,0 +1,61 @@
+"""The client's root service as a process: ``culvert service run``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from culvert import __version__
+from culvert.client.connection import Connection
+from culvert.client.service import ClientService
+from culvert.driver.journal import Journal
+from culvert.driver.places import SERVICE, Places, places
+from culvert.driver.process import Ending, check_vacant, serve
+from culvert.errors import PlatformError
+from culvert.eventlog.event import LogEvent
+from culvert.netio.machine import Machine
+from culvert.rng import SystemRandom
+
+GROUP = "culvert"
+"""Its members may connect and disconnect this machine."""
+
+
+def run_service(
+    *, state_dir: str = "", socket: str = "", idle_exit: float = 0.0, quiet: bool = False
+) -> None:
+    """Serve until SIGTERM, SIGINT or, with ``idle_exit``, until nothing was connected so long.
+
+    Raises PlatformError when another service answers already or the state cannot be written.
+    """
+    where = places(SERVICE, state_dir=state_dir, socket=socket)
+    check_vacant(where)
+    journal = Journal(where)
+    if not quiet:
+        journal.show_on(sys.stderr)
+    try:
+        asyncio.run(_live(where, journal, idle_exit))
+    finally:
+        journal.close()
+
+
+async def _live(where: Places, journal: Journal, idle_exit: float) -> None:
+    machine = Machine(directory=where.undo)
+    await _recover(machine, journal)
+    ending = Ending()
+    rng = SystemRandom()
+    service = ClientService(where, machine, journal, rng, Connection, ending, idle_exit=idle_exit)
+    journal.record(LogEvent("service.started", {"version": __version__}))
+    await serve(where, service.methods, journal, ending, group=GROUP, stop=service.stop)
+
+
+async def _recover(machine: Machine, journal: Journal) -> None:
+    """Undo what a killed run left over. What cannot be undone is told and tried again later."""
+    try:
+        undone = await asyncio.to_thread(machine.recover)
+    except PlatformError as error:
+        journal.record(LogEvent("service.fault", {"what": error.what, "action": error.action}))
+        return
+    if undone.changes:
+        journal.record(LogEvent("client.repaired", {"changes": len(undone.changes)}))
+    for note in (*undone.notes, *undone.failed):
+        journal.record(LogEvent("client.machine-note", {"note": note}))

@@ -1,0 +1,206 @@
+"""The gateway as a process: ``culvert gateway run -c FILE``."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from ipaddress import IPv4Address, IPv6Address, summarize_address_range
+from pathlib import Path
+
+from culvert import __version__
+from culvert.changes.plan import ServedNetwork
+from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.clock import boottime
+from culvert.driver.journal import Journal, wall_clock
+from culvert.driver.loop import Driver
+from culvert.driver.places import GATEWAY, Places, places
+from culvert.driver.process import STOP_SECONDS, Ending, check_vacant, serve
+from culvert.driver.pump import Pump
+from culvert.errors import ConfigError, PlatformError
+from culvert.eventlog.event import Field, LogEvent
+from culvert.gateway import people
+from culvert.gateway.config import GatewayConfig, RestartSettings, load
+from culvert.gateway.house import GatewayHouse
+from culvert.gateway.ipsec import IpsecGateway
+from culvert.gateway.service import GatewayService
+from culvert.inet.address import text as address_text
+from culvert.netio.machine import Machine
+from culvert.netio.tun import Tun
+from culvert.netio.udp import UdpSocket
+from culvert.policy.pool import PoolPlan
+from culvert.rng import SystemRandom
+from culvert.store.database import FILE_NAME, open_database
+from culvert.store.lifetime import Lifetime
+from culvert.store.users import Users
+
+GROUP = "culvert-admin"
+"""Its members may administer the gateways of this machine."""
+
+SCOPE = "gateway"
+"""The name under which the undo log keeps what a gateway changed."""
+
+
+def run_gateway(path: str, *, state_dir: str = "", socket: str = "", quiet: bool = False) -> None:
+    """Serve the configuration at ``path`` until SIGTERM or SIGINT.
+
+    Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
+    """
+    config = load(read_file(path), path)
+    where = places(GATEWAY, state_dir=state_dir, socket=socket)
+    check_vacant(where)
+    journal = Journal(where)
+    if not quiet:
+        journal.show_on(sys.stderr)
+    try:
+        with closing(open_database(where.state / FILE_NAME)) as database:
+            asyncio.run(_Gateway(config, where, journal, database).live())
+    except PlatformError as error:
+        # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
+        journal.record(LogEvent("service.fault", {"what": error.what, "action": error.action}))
+        raise
+    finally:
+        journal.close()
+
+
+def read_file(path: str) -> str:
+    """The text of a configuration file. Raises ConfigError when it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror})", path=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", path=path) from error
+
+
+class _Gateway:
+    """Sockets, TUN, coordinator and control socket of one running gateway."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        where: Places,
+        journal: Journal,
+        database: sqlite3.Connection,
+    ) -> None:
+        self._config = config
+        self._where = where
+        self._journal = journal
+        self._lifetime = Lifetime(database)
+        self._database = database
+        self._ending = Ending()
+        self._machine = Machine(directory=where.undo)
+
+    async def live(self) -> None:
+        """From start to the last farewell."""
+        config, record = self._config, self._heard
+        self._tell_config()
+        await asyncio.to_thread(self._recover)
+        rng = SystemRandom()
+        # In the machine's own zone: a group's hours are meant there.
+        began = wall_clock().astimezone(), boottime()
+        self._table = people.session_table(config, self._database)
+        core = IpsecGateway(config, self._table, people.group_keys(config, rng), rng, began=began)
+        house = GatewayHouse(config, self._database, record)
+        ike, natt = open_sockets(config.restart)
+        pump = Pump(
+            PythonEngine(rng), ike, natt, ports=(config.restart.ike_port, config.restart.natt_port)
+        )
+        driver = Driver(core, pump, house, record)
+        listening = [address_text(one.local) for one in (*ike, *natt)]
+        service = GatewayService(
+            config,
+            self._table,
+            core,
+            driver,
+            pump,
+            self._journal,
+            began=began[0],
+            listening=listening,
+            clock=boottime,
+        )
+
+        async def stop() -> None:
+            record(LogEvent("gateway.stopping", {"reason": self._ending.reason}))
+            driver.command(lambda now: core.shutdown(now=now), "shutdown")
+            await driver.stop(STOP_SECONDS / 2)
+            await asyncio.to_thread(house.close)
+
+        driver.start()
+        try:
+            tun = await asyncio.to_thread(self._open_tun)
+            pump.attach(tun)
+            record(
+                LogEvent("gateway.started", {"version": __version__, "listen": tuple(listening)})
+            )
+            await serve(
+                self._where, service.methods, self._journal, self._ending, group=GROUP, stop=stop
+            )
+        finally:
+            pump.stop()
+            await asyncio.to_thread(self._machine.close)
+
+    def _heard(self, event: LogEvent) -> None:
+        """Into the log; and a session more is counted where it outlives this process."""
+        self._journal.record(event)
+        if event.code == "session.started":
+            self._lifetime.keep(self._table.cumulative)
+
+    def _tell_config(self) -> None:
+        config = self._config
+        users = len(config.restart.accounts) + len(Users(self._database).all())
+        fields: dict[str, Field] = {
+            "path": config.path,
+            "groups": len(config.live.groups),
+            "users": users,
+        }
+        self._journal.record(LogEvent("gateway.config-loaded", fields))
+
+    def _recover(self) -> None:
+        """Undo what a killed run left over. In a thread."""
+        undone = self._machine.recover()
+        if undone.changes:
+            self._journal.record(LogEvent("client.repaired", {"changes": len(undone.changes)}))
+
+    def _open_tun(self) -> Tun:
+        """The device, with the routes to the pools. In a thread."""
+        restart = self._config.restart
+        tun = self._machine.open_tun(restart.tun)
+        served = ServedNetwork(
+            SCOPE,
+            restart.mtu,
+            tuple(network for pool in restart.pools for network in networks(pool)),
+            forward=restart.forwarding,
+        )
+        try:
+            self._machine.serve(served, tun.name)
+        except PlatformError:
+            self._machine.close_tun(tun)
+            raise
+        return tun
+
+
+def open_sockets(restart: RestartSettings) -> tuple[list[UdpSocket], list[UdpSocket]]:
+    """IKE and NAT-T sockets at every address to listen on; all or, with PlatformError, none."""
+    opened: list[UdpSocket] = []
+    try:
+        for port in (restart.ike_port, restart.natt_port):
+            for host in restart.listen:
+                encapsulated = port == restart.natt_port
+                opened.append(UdpSocket.bind(host, port, encapsulated=encapsulated))
+    except PlatformError:
+        for one in opened:
+            one.close()
+        raise
+    half = len(restart.listen)
+    return opened[:half], opened[half:]
+
+
+def networks(pool: PoolPlan) -> Iterator[str]:
+    """The fewest prefixes that hold exactly the pool's addresses."""
+    for part in pool.ranges:
+        kind = IPv4Address if part.version == 4 else IPv6Address
+        for network in summarize_address_range(kind(part.first), kind(part.last)):
+            yield str(network)
