@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from types import FrameType
 
@@ -28,7 +29,7 @@ class Life:
 
     def watch(self) -> None:
         self._write = os.write
-        os.write = self._cut_write
+        os.write = self._cut_write  # type: ignore[assignment]  # only ever given bytes here
         sys.setprofile(self._profile)
 
     def _profile(self, frame: FrameType, event: str, argument: object) -> None:
@@ -58,7 +59,7 @@ def lives_through(what: Callable[[], None], last: int) -> bool:
             os._exit(FINISHED)
         except BaseException:
             sys.setprofile(None)
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
             os._exit(1)
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):

@@ -63,8 +63,9 @@ def computer(suffix: str) -> Generator[str]:
         yield name
 
 
-LOOK = """
-ip -j addr
+# A device keeps the queue it got when it was first brought up; operstate only follows the flags.
+LOOK = r"""
+ip -j addr | sed -E 's/"(qdisc|operstate)":"[^"]*",//g'
 ip route show table all; ip -6 route show table main; ip rule
 cat /proc/sys/net/ipv4/ip_forward
 """

@@ -5,6 +5,7 @@ All of it blocks (netlink, files): call it from a thread, one of these per proce
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from culvert.changes.plan import (
     plan_gateway,
 )
 from culvert.effects import TunnelSettings
+from culvert.errors import PlatformError
 from culvert.netio import link, route, sysctl
 from culvert.netio.resolver import NameService, PlainFile, Resolver
 from culvert.netio.tun import Tun, free_name
@@ -65,16 +67,16 @@ class Machine:
         self._busy = threading.RLock()
 
     def open_tun(self, name: str = "", *, multi_queue: bool = False) -> Tun:
-        """A TUN device; without a name ``culvert0`` or the first free number."""
+        """A TUN device of exactly this name; without one ``culvert0`` or the first free number."""
         with self._busy:
             name = name or free_name()
             [entry] = self._log.plan(_DEVICE_SCOPE + name, [TunMade(name)])
             try:
                 tun = Tun.open(name, multi_queue=multi_queue)
-                self._log.amend(entry, TunMade(name, link.see(name).index))
-            except BaseException:
+            except PlatformError:
                 self._log.undone(entry)
                 raise
+            self._log.amend(entry, TunMade(tun.name, socket.if_nametoindex(tun.name)))
             self._log.made(entry)
             return tun
 

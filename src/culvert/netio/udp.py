@@ -91,11 +91,13 @@ class UdpSocket:
 
     def __init__(self, bound: socket.socket, *, encapsulated: bool) -> None:
         self._socket = bound
-        self._six = bound.family == socket.AF_INET6
         self._encapsulated = encapsulated
         name = bound.getsockname()
         self.local: Address = (name[0], name[1])
         self._called: dict[Address, Ancillary] = {}
+        self._last_source: object = None
+        self._last_info = b""
+        self._path = Path(self.local, ("", 0))
         self._buffer = bytearray(LARGEST_DATAGRAM)
         self._view = memoryview(self._buffer)
         self.joins = _accepts(bound, UDP_GRO, 1)
@@ -154,7 +156,16 @@ class UdpSocket:
                 errors += 1
                 self.counters.read_errors += 1
                 continue
-            path, step = self._read_ancillary(ancillary, (source[0], source[1]))
+            info, step = b"", 0
+            for level, kind, data in ancillary:
+                if level == socket.SOL_UDP and kind == UDP_GRO:
+                    step = int.from_bytes(data[:4], sys.byteorder)
+                else:
+                    info = data
+            if source != self._last_source or info != self._last_info:
+                self._path = self._read_path(source, info)
+                self._last_source, self._last_info = source, info
+            path = self._path
             if 0 < step < size:
                 view = self._view
                 batch.extend(
@@ -165,29 +176,26 @@ class UdpSocket:
         self.counters.datagrams_in += len(batch)
         return batch
 
-    def _read_ancillary(self, ancillary: Ancillary, remote: Address) -> tuple[Path, int]:
-        local, step = self.local[0], 0
-        for level, kind, data in ancillary:
-            if kind == IP_PKTINFO and level == socket.IPPROTO_IP:
-                answer_from = data[4:8]
-                local = socket.inet_ntop(socket.AF_INET, answer_from)
-                self._remember(remote, level, kind, _PKTINFO4.pack(0, answer_from, b""))
-            elif kind == socket.IPV6_PKTINFO and level == socket.IPPROTO_IPV6:
-                local = socket.inet_ntop(socket.AF_INET6, data[:16])
-                self._remember(remote, level, kind, _PKTINFO6.pack(data[:16], 0))
-            elif kind == UDP_GRO and level == socket.SOL_UDP:
-                step = int.from_bytes(data[:4], sys.byteorder)
-        return Path((local, self.local[1]), remote, self._encapsulated), step
+    def _read_path(self, source: tuple[str, int], info: bytes) -> Path:
+        """``info`` is in_pktinfo or in6_pktinfo, or empty where one address is bound."""
+        remote, local = (source[0], source[1]), self.local[0]
+        if len(info) == _PKTINFO4.size:
+            answer_from = info[4:8]
+            local = socket.inet_ntop(socket.AF_INET, answer_from)
+            answer = _PKTINFO4.pack(0, answer_from, b"")
+            self._remember(remote, (socket.IPPROTO_IP, IP_PKTINFO, answer))
+        elif len(info) == _PKTINFO6.size:
+            local = socket.inet_ntop(socket.AF_INET6, info[:16])
+            answer = _PKTINFO6.pack(info[:16], 0)
+            self._remember(remote, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, answer))
+        return Path((local, self.local[1]), remote, self._encapsulated)
 
-    def _remember(self, remote: Address, level: int, kind: int, info: bytes) -> None:
+    def _remember(self, remote: Address, answer: tuple[int, int, bytes]) -> None:
+        """Taken out and put back: the first is always the one silent for longest."""
         called = self._called
-        known = called.pop(remote, None)
-        if known is None and len(called) >= MAX_CALLED:
+        if called.pop(remote, None) is None and len(called) >= MAX_CALLED:
             del called[next(iter(called))]
-        # Putting it back moves it to the end: the first is always the one silent for longest.
-        called[remote] = (
-            known if known is not None and known[0][2] == info else [(level, kind, info)]
-        )
+        called[remote] = [answer]
 
     # --- out ---
 
@@ -235,6 +243,7 @@ class UdpSocket:
             if called is not None and error.errno in _NO_SUCH_SOURCE:
                 # That address has left this machine (the laptop moved): send from what we have.
                 del self._called[to]
+                self._last_source = None
                 return self._send_one(octets, to)
             self._count(error)
             return False
