@@ -138,7 +138,6 @@ def test_a_good_connection_reads_like_this() -> None:
     assert told.verdict.outcome == "working"
 
 
-@pytest.mark.requirement("S3-12", part="line by line")
 def test_a_refused_proposal_shows_theirs_and_ours() -> None:
     told = tell(gateway(AT_THE_GATEWAY[0], *compared(1), REFUSAL))
     assert len(told.comparisons) == 6

@@ -36,7 +36,6 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-@pytest.mark.requirement("S0-01")
 def test_one_run_makes_one_session_log_with_every_event(tmp_path: Path) -> None:
     entries = client(*GOOD)
     with session_log(tmp_path / "log", BEGAN) as file:
@@ -49,7 +48,6 @@ def test_one_run_makes_one_session_log_with_every_event(tmp_path: Path) -> None:
     assert mode(made) & 0o137 == 0
 
 
-@pytest.mark.requirement("S0-01")
 def test_sessions_of_one_second_get_numbers(tmp_path: Path) -> None:
     for _ in range(3):
         session_log(tmp_path, BEGAN).close()

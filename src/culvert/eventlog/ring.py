@@ -15,12 +15,13 @@ from culvert.eventlog.sentence import story_wording
 LATEST = 2000
 """Entries kept whatever they are about: enough for the last minutes of a busy gateway (2 MB)."""
 
-FIRST_OF_STORY = 160
-LAST_OF_STORY = 96
-"""A connection comes up in about 60 entries, with every retransmission in about 150."""
+FIRST_OF_STORY = 96
+LAST_OF_STORY = 48
+"""A connection comes up in about 40 entries; one whose proposals are refused compares up to 64."""
 
 STORIES = 2048
-"""Sessions and connections whose story is kept: some 30 kB each, 60 MB when all are in use."""
+"""Sessions and connections whose story is kept: some 20 kB each at first, 70 kB after many rekeys,
+so that a thousand sessions never take more than 70 MB."""
 
 STRANGERS = 256
 """Negotiations that never became a session. Apart, so that a flood pushes out only its like."""

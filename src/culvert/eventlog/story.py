@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 from culvert.eventlog.diagnosis import Verdict, diagnose
 from culvert.eventlog.entry import Entry
-from culvert.eventlog.render.own import time_text
 from culvert.eventlog.ring import Recent
 from culvert.eventlog.sentence import joined, sentence, told
 from culvert.eventlog.summary import summary
-from culvert.eventlog.wording import one_line, value_text
+from culvert.eventlog.wording import one_line, time_text, value_text
 
 SCHEMA = 1
 """Rises when a key of `Explanation.document` disappears or changes its meaning."""

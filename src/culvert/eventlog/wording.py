@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
 from culvert.eventlog.event import Field
@@ -43,6 +44,11 @@ def placeholders(wording: str) -> frozenset[str]:
 def one_line(text: str) -> str:
     """``text`` with everything that could move a cursor, break a line or reverse it written out."""
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def time_text(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def value_text(value: Field) -> str:

@@ -17,7 +17,8 @@ from typing import Self, TextIO
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.render import json_lines, own
-from culvert.eventlog.severity import FAULT, journal_priority
+from culvert.eventlog.severity import journal_priority
+from culvert.eventlog.wording import time_text
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
@@ -175,7 +176,7 @@ def fault_log(path: Path) -> EventFile:
 def fault_text(entry: Entry) -> str:
     """Time, module, event id; then what happened and what to do."""
     lines = [
-        f"{own.time_text(entry.at)} {entry.row.event_class} {entry.code}",
+        f"{time_text(entry.at)} {entry.row.event_class} {entry.code}",
         f"    {own.text(entry)}",
     ]
     if action := own.action(entry):
@@ -189,10 +190,6 @@ def write_fault(path: Path, what: str, action: str, *, at: datetime) -> bool:
     with fault_log(path) as file:
         file.write(Entry(1, at, 0.0, event))
         return file.lost == 0
-
-
-def is_fault(entry: Entry) -> bool:
-    return entry.row.severity <= FAULT
 
 
 def read_entries(path: Path, keep: int = ROTATE_KEEP) -> tuple[tuple[Entry, ...], int]:

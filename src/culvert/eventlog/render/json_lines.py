@@ -19,7 +19,8 @@ from typing import cast
 from culvert.errors import ConfigError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import Field, LogEvent
-from culvert.eventlog.render.own import text, time_text
+from culvert.eventlog.render.own import text
+from culvert.eventlog.wording import time_text
 
 SCHEMA = 1
 

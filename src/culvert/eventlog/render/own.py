@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.ring import key_of
 from culvert.eventlog.severity import word
-from culvert.eventlog.wording import fill, one_line
+from culvert.eventlog.wording import fill, one_line, time_text
 
 
 def render(entry: Entry) -> str:
@@ -30,8 +28,3 @@ def text(entry: Entry) -> str:
 def action(entry: Entry) -> str:
     """What to do about it; empty where nothing need be done."""
     return one_line(fill(entry.row.action, entry.event.fields))
-
-
-def time_text(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
