@@ -1,0 +1,545 @@
+"""Connection: the client's coordinator. Joins a profile with IKE, a person and this machine.
+
+    idle ── connect ──> resolving ──> connecting ──> login ──> configuring ──> up ──> down
+                            └──────────────┴────────────┴───────────┴──────────────────┘
+
+Sans-IO: every entry returns the effects to carry out; the driver brings the answers back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
+from typing import assert_never
+
+from culvert import __version__
+from culvert.client.configuration import Given, given, wanted_routes
+from culvert.client.settings import IKE_PORT, NATT_PORT, inner_mtu_of, settings_of
+from culvert.crypto.hash import hmac
+from culvert.effects import (
+    ActivateSa,
+    Answer,
+    AskHuman,
+    ConfigureMachine,
+    Effect,
+    HumanAnswered,
+    InstallSa,
+    Judged,
+    MachineConfigured,
+    MovePeer,
+    PeerMoved,
+    Record,
+    RemoveSa,
+    Resolve,
+    Resolved,
+    RestoreMachine,
+    SaHalf,
+    SendIke,
+    SendRaw,
+    SessionEnded,
+    Traffic,
+    TunnelSettings,
+)
+from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.endpoint import Endpoint, Numbered
+from culvert.ike.outputs import (
+    Activate,
+    AskConfiguration,
+    AskGroupKey,
+    AskPerson,
+    Authenticated,
+    CheckPerson,
+    Configured,
+    GroupKey,
+    Install,
+    LoggedIn,
+    Moved,
+    Output,
+    Over,
+    PersonAnswer,
+    Remove,
+    SaKeys,
+    Send,
+    SendKeepalive,
+)
+from culvert.ike.peer import IkeSa
+from culvert.ike.selector import ANY, Network, Selector
+from culvert.ike.suite import EspSuite
+from culvert.ike.wire.reason import Reason
+from culvert.inet.address import Path
+from culvert.profile.profile import Profile
+from culvert.rng import Random
+from culvert.secret import Secret
+from culvert.session.ending import closing_words, ending, endings, heard
+
+KEEPALIVE = b"\xff"  # RFC 3948 §2.3
+SESSION = 1  # a client's data path carries this one session
+NOTHING_GIVEN = Given()
+GROUP_KEY = "group-key"
+"""What the person is asked for when the profile holds no group key."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of the attempt so far."""
+
+    address: str = ""
+    given: Given = NOTHING_GIVEN
+    interface: str = ""
+    routes: tuple[str, ...] = ()
+    esp: EspSuite | None = None
+    pairs: int = 0
+    carried: Traffic | None = None
+    heard_packets: int = 0
+    up_at: datetime | None = None
+    began: float = 0.0
+    weak: tuple[str, ...] = ()
+    configuring: bool = False
+
+
+class Connection:
+    """``began``: wall time and monotonic second of one moment, from which wall times follow."""
+
+    def __init__(self, profile: Profile, rng: Random, *, began: tuple[datetime, float]) -> None:
+        self.profile = profile
+        self.state = "idle"
+        self._wall, self._began = began
+        self._endpoint = Endpoint(
+            settings_of(profile, f"culvert {__version__}"), rng, natt_port=NATT_PORT
+        )
+        self._sa = 0
+        self._user = profile.user
+        self._key = profile.group_key
+        self._password = profile.password
+        self._ticket = 0
+        self._waits_for = ""  # what the open ticket is about
+        self._asked: tuple[str, ...] = ()
+        self._so_far = _Progress()
+        self._leaving = ""
+
+    # --- entries -----------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        return self._endpoint.deadline
+
+    def connect(self, *, now: float) -> list[Effect]:
+        """Begin; what is missing is asked for."""
+        if self.state not in ("idle", "down"):
+            return []
+        self.state = "resolving"
+        self._leaving = ""
+        self._so_far = _Progress(began=now)
+        made: list[Effect] = [
+            self._event("client.connecting", profile=self.profile.name, host=self.profile.host)
+        ]
+        if self._key is None:
+            made.append(self._ask((GROUP_KEY,), "", repeated=False))
+        else:
+            made.append(self._resolve())
+        return made
+
+    def disconnect(self, *, now: float) -> list[Effect]:
+        """End it by the user's wish."""
+        if self.state in ("idle", "down"):
+            return []
+        return self._leave("by-user", now)
+
+    def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
+        return self._carry(self._endpoint.receive(octets, path, now=now), now)
+
+    def tick(self, *, now: float) -> list[Effect]:
+        return self._carry(self._endpoint.tick(now=now), now)
+
+    def step(self, answer: Answer, *, now: float) -> list[Effect]:
+        """An answer that nobody waits for any more is dropped."""
+        match answer:
+            case Resolved():
+                return self._resolved(answer, now) if self._awaited(answer.ticket) else []
+            case HumanAnswered():
+                return self._answered(answer, now) if self._awaited(answer.ticket) else []
+            case MachineConfigured():
+                return self._machine(answer, now) if self._awaited(answer.ticket) else []
+            case PeerMoved():
+                return self._peer_moved(answer, now)
+            case Traffic():
+                return self._traffic(answer, now)
+            case Judged():
+                return []  # a client judges nobody
+            case _:
+                assert_never(answer)
+
+    @property
+    def snapshot(self) -> Mapping[str, object]:
+        """The row of `culvert status` (docs/reference/json.md)."""
+        so_far = self._so_far
+        sa = self._endpoint.get(self._sa)
+        traffic = so_far.carried
+        esp = so_far.esp
+        udp = sa is not None and sa.encapsulated and so_far.pairs > 0
+        return {
+            "user": self._user,
+            "group": self.profile.group,
+            "state": _STATES.get(self.state, self.state),
+            "step": self.state,
+            "protocol": "IPSec",
+            "transport": "" if esp is None else "nat-t" if udp else "esp",
+            "tunnel_port": NATT_PORT if udp else 0,
+            "assigned_ip": so_far.given.address,
+            "public_ip": sa.path.local[0] if sa is not None else "",
+            "gateway": so_far.address,
+            "encryption": esp.cipher.label if esp else "",
+            "authentication": (esp.integrity.label if esp.integrity else "AEAD") if esp else "",
+            "since": so_far.up_at.isoformat() if so_far.up_at else "",
+            "bytes_in": traffic.octets_in if traffic else 0,
+            "bytes_out": traffic.octets_out if traffic else 0,
+            "packets_in": traffic.packets_in if traffic else 0,
+            "packets_out": traffic.packets_out if traffic else 0,
+            "interface": so_far.interface,
+            "routes": list(so_far.routes),
+            "dns": list(so_far.given.dns),
+            "banner": so_far.given.banner,
+            "weak": list(so_far.weak),
+        }
+
+    # --- before IKE --------------------------------------------------------------------------
+
+    def _resolve(self) -> Effect:
+        self._waits_for = "address"
+        self._ticket += 1
+        return Resolve(self._ticket, self.profile.host)
+
+    def _resolved(self, found: Resolved, now: float) -> list[Effect]:
+        usable = [address for address in found.addresses if _is_ipv4(address)]
+        if not usable:
+            problem = found.problem or "the name has no IPv4 address"
+            told = self._event("client.resolve-failed", host=self.profile.host, problem=problem)
+            return [told, *self._down("resolve-failed", now)]
+        self._so_far.address = usable[0]
+        self.state = "connecting"
+        made: list[Effect] = [
+            self._event("client.resolved", host=self.profile.host, address=usable[0])
+        ]
+        path = Path(("0.0.0.0", IKE_PORT), (usable[0], IKE_PORT))  # noqa: S104  # not known yet
+        self._sa, outputs = self._endpoint.call(path, now=now)
+        return made + self._carry(outputs, now)
+
+    # --- IKE says ----------------------------------------------------------------------------
+
+    def _carry(self, numbered: Iterable[Numbered], now: float) -> list[Effect]:
+        made: list[Effect] = []
+        for number, output in numbered:
+            made += self._one(number, output, now)
+        return made
+
+    def _one(self, number: int, output: Output, now: float) -> list[Effect]:
+        match output:
+            case LogEvent():
+                return [self._told(output)]
+            case Send(octets=octets, path=path):
+                return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
+            case SendKeepalive(path=path):
+                return [SendRaw(KEEPALIVE, path.remote, path.local[1])]
+            case AskGroupKey():
+                return self._skeyid(number, output, now)
+            case AskPerson():
+                return self._who(output, now)
+            case Authenticated() | LoggedIn() | Configured() | Moved() | Over():
+                return self._became(output, now)
+            case Install() | Activate() | Remove():
+                return self._pair(output, now)
+            case CheckPerson() | AskConfiguration():
+                return []  # an initiator never says these
+            case _:
+                assert_never(output)
+
+    def _became(
+        self, news: Authenticated | LoggedIn | Configured | Moved | Over, now: float
+    ) -> list[Effect]:
+        match news:
+            case Authenticated():
+                self.state = "login"
+                self._so_far.weak = tuple(sorted(news.suite.legacy))
+                return []
+            case LoggedIn():
+                self.state = "configuring"
+                return []
+            case Configured(attributes=attributes):
+                return self._configured(given(attributes), now)
+            case Moved(path=path):
+                return [MovePeer(SESSION, path.remote, path.local[1])]
+            case Over():
+                return self._over(news, now)
+            case _:
+                assert_never(news)
+
+    def _skeyid(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
+        key = self._key.octets() if self._key else b""
+        skeyid = hmac(asked.hash_name, key, asked.nonce_i + asked.nonce_r)
+        known = GroupKey(skeyid, self.profile.group)
+        return self._carry(self._endpoint.step(number, known, now=now), now)
+
+    # --- the person --------------------------------------------------------------------------
+
+    def _who(self, asked: AskPerson, now: float) -> list[Effect]:
+        """Answer from the profile what it knows; a saved password serves once."""
+        self._asked = asked.wants
+        known = self._known()
+        if not asked.repeated and all(want in known for want in asked.wants):
+            return self._tell_person(known, now)
+        missing = tuple(
+            w for w in asked.wants if w not in known or (asked.repeated and w != "user")
+        )
+        return [
+            self._event("client.asking", wants=", ".join(missing)),
+            self._ask(missing, asked.message, repeated=asked.repeated),
+        ]
+
+    def _known(self) -> dict[str, Secret]:
+        known: dict[str, Secret] = {}
+        if self._user:
+            known["user"] = Secret(self._user)
+        if self._password is not None:
+            known["password"] = self._password
+        if self.profile.domain:
+            known["domain"] = Secret(self.profile.domain)
+        return known
+
+    def _ask(self, wants: tuple[str, ...], message: str, *, repeated: bool) -> Effect:
+        self._waits_for = "group-key" if wants == (GROUP_KEY,) else "person"
+        self._ticket += 1
+        return AskHuman(self._ticket, wants, message, repeated)
+
+    def _answered(self, answer: HumanAnswered, now: float) -> list[Effect]:
+        about, self._waits_for = self._waits_for, ""
+        if about == "group-key":
+            if answer.values is None:
+                return self._down("by-user", now)
+            self._key = answer.values.get(GROUP_KEY, Secret(""))
+            return [self._resolve()]
+        if answer.values is None:
+            self._leaving = "by-user"
+            return self._tell_person(None, now)
+        if user := answer.values.get("user"):
+            self._user = user.reveal()
+        return self._tell_person({**self._known(), **answer.values}, now)
+
+    def _tell_person(self, values: dict[str, Secret] | None, now: float) -> list[Effect]:
+        said = PersonAnswer(values)
+        return self._carry(self._endpoint.step(self._sa, said, now=now), now)
+
+    # --- configuration and pairs -------------------------------------------------------------
+
+    def _configured(self, answer: Given, now: float) -> list[Effect]:
+        if not answer.address:
+            return self._leave("no-address", now)
+        self._so_far.given = answer
+        self._so_far.routes = wanted_routes(answer.include, self.profile.remote_networks)
+        local = Selector(ip_network(answer.address))
+        made: list[Effect] = []
+        for remote in self._wanted_selectors():
+            made += self._quick(local, remote, now)
+        return made
+
+    def _wanted_selectors(self) -> list[Selector]:
+        """Unity gateways agree on everything and mean their list; others want it exact."""
+        networks: list[Network] = []
+        if self.profile.use_two_phase2:
+            networks.append(ip_network(self._so_far.address))
+        sa = self._endpoint.get(self._sa)
+        if sa is not None and "unity" in sa.features:
+            networks.append(ANY)
+        else:
+            networks += [ip_network(route) for route in self._so_far.routes]
+        return [Selector(network) for network in networks]
+
+    def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
+        def start(sa: IkeSa) -> list[Output]:
+            return sa.start_quick(local, remote, now=now)
+
+        return self._carry(self._endpoint.act(self._sa, start), now)
+
+    def _pair(self, pair: Install | Activate | Remove, now: float) -> list[Effect]:
+        match pair:
+            case Install():
+                return self._install(pair)
+            case Activate(number=number):
+                return [ActivateSa(SESSION, number), *self._configure()]
+            case Remove(number=number):
+                self._so_far.pairs -= 1
+                return [RemoveSa(SESSION, number)]
+            case _:
+                assert_never(pair)
+
+    def _install(self, pair: Install) -> list[Effect]:
+        so_far = self._so_far
+        so_far.pairs += 1
+        so_far.esp = pair.suite
+        so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
+        whole = pair.remote.network.prefixlen == 0
+        return [
+            InstallSa(
+                session=SESSION,
+                pair=pair.number,
+                cipher=pair.suite.cipher.cipher,
+                integrity=pair.suite.integrity.name if pair.suite.integrity else "",
+                inbound=_half(pair.inbound),
+                outbound=_half(pair.outbound),
+                local=(str(pair.local.network),),
+                remote=so_far.routes if whole else (str(pair.remote.network),),
+                peer=pair.path.remote,
+                local_port=pair.path.local[1],
+                udp_encapsulated=pair.udp_encapsulated,
+                replaces=pair.replaces,
+            )
+        ]
+
+    def _configure(self) -> list[Effect]:
+        """Once, with the first pair that carries."""
+        so_far = self._so_far
+        if so_far.configuring or so_far.esp is None:
+            return []
+        so_far.configuring = True
+        answer = so_far.given
+        applies = self.profile.dns == "apply"
+        local_lan = answer.exclude if self.profile.allow_local_lan else ()
+        self._waits_for = "machine"
+        self._ticket += 1
+        settings = TunnelSettings(
+            connection=self.profile.name,
+            address=answer.address,
+            prefix_length=32,
+            mtu=self.profile.mtu or inner_mtu_of(so_far.esp),
+            routes=so_far.routes,
+            excluded=tuple([str(network) for network in local_lan]),
+            dns_servers=answer.dns if applies else (),
+            search_domains=(answer.domain,) if applies and answer.domain else (),
+            split_domains=answer.split_domains if applies else (),
+            gateway=so_far.address,
+        )
+        return [ConfigureMachine(self._ticket, settings)]
+
+    def _machine(self, done: MachineConfigured, now: float) -> list[Effect]:
+        self._waits_for = ""
+        if done.problem:
+            told = self._event("client.machine-failed", problem=done.problem)
+            return [told, *self._leave("machine-failed", now)]
+        so_far = self._so_far
+        so_far.interface = done.interface
+        so_far.up_at = self._wall + timedelta(seconds=now - self._began)
+        self.state = "up"
+        return [
+            self._event(
+                "client.machine-configured",
+                interface=done.interface,
+                address=so_far.given.address,
+                routes=so_far.routes,
+                dns=so_far.given.dns,
+            ),
+            self._event(
+                "client.up",
+                profile=self.profile.name,
+                address=so_far.given.address,
+                seconds=round(now - so_far.began, 3),
+            ),
+        ]
+
+    # --- the data path says ------------------------------------------------------------------
+
+    def _peer_moved(self, moved: PeerMoved, now: float) -> list[Effect]:
+        def follow(sa: IkeSa) -> list[Output]:
+            local = (sa.path.local[0], moved.local_port)
+            return sa.moved(Path(local, moved.peer, sa.path.encapsulated))
+
+        return self._carry(self._endpoint.act(self._sa, follow), now)
+
+    def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
+        so_far = self._so_far
+        so_far.carried = traffic
+        sa = self._endpoint.get(self._sa)
+        if sa is not None and traffic.packets_in > so_far.heard_packets:
+            so_far.heard_packets = traffic.packets_in
+            sa.heard(now=now)
+            # Hearing moved the deadline of its own accord.
+            return self._carry(self._endpoint.act(self._sa, _nothing), now)
+        return []
+
+    # --- ends --------------------------------------------------------------------------------
+
+    def _leave(self, reason: str, now: float) -> list[Effect]:
+        self._leaving = reason
+        row = ending(reason)
+        words = Reason(row.delete_code, row.delete_text or row.sentence, row.id)
+        if self._endpoint.get(self._sa) is None:
+            return self._down(reason, now)
+
+        def close(sa: IkeSa) -> list[Output]:
+            return sa.close(reason, words, now=now)
+
+        return self._carry(self._endpoint.act(self._sa, close), now)
+
+    def _over(self, over: Over, now: float) -> list[Effect]:
+        reason = self._leaving or over.reason
+        by_peer = over.by_peer and not self._leaving
+        if reason == "peer-deleted":
+            told = endings().get(over.told)
+            reason = told.id if told and told.tell_peer else heard(over.code, from_client=False).id
+        return self._down(reason, now, by_peer=by_peer)
+
+    def _down(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
+        """Everything of this connection is undone; told exactly once."""
+        was_configured = self._so_far.configuring
+        self.state = "down"
+        self._waits_for = ""
+        self._so_far.up_at = None
+        self._so_far.pairs = 0
+        made: list[Effect] = [SessionEnded(SESSION, reason, by_peer)]
+        if was_configured:
+            self._so_far.configuring = False
+            made.append(RestoreMachine(self.profile.name))
+        row = ending(reason)
+        peer = self._so_far.address if by_peer else ""
+        words = closing_words(row.delete_text or row.sentence, peer=peer)
+        made.append(
+            self._event(
+                "client.down",
+                profile=self.profile.name,
+                reason=reason,
+                by_peer=by_peer,
+                words=words,
+            )
+        )
+        return made
+
+    # --- small things ------------------------------------------------------------------------
+
+    def _awaited(self, ticket: int) -> bool:
+        return ticket == self._ticket and bool(self._waits_for)
+
+    def _told(self, event: LogEvent) -> Effect:
+        return Record(event.with_fields(connection=self.profile.name))
+
+    def _event(self, code: str, **fields: Field) -> Effect:
+        return self._told(LogEvent(code, fields))
+
+
+_STATES = {
+    "idle": "down",
+    "resolving": "connecting",
+    "login": "connecting",
+    "configuring": "connecting",
+}
+
+
+def _nothing(_: IkeSa) -> list[Output]:
+    return []
+
+
+def _half(keys: SaKeys) -> SaHalf:
+    return SaHalf(keys.spi, keys.cipher_key, keys.salt, keys.integrity_key)
+
+
+def _is_ipv4(address: str) -> bool:
+    return ip_address(address).version == 4

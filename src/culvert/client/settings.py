@@ -1,0 +1,49 @@
+"""From a profile to what IKE needs of it."""
+
+from __future__ import annotations
+
+from culvert.crypto.packet import packet_suite
+from culvert.datapath.mtu import Carriage, inner_mtu
+from culvert.ike.settings import Role, Settings, Timing
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.identity import Identity
+from culvert.profile.profile import Profile
+
+IKE_PORT, NATT_PORT = 500, 4500
+
+USUAL_PATH_MTU = 1500
+
+
+def settings_of(profile: Profile, application: str) -> Settings:
+    """ESP travels in UDP only until plain ESP is built, so encapsulation is forced."""
+    pfs = f"-{profile.pfs}" if profile.pfs else ""
+    natt = profile.nat_traversal != "off"
+    return Settings(
+        Role.INITIATOR,
+        Identity.of_group(profile.group),
+        tuple([IkeSuite.named(name, profile.authentication) for name in profile.phase1]),
+        tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
+        natt=natt,
+        force_encapsulation=natt,
+        timing=_timing(profile),
+        application=application,
+    )
+
+
+def _timing(profile: Profile) -> Timing:
+    """The profile says how long silence may last; questions share what is left of it."""
+    tries = 5
+    left = max(profile.dpd_timeout - profile.dpd_delay, tries)
+    return Timing(
+        dpd_delay=float(profile.dpd_delay),
+        dpd_retry=left / tries,
+        dpd_tries=tries,
+        keepalive=float(profile.keepalive_interval),
+        answer_patience=float(min(profile.peer_timeout, 30)),
+    )
+
+
+def inner_mtu_of(suite: EspSuite) -> int:
+    integrity = suite.integrity.name if suite.integrity else ""
+    packets = packet_suite(suite.cipher.cipher, integrity)
+    return inner_mtu(packets, path_mtu=USUAL_PATH_MTU, carriage=Carriage.UDP)
