@@ -80,8 +80,8 @@ are missing, in seconds). The diagnoses are in [diagnoses.md](diagnoses.md).
 ## Codes
 
 Columns: the severity with its band, the text, the fields the event always has, and the same
-event in other logs: class and number of the VPN 3000 event log, module, id and level of the
-Cisco VPN Client, row of the LANCOM VPN-Status table.
+event in other logs: class and number of the VPN 3000 event log, module and id of the Cisco VPN
+Client, message of the LANCOM VPN-Status trace.
 """
 
 DIAGNOSES_HEAD = """\

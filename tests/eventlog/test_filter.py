@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.filter import EVERYTHING, Filter
-from culvert.eventlog.severity import client_level, client_mark, word
+from culvert.eventlog.severity import word
 from culvert.eventlog.vocabulary import classes
 from eventlog.samples import AT_THE_GATEWAY, BEGAN, CALLER, GOOD, STARTED, client, gateway, recorded
 
@@ -97,21 +96,13 @@ def test_a_class_may_have_a_level_of_its_own() -> None:
     assert "xauth.accepted" not in chosen(quiet)
 
 
-@pytest.mark.parametrize(
-    ("level", "mark"),
-    [
-        (1, "Sev=Critical/1"),
-        (2, "Sev=Warning/2"),
-        (3, "Sev=Warning/3"),
-        (4, "Sev=Info/4"),
-        (5, "Sev=Info/5"),
-        (6, "Sev=Info/6"),
-    ],
-)
-def test_the_six_levels_of_a_client_log(level: int, mark: str) -> None:
-    assert client_mark(client_level(level)) == mark
-
-
-def test_finer_severities_are_the_last_level_of_a_client_log() -> None:
-    assert [client_level(severity) for severity in (7, 13)] == [6, 6]
-    assert [word(severity) for severity in (1, 3, 6, 7)] == ["fault", "warning", "info", "debug"]
+def test_severities_lie_in_bands() -> None:
+    assert [word(severity) for severity in (1, 2, 3, 4, 6, 7, 13)] == [
+        "fault",
+        "warning",
+        "warning",
+        "info",
+        "info",
+        "debug",
+        "debug",
+    ]

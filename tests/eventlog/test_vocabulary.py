@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from culvert.eventlog.sentence import fits
@@ -11,13 +9,19 @@ from culvert.eventlog.vocabulary import (
     CORRELATION,
     LEAST_SEVERE,
     MOST_SEVERE,
+    TABLE,
     EventRow,
+    Variant,
     classes,
     row_of,
     variants,
     vocabulary,
 )
 from culvert.eventlog.wording import THE_OTHER, placeholders
+from culvert.tables.loader import rows
+from culvert.tables.texts.cisco_client import client_events
+from culvert.tables.texts.lancom import course
+from culvert.tables.texts.vpn3000 import gateway_events
 from eventlog.samples import CONNECTING, client
 
 ROWS = tuple(vocabulary().values())
@@ -55,17 +59,47 @@ def test_correlation_keys_are_not_listed(row: EventRow) -> None:
     assert len({*row.fields}) == len(row.fields)
 
 
-def test_ids_of_other_logs_have_their_shape(row: EventRow) -> None:
-    assert all(re.fullmatch(r"[A-Z]+/\d{1,3}", one) for one in row.vpn3000)
-    shape = r"(DIALER/0x6330|CM/0x6310|IKE/0x6300|IPSEC/0x6370)[0-9A-F]{4}/[1-6]"
-    assert all(re.fullmatch(shape, one) for one in row.cisco_client)
-    assert all(1 <= one <= 23 for one in row.lancom)
-
-
 def test_no_code_stands_twice() -> None:
-    codes = [row.code for row in ROWS]
+    codes = [row.code for row in rows(TABLE, "event", EventRow)]
     assert len(codes) == len({*codes})
-    assert {code for code in codes if variants(code)} <= {*codes}
+
+
+def test_variants_belong_to_rows_and_are_not_hidden_by_an_earlier_one() -> None:
+    for row in rows(TABLE, "variant", Variant):
+        assert row.code in vocabulary()
+        mine = variants(row.code)
+        before = mine[: mine.index(row)]
+        assert not any(earlier.when.items() <= row.when.items() for earlier in before)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "without"),
+    [
+        (
+            {id for row in ROWS for id in row.cisco_client},
+            {*client_events()},
+            # A ping inside the tunnel, and the client firewall.
+            {"IKE/0x63000054", "IKE/0x6300005C", "IKE/0x6300005D"},
+        ),
+        (
+            {id for row in ROWS for id in row.vpn3000},
+            {event.id for event in gateway_events() if event.emitted},
+            # Steps of key handling and of the packet engine, which have no event of ours.
+            {"IKEDBG/1", "IKEDBG/7", "IPSECDBG/1", "IPSECDBG/6", "IPSECDBG/17"},
+        ),
+        (
+            {number for row in ROWS for number in row.lancom},
+            {*course()},
+            # Exchange of addresses and of name servers outside IKE.
+            {2, 3, 10},
+        ),
+    ],
+    ids=["Cisco VPN Client", "VPN 3000", "LANCOM"],
+)
+def test_every_event_of_another_log_has_one_of_ours(
+    ours: set[object], theirs: set[object], without: set[object]
+) -> None:
+    assert ours == theirs - without
 
 
 def test_an_event_without_a_row_is_shown_bare() -> None:
