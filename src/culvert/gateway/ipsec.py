@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from math import inf
@@ -38,7 +38,12 @@ from culvert.effects import (
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import attributes
 from culvert.gateway.config import GatewayConfig
-from culvert.gateway.settings import endpoint_limits, general_settings, group_settings
+from culvert.gateway.settings import (
+    endpoint_limits,
+    general_settings,
+    group_settings,
+    identity_at,
+)
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
@@ -62,6 +67,7 @@ from culvert.ike.outputs import (
 )
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
+from culvert.ike.settings import Settings
 from culvert.ike.suite import IkeSuite
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Address, Path, text
@@ -140,6 +146,7 @@ class IpsecGateway:
             rng,
             limits=endpoint_limits(config),
             natt_port=config.restart.natt_port,
+            settings_for=self._settings_for,
         )
         self._clients: dict[int, _Client] = {}
         self._by_session: dict[int, int] = {}
@@ -563,6 +570,9 @@ class IpsecGateway:
         return []
 
     # --- small things ------------------------------------------------------------------------
+
+    def _settings_for(self, path: Path) -> Settings:
+        return replace(self._settings, identity=identity_at(path, self._config))
 
     def _client(self, number: int) -> _Client:
         return self._clients[number]

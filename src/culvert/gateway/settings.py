@@ -9,7 +9,8 @@ from culvert.ike.endpoint import Limits
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import Role, Settings, Timing
 from culvert.ike.suite import EspSuite, IkeSuite
-from culvert.ike.wire.identity import FQDN, Identity
+from culvert.ike.wire.identity import FQDN, USER_FQDN, Identity
+from culvert.inet.address import Path
 from culvert.policy.group import Group
 
 
@@ -21,7 +22,7 @@ def general_settings(config: GatewayConfig) -> Settings:
     live = config.live
     return Settings(
         Role.RESPONDER,
-        _identity(config),
+        Identity.of_address("127.0.0.1"),  # replaced by `identity_at` for each caller
         tuple([IkeSuite.named(name) for name in live.ike_proposals]),
         (),
         natt=live.natt,
@@ -52,10 +53,10 @@ def endpoint_limits(config: GatewayConfig) -> Limits:
     return Limits(half_open=live.half_open_limit, per_source=live.half_open_per_source)
 
 
-def _identity(config: GatewayConfig) -> Identity:
-    """The configured name, else the first address listened on."""
-    name = config.live.identity or config.restart.listen[0]
+def identity_at(path: Path, config: GatewayConfig) -> Identity:
+    """The configured name, else the address that was called."""
+    name = config.live.identity or path.local[0]
     try:
         return Identity.of_address(name)
     except ValueError:
-        return Identity(FQDN, name.encode())
+        return Identity(USER_FQDN if "@" in name else FQDN, name.encode())
