@@ -73,7 +73,9 @@ def on_stage(play: Callable[[Stage], Awaitable[None]], core: SmallCore | None = 
         events: list[LogEvent] = []
         ike = UdpSocket.bind("127.0.0.1", 0)
         natt = UdpSocket.bind("127.0.0.1", 0, encapsulated=True)
-        pump = Pump(PythonEngine(SeededRandom(1)), [ike], [natt])
+        pump = Pump(
+            PythonEngine(SeededRandom(1)), [ike], [natt], ports=(ike.local[1], natt.local[1])
+        )
         driver = Driver(core_, pump, house, events.append)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.setblocking(False)

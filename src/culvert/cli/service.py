@@ -70,7 +70,6 @@ def ensure_running(where: Places) -> None:
             stdout=subprocess.DEVNULL,
             stderr=said,
             start_new_session=True,
-            cwd="/",
         )
         given_up = time.monotonic() + START_SECONDS
         while not is_answering(where.socket):

@@ -8,13 +8,15 @@ import sys
 from culvert import __version__
 from culvert.client.connection import Connection
 from culvert.client.service import ClientService
-from culvert.driver.journal import Journal
+from culvert.driver.clock import boottime
+from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.places import SERVICE, Places, places
 from culvert.driver.process import Ending, check_vacant, serve
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.netio.machine import Machine
-from culvert.rng import SystemRandom
+from culvert.profile.profile import Profile
+from culvert.rng import Random, SystemRandom
 
 GROUP = "culvert"
 """Its members may connect and disconnect this machine."""
@@ -43,9 +45,14 @@ async def _live(where: Places, journal: Journal, idle_exit: float) -> None:
     await _recover(machine, journal)
     ending = Ending()
     rng = SystemRandom()
-    service = ClientService(where, machine, journal, rng, Connection, ending, idle_exit=idle_exit)
+    service = ClientService(where, machine, journal, rng, make_core, ending, idle_exit=idle_exit)
     journal.record(LogEvent("service.started", {"version": __version__}))
     await serve(where, service.methods, journal, ending, group=GROUP, stop=service.stop)
+
+
+def make_core(profile: Profile, rng: Random) -> Connection:
+    """The coordinator of one connection, with the wall clock of now."""
+    return Connection(profile, rng, began=(wall_clock(), boottime()))
 
 
 async def _recover(machine: Machine, journal: Journal) -> None:

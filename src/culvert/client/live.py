@@ -120,15 +120,17 @@ class Live(NoSurroundings):
                 applied = await asyncio.to_thread(self._configure, order.settings)
             except PlatformError as error:
                 return MachineConfigured(order.ticket, problem=str(error))
-        if self._tun is not None:
-            self._pump.attach(self._tun)
+            if self._tun is not None:
+                self._pump.attach(self._tun)
         self._note(applied.notes)
         return MachineConfigured(order.ticket, interface=applied.interface)
 
     async def restore(self, order: RestoreMachine) -> None:
-        self._pump.detach()
         async with self._alone:
-            self._note(await asyncio.to_thread(self._restore, order.connection))
+            # Not before it is our turn: a set-up still under way would attach it again.
+            self._pump.detach()
+            notes = await asyncio.to_thread(self._restore, order.connection)
+        self._note(notes)
 
     def _configure(self, settings: TunnelSettings) -> Applied:
         """In a thread. A connection that comes back keeps its device."""

@@ -59,8 +59,8 @@ def places(
     """The places of ``daemon`` (`SERVICE` or `GATEWAY`): options first, then environment."""
     chosen_state = state_dir or environment.get(STATE_VARIABLE, "")
     chosen_socket = socket or environment.get(SOCKET_VARIABLE, "")
-    state = Path(chosen_state) if chosen_state else STATE_DIRECTORY / daemon
+    state = Path(chosen_state).absolute() if chosen_state else STATE_DIRECTORY / daemon
     if chosen_socket:
-        return Places(state, Path(chosen_socket))
+        return Places(state, Path(chosen_socket).absolute())
     run = state if chosen_state else RUN_DIRECTORY
     return Places(state, run / f"{daemon}.sock")

@@ -81,8 +81,9 @@ class Inside(Protocol):
 class Pump:
     """The data path of one coordinator.
 
-    ``sockets``: by the port number that effects say. A client that could not have 500 and 4500
-    gives its own sockets under these numbers; under its real ones they are found as well.
+    ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
+    not have 500 and 4500 has its own sockets under these numbers all the same; its peer sees
+    other ports than the core said and takes that for a NAT, which is what it amounts to.
     """
 
     def __init__(
@@ -100,11 +101,8 @@ class Pump:
             **dict.fromkeys(ike, self._read_ike),
             **dict.fromkeys(natt, self._read_natt),
         }
-        self._by_port: dict[int, list[Datagrams]] = {ports[0]: [*ike], ports[1]: [*natt]}
-        for one in (*ike, *natt):
-            group = self._by_port.setdefault(one.local[1], [])
-            if one not in group:
-                group.append(one)
+        self._ports = ports
+        self._by_port = {ports[0]: [*ike], ports[1]: [*natt]}
         self._tun: Inside | None = None
         self._empty_reads = 0
         self._listener: PacketListener | None = None
@@ -152,7 +150,7 @@ class Pump:
             return
         for octets, path in source.read_batch():
             if octets != KEEPALIVE:
-                self._listener.ike(octets, path)
+                self._listener.ike(octets, self._known_by(path))
 
     def _read_natt(self, source: Datagrams) -> None:
         listener = self._listener
@@ -165,7 +163,7 @@ class Pump:
             found = self._plane.from_network(
                 [(octets, path.remote) for octets, path in batch],
                 self._clock(),
-                local_port=source.local[1],
+                local_port=self._ports[1],
             )
         except Exception as error:  # a defect costs this batch, not the process
             listener.fault("opening packets", error)
@@ -185,7 +183,12 @@ class Pump:
     def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
         for octets, remote in found.ike:
             if self._listener is not None:
-                self._listener.ike(octets, paths[remote])
+                self._listener.ike(octets, self._known_by(paths[remote]))
+
+    def _known_by(self, path: Path) -> Path:
+        """The path with our port as the core knows it."""
+        port = self._ports[path.encapsulated]
+        return path if path.local[1] == port else path._replace(local=(path.local[0], port))
 
     # --- from the machine ----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from ipaddress import IPv4Address, IPv6Address, summarize_address_range
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, summarize_address_range
 from pathlib import Path
 
 from culvert import __version__
@@ -26,6 +26,7 @@ from culvert.gateway.config import GatewayConfig, RestartSettings, load
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.service import GatewayService
+from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
 from culvert.netio.machine import Machine
 from culvert.netio.tun import Tun
@@ -38,6 +39,9 @@ from culvert.store.users import Users
 
 GROUP = "culvert-admin"
 """Its members may administer the gateways of this machine."""
+
+PAIR = 2
+"""Networks of so many addresses hand out both of them (RFC 3021)."""
 
 SCOPE = "gateway"
 """The name under which the undo log keeps what a gateway changed."""
@@ -199,8 +203,16 @@ def open_sockets(restart: RestartSettings) -> tuple[list[UdpSocket], list[UdpSoc
 
 
 def networks(pool: PoolPlan) -> Iterator[str]:
-    """The fewest prefixes that hold exactly the pool's addresses."""
+    """The prefixes to route for a pool: of a whole network one, else the fewest that fit."""
     for part in pool.ranges:
         kind = IPv4Address if part.version == 4 else IPv6Address
-        for network in summarize_address_range(kind(part.first), kind(part.last)):
-            yield str(network)
+        first, last = kind(part.first), kind(part.last)
+        try:
+            # A network's own and its broadcast address are not handed out, but belong to it.
+            whole: list[Network] = list(summarize_address_range(first - 1, last + 1))
+        except AddressValueError:
+            whole = []
+        if len(whole) == 1 and whole[0].num_addresses > PAIR:
+            yield str(whole[0])
+        else:
+            yield from map(str, summarize_address_range(first, last))
