@@ -70,7 +70,7 @@ def _told(shown: Row) -> str:
     began = str(shown.get("since") or "")
     lasting = f" for {duration(since(began))}, since {clock_time(began)}" if began else ""
     head = f"{shown['name']}: {shown['state']}{lasting}"
-    through = f"{shown.get('protocol') or ''} {transport(shown)}".strip()
+    through = f"{shown.get('protocol') or ''} {transport(shown)}" if shown.get("transport") else ""
     lines = [
         ("gateway", str(shown.get("gateway") or "")),
         ("through", through),
@@ -97,7 +97,10 @@ def transport(shown: Row) -> str:
 def _amount(shown: Row, direction: str) -> str:
     count = shown.get(f"bytes_{direction}")
     packets = shown.get(f"packets_{direction}")
-    return f"{octets(count)} in {packets} packets" if isinstance(count, int) else ""
+    down = shown.get("state") == "down" and not count
+    if not isinstance(count, int) or down:
+        return ""
+    return f"{octets(count)} in {packets} packets"
 
 
 def _problem(problem: object) -> list[tuple[str, str]]:

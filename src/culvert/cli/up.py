@@ -23,10 +23,13 @@ from culvert.driver.places import SERVICE, places
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.render.story import render
 from culvert.eventlog.sentence import sentence
-from culvert.eventlog.story import tell
+from culvert.eventlog.story import steps, tell
 from culvert.profile.profile import Profile
 from culvert.profile.toml import write
 from culvert.store.profiles import ProfileStore, directories, load_file
+
+AT_ONCE = frozenset({"ike.retransmit"})
+"""Steps that are told at once although more of them may follow: somebody is waiting."""
 
 WHOLE_STORY = "`culvert why` tells the whole story."
 
@@ -66,6 +69,7 @@ def up(
     except RequestError as error:
         attempt.explain(error, as_json=as_json)
         return status_of(error.code)
+    attempt.flush()
     if as_json:
         document(result)
     else:
@@ -80,19 +84,30 @@ class _Attempt:
         self._given = given
         self._quiet = quiet
         self._entries: list[Entry] = []
-        self._last = ""
+        self._pending: list[Entry] = []
 
     def hear(self, event: Row) -> None:
-        """Keep the event, and tell its step (once, if it repeats itself)."""
+        """Keep the event, and tell its step; what comes several times in a row becomes one."""
         entry = entry_of(event)
         self._entries.append(entry)
-        step = sentence(entry)
-        if step and step != self._last and not self._quiet:
-            click.echo(f"  {printable(step)}", err=True)
-            self._last = step
+        if not sentence(entry):
+            return
+        if self._pending and self._pending[-1].code != entry.code:
+            self.flush()
+        self._pending.append(entry)
+        if not entry.row.join or entry.code in AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what was held back."""
+        if not self._quiet:
+            for step in steps(self._pending):
+                click.echo(f"  {step.text}", err=True)
+        self._pending = []
 
     def ask(self, question: Row) -> Answer:
         """Answer a question of the gateway; None gives up."""
+        self.flush()
         values = self._given.answer(
             texts(question.get("wants")),
             message=str(question.get("message") or ""),
@@ -105,6 +120,7 @@ class _Attempt:
 
     def explain(self, error: RequestError, *, as_json: bool) -> None:
         """Say why it failed: the story's verdict if there is a story, else the error itself."""
+        self.flush()
         if not self._entries:
             complain(error, as_json=as_json)
             return

@@ -92,6 +92,9 @@ class Live(NoSurroundings):
 
     @property
     def snapshot(self) -> Mapping[str, object]:
+        """What `culvert status` shows, with the counters of this moment."""
+        if not self.over.done():
+            self._driver.look()
         return self._core.snapshot
 
     def begin(self) -> None:
