@@ -77,7 +77,7 @@ ANSWERED: tuple[Happening, ...] = (
     (0.1, "ike.peer-supports", {"feature": "NAT-T"}),
     (0.1, "ike.proposal-chosen", {"phase": 1, "suite": "aes256-sha1-modp1024", "number": 1}),
     (0.1, "ike.nat-detected", {"local": True, "remote": False}),
-    (0.1, "ike.natt-negotiated", {"version": "RFC 3947", "port": 4500}),
+    (0.1, "ike.natt-negotiated", {"version": "natt-rfc3947", "port": 4500}),
     (
         0.12,
         "ike.phase1-established",
@@ -154,7 +154,7 @@ AT_THE_GATEWAY: tuple[Happening, ...] = (
     (0.0, "ike.phase1-started", {"peer": CALLER, "mode": "aggressive"}),
     (0.0, "ike.proposal-chosen", {"phase": 1, "suite": "aes256-sha1-modp1024", "number": 1}),
     (0.1, "ike.nat-detected", {"local": False, "remote": True}),
-    (0.1, "ike.natt-negotiated", {"version": "RFC 3947", "port": 4500}),
+    (0.1, "ike.natt-negotiated", {"version": "natt-rfc3947", "port": 4500}),
     (
         0.1,
         "ike.phase1-established",

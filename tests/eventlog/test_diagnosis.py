@@ -8,6 +8,7 @@ from culvert.eventlog.diagnosis import diagnose, diagnoses, holding
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.vocabulary import vocabulary
 from culvert.eventlog.wording import UNKNOWN, reasons
+from culvert.identity.verdict import Cause
 from eventlog.samples import (
     ANSWERED,
     ASKED_AT_THE_GATEWAY,
@@ -312,7 +313,8 @@ def test_a_reason_that_is_asked_for_is_one_that_exists() -> None:
         for row in diagnoses()
         for condition in (*row.all, *row.any, *row.none)
     }
-    assert {reason for reason in asked if "*" not in reason} <= {*reasons()}
+    known = {*reasons(), *(str(cause) for cause in Cause)}
+    assert {reason for reason in asked if "*" not in reason} <= known
 
 
 def test_everybody_who_is_to_act_is_somebody() -> None:

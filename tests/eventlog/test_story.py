@@ -45,8 +45,8 @@ began 2026-07-02T10:00:00.000Z, 30 steps
   7      0.10 s  The gateway supports XAUTH, DPD, NAT-T
   8      0.10 s  Both sides agree on aes256-sha1-modp1024 for phase 1 (proposal 1)
   9      0.10 s  Address translation at our end, not at the other: packets need UDP around them
- 10      0.10 s  NAT traversal is agreed (RFC 3947); everything goes through UDP port 4500 from
-                 now on
+ 10      0.10 s  NAT traversal is agreed (RFC 3947); everything goes to UDP port 4500 from now
+                 on
  11      0.12 s  The gateway proved it knows the group key; the control channel is protected
                  with aes256-sha1-modp1024 for 86400 s
  12      0.12 s  Sent our own proof of the key
@@ -98,7 +98,8 @@ Causes      - One side allows only newer algorithms than the other knows
             - Key length or Diffie-Hellman group differs
             - Another way of authentication is configured (group key, certificate, with or
               without XAUTH)
-What to do  - Allow at one end one combination that the other offers; the table shows both (you)
+What to do  - Allow at one end one combination that the other offers; the gateway's story shows both
+              side by side (you)
             - Choose other phase 1 algorithms in the profile (the user)"""
 
 PAIRS = (("encryption", "3des", "aes256"), ("encryption", "3des", "aes128"))
@@ -154,7 +155,7 @@ def test_the_summary_of_the_gateway_tells_nat_from_the_same_side() -> None:
     told = summary(gateway(*AT_THE_GATEWAY, *ASKED_AT_THE_GATEWAY, STARTED))
     assert told == (
         "Aggressive mode, group key; XAUTH took 8.9 s of user time; client is behind NAT, "
-        "gateway is not; NAT-T on UDP 4500; address 40.1.1.1; connected 9.5 s after start"
+        "gateway is not; NAT-T from UDP 4500; address 40.1.1.1; connected 9.5 s after start"
     )
 
 

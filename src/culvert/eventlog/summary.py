@@ -72,7 +72,7 @@ def _nat(last: Last) -> Iterator[str]:
         behind = {(True, True): "both", (True, False): "client", (False, True): "gateway"}
         yield _clause(f"nat-{behind.get((client, gateway), 'none')}")
     if agreed := last.get("ike.natt-negotiated"):
-        yield _clause("natt", port=agreed.field("port"))
+        yield _clause(f"natt-{agreed.side}", port=agreed.field("port"))
 
 
 def _address(entries: Sequence[Entry], last: Last) -> Iterator[str]:
@@ -92,18 +92,13 @@ def _address(entries: Sequence[Entry], last: Last) -> Iterator[str]:
 
 
 def _sas(entries: Sequence[Entry]) -> Iterator[str]:
-    """The pairs that stood when the connection was up; later ones replace them."""
-    ends = [place for place, entry in enumerate(entries) if entry.code in UP]
-    pairs = [
-        entry
-        for place, entry in enumerate(entries)
-        if entry.code == "quick.established"
-        and (not ends or place < ends[0] or entry.field("additional") is True)
-    ]
-    if len(pairs) == 1:
+    """The first pair and what was added to it; a pair that replaces one is not counted."""
+    pairs = [entry for entry in entries if entry.code == "quick.established"]
+    count = min(len(pairs), 1) + sum(one.field("additional") is True for one in pairs[1:])
+    if count == 1:
         yield _clause("one-sa")
-    elif pairs:
-        yield _clause("sas", count=spoken("count", len(pairs)))
+    elif count:
+        yield _clause("sas", count=spoken("count", count))
 
 
 def _connected(entries: Sequence[Entry]) -> Iterator[str]:
