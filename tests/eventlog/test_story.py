@@ -98,8 +98,8 @@ Causes      - One side allows only newer algorithms than the other knows
             - Key length or Diffie-Hellman group differs
             - Another way of authentication is configured (group key, certificate, with or
               without XAUTH)
-What to do  - Allow at one end one combination that the other offers; the gateway's story shows both
-              side by side (you)
+What to do  - Allow at one end one combination that the other offers; the gateway's story shows
+              both side by side (you)
             - Choose other phase 1 algorithms in the profile (the user)"""
 
 PAIRS = (("encryption", "3des", "aes256"), ("encryption", "3des", "aes128"))
