@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def served(
     path: Path,
     methods: Mapping[str, Method],
     allowed: Callable[[PeerCredentials], bool] = lambda peer: True,
+    mode: int = 0o600,
 ) -> Iterator[list[str]]:
     """A server in a thread of its own; gives the faults it met."""
     faults: list[str] = []
@@ -39,7 +41,7 @@ def served(
 
     async def run() -> None:
         handle = answering(methods, allowed, lambda what, error: faults.append(what))
-        server = ControlServer(path, handle)
+        server = ControlServer(path, handle, mode=mode)
         await server.start()
         started.set()
         await finish.wait()
@@ -175,6 +177,23 @@ def test_root_and_the_own_user_may_ask_and_others_by_group_only() -> None:
     assert allowed(PeerCredentials(1, os.geteuid(), 65534))
     assert not allowed(PeerCredentials(1, 65533, 65534))
     assert member_of("root")(PeerCredentials(1, 65533, 0))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("mode", [0o600, 0o666])
+def test_the_kernel_says_who_asks_and_a_stranger_is_refused(tmp_path: Path, mode: int) -> None:
+    with (
+        tempfile.TemporaryDirectory(dir="/tmp") as folder,
+        served(Path(folder) / "s", {"greet": greet}, member_of("no-such-group-here"), mode=mode),
+    ):
+        Path(folder).chmod(0o755)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(RequestError) as refused, talk(Path(folder) / "s") as there:
+                there.request("greet", {})
+        finally:
+            os.seteuid(0)
+    assert refused.value.code == "cli.denied"
 
 
 def talk(path: Path) -> Conversation:

@@ -15,12 +15,12 @@ WIDTH = 96
 INDENT = " " * 10
 
 
-@click.group()
+@click.group(epilog="Example: culvert about scope")
 def about() -> None:
     """What culvert is and is not."""
 
 
-@about.command("scope")
+@about.command("scope", epilog="Example: culvert about scope --json")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def show_scope(as_json: bool) -> None:
     """List what is done differently here, or not at all, and why.

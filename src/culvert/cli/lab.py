@@ -24,15 +24,12 @@ def chosen(prefix: str) -> Lab:
     return Lab(prefix)
 
 
-@click.group()
+@click.group(epilog="Example: culvert lab up && culvert lab exec client1 ping -c1 172.16.172.50")
 def lab() -> None:
-    """Two clients behind one PAT, an internet, a gateway, a private LAN: in namespaces.
-
-    Example: culvert lab up && culvert lab exec client1 ping -c1 172.16.172.50
-    """
+    """Two clients behind one PAT, an internet, a gateway, a private LAN: in namespaces."""
 
 
-@lab.command()
+@lab.command(epilog="Example: culvert lab up")
 @prefixed
 def up(prefix: str) -> None:
     """Build the lab; it stays until `culvert lab down`."""
@@ -40,7 +37,7 @@ def up(prefix: str) -> None:
     click.echo(f"lab {prefix} is up: {', '.join(topology.NAMES)}")
 
 
-@lab.command()
+@lab.command(epilog="Example: culvert lab down")
 @prefixed
 def down(prefix: str) -> None:
     """Take the lab down, with everything that runs in it."""
@@ -48,7 +45,7 @@ def down(prefix: str) -> None:
     click.echo(f"lab {prefix} is down")
 
 
-@lab.command()
+@lab.command(epilog="Example: culvert lab status")
 @prefixed
 def status(prefix: str) -> None:
     """Whether the lab stands, and what runs in it."""
@@ -62,7 +59,7 @@ def status(prefix: str) -> None:
         click.echo(f"{running.name} (pid {running.pid}, log {running.log})")
 
 
-@lab.command()
+@lab.command(epilog="Example: culvert lab xlate --json")
 @prefixed
 @click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
 def xlate(prefix: str, as_json: bool) -> None:
@@ -76,7 +73,7 @@ def xlate(prefix: str, as_json: bool) -> None:
     click.echo(json.dumps(shown, indent=2))
 
 
-@lab.command()
+@lab.command(epilog="Example: culvert lab arp")
 @prefixed
 @click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
 def arp(prefix: str, as_json: bool) -> None:
@@ -90,14 +87,18 @@ def arp(prefix: str, as_json: bool) -> None:
     click.echo(json.dumps({"schema": 1, "neighbours": rows}, indent=2))
 
 
-@lab.command(name="flush")
+@lab.command(name="flush", epilog="Example: culvert lab flush")
 @prefixed
 def flush_nat(prefix: str) -> None:
     """Forget every translation of the PAT, as a rebooted NAT does."""
     chosen(prefix).flush_nat()
 
 
-@lab.command(name="exec", context_settings={"ignore_unknown_options": True})
+@lab.command(
+    name="exec",
+    context_settings={"ignore_unknown_options": True},
+    epilog="Example: culvert lab exec client1 ping -c1 172.16.172.50",
+)
 @prefixed
 @click.argument("name", type=click.Choice(topology.NAMES))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)

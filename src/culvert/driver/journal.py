@@ -9,10 +9,12 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 from culvert.driver.clock import boottime
 from culvert.driver.places import Places
+from culvert.errors import PlatformError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
@@ -23,6 +25,10 @@ from culvert.store.eventfile import EventFile, StreamSink, fault_log, read_entri
 
 WRITTEN_LEVEL = 7
 """The finest severity that goes into the file: steps of a dialogue, but no single messages."""
+
+
+FOLDER_MODE = 0o755
+"""The control socket may lie here, which more people reach than may read the log."""
 
 
 def wall_clock() -> datetime:
@@ -39,6 +45,7 @@ class Journal:
         clock: Callable[[], float] = boottime,
         wall: Callable[[], datetime] = wall_clock,
     ) -> None:
+        _make(where.state)
         self.log = EventLog()
         self._clock = clock
         self._wall = wall
@@ -64,6 +71,16 @@ class Journal:
     def close(self) -> None:
         for file in self._files:
             file.close()
+
+
+def _make(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    except OSError as error:
+        raise PlatformError(
+            f"the state directory {state} cannot be made: {error.strerror}",
+            action="Run as root, or name another one with --state-dir.",
+        ) from error
 
 
 def fault(what: str, error: BaseException) -> LogEvent:

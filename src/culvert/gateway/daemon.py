@@ -14,6 +14,7 @@ from culvert import __version__
 from culvert.changes.plan import ServedNetwork
 from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.clock import boottime
+from culvert.driver.control import problem
 from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.loop import Driver
 from culvert.driver.places import GATEWAY, Places, places
@@ -40,6 +41,8 @@ from culvert.store.users import Users
 GROUP = "culvert-admin"
 """Its members may administer the gateways of this machine."""
 
+START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), then start it again."
+
 PAIR = 2
 """Networks of so many addresses hand out both of them (RFC 3021)."""
 
@@ -52,18 +55,20 @@ def run_gateway(path: str, *, state_dir: str = "", socket: str = "", quiet: bool
 
     Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
     """
-    config = load(read_file(path), path)
     where = places(GATEWAY, state_dir=state_dir, socket=socket)
     check_vacant(where)
     journal = Journal(where)
     if not quiet:
         journal.show_on(sys.stderr)
     try:
+        config = load(read_file(path), path)
         with closing(open_database(where.state / FILE_NAME)) as database:
             asyncio.run(_Gateway(config, where, journal, database).live())
-    except PlatformError as error:
+    except (ConfigError, PlatformError) as error:
         # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
-        journal.record(LogEvent("service.fault", {"what": error.what, "action": error.action}))
+        said = problem(error)
+        fields = {"what": said["sentence"], "action": said["action"] or START_AGAIN}
+        journal.record(LogEvent("service.fault", fields))
         raise
     finally:
         journal.close()

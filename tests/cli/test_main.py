@@ -1,0 +1,124 @@
+"""The command line as scripts and people meet it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from culvert.cli.lazy import LazyGroup
+from culvert.cli.main import culvert, run
+
+SCREEN = (24, 100)
+"""Lines and columns that a help text may fill."""
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command, by its words."""
+    found: list[tuple[str, ...]] = []
+
+    def walk(command: click.Command, words: tuple[str, ...]) -> None:
+        found.append(words)
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
+                walk(inner, (*words, name))
+
+    walk(culvert, ())
+    return found
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_help_fits_a_screen_with_an_example(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "Example: " in said
+    lines = said.rstrip().split("\n")
+    assert len(lines) <= SCREEN[0]
+    assert max(map(len, lines)) <= SCREEN[1]
+
+
+def test_every_command_in_the_table_is_there() -> None:
+    assert isinstance(culvert, LazyGroup)
+    for name in culvert.list_commands(click.Context(culvert)):
+        assert culvert.get_command(click.Context(culvert), name) is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--version"], 0),
+        (["no-such-command"], 2),
+        (["down", "--no-such-option"], 2),
+        (["down", "office", "--all"], 2),
+        (["gateway", "logout"], 2),
+        (["gateway", "logout", "3", "--all"], 2),
+        (["gateway", "logout", "three"], 2),
+    ],
+)
+def test_what_is_misunderstood_exits_two(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == status
+
+
+def test_status_without_a_service_says_nothing_is_connected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["status", "--state-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "Nothing is connected.\n"
+    assert run(["status", "--json", "--state-dir", str(tmp_path)]) == 0
+    assert json.loads(capsys.readouterr().out) == {"schema": 1, "connections": []}
+
+
+def test_established_without_a_service_is_no(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["status", "--established", "--state-dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_gateway_that_does_not_run_exits_five_in_words_and_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["gateway", "sessions", "--state-dir", str(tmp_path)]) == 5
+    assert "the gateway is not running" in capsys.readouterr().err
+    assert run(["gateway", "sessions", "--json", "--state-dir", str(tmp_path)]) == 5
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"]["code"] == "cli.not-running"
+
+
+def test_the_environment_says_where_the_socket_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CULVERT_STATE_DIR", str(tmp_path))
+    run(["gateway", "sessions"])
+    assert str(tmp_path / "gateway.sock") in capsys.readouterr().err
+
+
+def test_a_real_process_exits_with_the_status_and_without_colour() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "culvert", "status", "no-such"],
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert done.returncode == 5
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell]) == 0
+    assert "_CULVERT_COMPLETE" in capsys.readouterr().out
