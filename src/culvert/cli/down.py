@@ -25,13 +25,14 @@ def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str
     if name and everything:
         raise click.UsageError("NAME and --all exclude each other.")
     where = places(SERVICE, state_dir=state_dir, socket=socket)
+    result: Mapping[str, object]
     try:
         with Conversation(where.socket, daemon="the service") as service:
             result = service.request("down", {"name": name, "all": everything})
     except RequestError as error:
         if error.code != "cli.not-running" or name:
             raise
-        result: Mapping[str, object] = {"ended": ()}
+        result = {"ended": ()}
     if as_json:
         document(result)
         return

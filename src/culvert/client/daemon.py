@@ -41,13 +41,15 @@ def run_service(
 
 
 async def _live(where: Places, journal: Journal, idle_exit: float) -> None:
+    ending = Ending()
     machine = Machine(directory=where.undo)
     await _recover(machine, journal)
-    ending = Ending()
     rng = SystemRandom()
     service = ClientService(where, machine, journal, rng, make_core, ending, idle_exit=idle_exit)
-    journal.record(LogEvent("service.started", {"version": __version__}))
-    await serve(where, service.methods, journal, ending, group=GROUP, stop=service.stop)
+    started = LogEvent("service.started", {"version": __version__})
+    await serve(
+        where, service.methods, journal, ending, group=GROUP, started=started, stop=service.stop
+    )
 
 
 def make_core(profile: Profile, rng: Random) -> Connection:

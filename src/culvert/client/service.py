@@ -133,7 +133,9 @@ class ClientService:
         """A row per connection, those that ended by themselves last."""
         name = request.text("name")
         rows = [self._row(live) for live in self._live.values()]
-        rows += [row for row in self._past.values() if row.get("problem")]
+        rows += [
+            row for past, row in self._past.items() if row.get("problem") and past not in self._live
+        ]
         found = [row for row in rows if not name or row["name"] == name]
         if name and not found:
             raise RequestError("cli.not-found", f"no connection is called {name!r}")

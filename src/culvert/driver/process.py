@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 
 from culvert.driver.control import Method, RequestError, answering, group_id, member_of
 from culvert.driver.journal import Journal
@@ -21,17 +20,29 @@ STOP_SECONDS = 4.0
 """Patience for farewells and for restoring the machine; with all else it stays under five."""
 
 
-@dataclass(slots=True)
 class Ending:
-    """Whether the process is to end, and why."""
+    """Whether the process is to end, and why. Made in the task that is the process.
 
-    reason: str = ""
-    event: asyncio.Event = field(default_factory=asyncio.Event)
+    Heeds SIGTERM and SIGINT from then on, before the first change is made to the machine.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.event = asyncio.Event()
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
 
     def ask(self, reason: str) -> None:
         if not self.event.is_set():
             self.reason = reason
             self.event.set()
+
+    def _signalled(self, number: int) -> None:
+        if self.event.is_set() and self._task is not None:
+            self._task.cancel()
+        self.ask(signal.Signals(number).name)
 
 
 def check_vacant(where: Places) -> None:
@@ -51,22 +62,15 @@ async def serve(
     ending: Ending,
     *,
     group: str,
+    started: LogEvent,
     stop: Callable[[], Awaitable[None]],
 ) -> None:
     """Answer requests until ``ending``; then ``stop``, with `STOP_SECONDS` of patience.
 
-    ``group``: whose members may ask besides root and this process's own user.
+    ``group``: whose members may ask besides root and this process's own user. ``started`` is
+    recorded when the first request would be answered.
     """
     loop = asyncio.get_running_loop()
-    serving = asyncio.current_task()
-
-    def signalled(number: int) -> None:
-        if ending.event.is_set() and serving is not None:
-            serving.cancel()
-        ending.ask(signal.Signals(number).name)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled, number)
     loop.set_exception_handler(lambda _, context: _note_stray(journal, context))
     gid = group_id(group)
     server = ControlServer(
@@ -77,6 +81,7 @@ async def serve(
     )
     try:
         await server.start()
+        journal.record(started)
         await ending.event.wait()
     finally:
         try:

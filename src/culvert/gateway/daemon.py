@@ -99,12 +99,11 @@ class _Gateway:
         self._journal = journal
         self._lifetime = Lifetime(database)
         self._database = database
-        self._ending = Ending()
         self._machine = Machine(directory=where.undo)
 
     async def live(self) -> None:
         """From start to the last farewell."""
-        config, record = self._config, self._heard
+        config, record, ending = self._config, self._heard, Ending()
         self._tell_config()
         await asyncio.to_thread(self._recover)
         rng = SystemRandom()
@@ -132,7 +131,7 @@ class _Gateway:
         )
 
         async def stop() -> None:
-            record(LogEvent("gateway.stopping", {"reason": self._ending.reason}))
+            record(LogEvent("gateway.stopping", {"reason": ending.reason}))
             driver.command(lambda now: core.shutdown(now=now), "shutdown")
             await driver.stop(STOP_SECONDS / 2)
             await asyncio.to_thread(house.close)
@@ -141,11 +140,17 @@ class _Gateway:
         try:
             tun = await asyncio.to_thread(self._open_tun)
             pump.attach(tun)
-            record(
-                LogEvent("gateway.started", {"version": __version__, "listen": tuple(listening)})
+            started = LogEvent(
+                "gateway.started", {"version": __version__, "listen": tuple(listening)}
             )
             await serve(
-                self._where, service.methods, self._journal, self._ending, group=GROUP, stop=stop
+                self._where,
+                service.methods,
+                self._journal,
+                ending,
+                group=GROUP,
+                started=started,
+                stop=stop,
             )
         finally:
             pump.stop()
