@@ -58,7 +58,7 @@ def page(words: tuple[str, ...], command: click.Command) -> str:
     lines = [
         f'.TH {title.upper()} 1 "" "culvert {__version__}" "culvert"',
         ".SH NAME",
-        _text(f"{title} - {_one_line(first)}"),
+        _text(f"{title} - {_one_line(first).removesuffix('.')}"),
         ".SH SYNOPSIS",
         f".B {_text(' '.join(words))}",
         _text(" ".join(command.collect_usage_pieces(context))),
@@ -81,7 +81,8 @@ def _options(command: click.Command, context: click.Context) -> list[str]:
     records = [
         record
         for parameter in command.get_params(context)
-        if (record := parameter.get_help_record(context)) is not None
+        if isinstance(parameter, click.Option)
+        and (record := parameter.get_help_record(context)) is not None
     ]
     lines = [".SH OPTIONS"] if records else []
     for names, meaning in records:
