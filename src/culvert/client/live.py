@@ -28,6 +28,7 @@ from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.profile.profile import Profile
 from culvert.rng import Random
+from culvert.secret import Secret
 
 IKE_PORT, NATT_PORT = 500, 4500
 
@@ -83,6 +84,7 @@ class Live(NoSurroundings):
         self._alone = alone
         self._record = record
         self._tun: Tun | None = None
+        self._given: dict[str, Secret] = {}
         self._pump = Pump(PythonEngine(rng), *open_ports(), ports=(IKE_PORT, NATT_PORT))
         self._driver = Driver(core, self._pump, self, self._heard)
 
@@ -112,10 +114,18 @@ class Live(NoSurroundings):
     # --- what the core asks for ----------------------------------------------------------------
 
     async def ask(self, order: AskHuman) -> HumanAnswered:
-        """Ask whoever started the connection; with nobody there, the login is given up."""
-        if self.ask_with is None:
-            return HumanAnswered(order.ticket, None)
-        return await self.ask_with(order)
+        """Ask whoever started the connection.
+
+        With nobody there any more (a login renewed after a day), what was right before serves
+        again, once; a gateway that asks again has refused it, and the login is given up.
+        """
+        if self.ask_with is not None:
+            answer = await self.ask_with(order)
+            self._given.update(answer.values or {})
+            return answer
+        known = {want: self._given[want] for want in order.wants if want in self._given}
+        usable = not order.repeated and len(known) == len(order.wants)
+        return HumanAnswered(order.ticket, known if usable else None)
 
     async def configure(self, order: ConfigureMachine) -> MachineConfigured:
         async with self._alone:
