@@ -9,13 +9,16 @@ import click
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
 from culvert.cli.exit_code import status_of
-from culvert.cli.output import document, duration, octets, pairs, since, table
+from culvert.cli.output import clock_time, document, duration, octets, pairs, since, table
 from culvert.cli.reading import Row, items, numbers, row, rows
 from culvert.cli.status import transport
 from culvert.driver.places import GATEWAY, places
 
 LONGEST_PING = 60
 """Echo requests of one `ping`: it is a look at a session, not a measurement over days."""
+
+REFUSALS = 5
+"""Refused attempts shown below the sessions; ``--json`` has all that the gateway keeps."""
 
 
 def asked(state_dir: str, socket: str) -> Conversation:
@@ -38,6 +41,9 @@ def sessions(as_json: bool, state_dir: str, socket: str) -> None:
     click.echo(sessions_told(found))
     click.echo()
     click.echo(summary_told(summary))
+    if refused := rows(summary.get("refusals")):
+        click.echo()
+        click.echo(refusals_told(refused))
 
 
 def sessions_told(found: Sequence[Row]) -> str:
@@ -82,6 +88,23 @@ def summary_told(summary: Row) -> str:
     return pairs(
         [(name.replace("_", " "), str(count)) for name, count in totals.items()], indent=""
     )
+
+
+def refusals_told(found: Sequence[Row]) -> str:
+    """The newest refused attempts for people, the newest last."""
+    shown = found[-REFUSALS:]
+    head = f"last refused ({len(shown)} of {len(found)})"
+    lines = [
+        (
+            clock_time(str(one["at"])),
+            str(one.get("peer", "")),
+            str(one.get("group", "")),
+            str(one.get("user", "")),
+            str(one.get("cause", "")),
+        )
+        for one in shown
+    ]
+    return f"{head}\n{table(('WHEN', 'FROM', 'GROUP', 'USER', 'WHY'), lines)}"
 
 
 def _octets(count: object) -> str:

@@ -191,7 +191,7 @@ class Connection:
             "public_ip": sa.path.local[0] if sa is not None else "",
             "gateway": so_far.address,
             "encryption": esp.cipher.label if esp else "",
-            "authentication": (esp.integrity.label if esp.integrity else "AEAD") if esp else "",
+            "authentication": esp.authentication_label if esp else "",
             "since": so_far.up_at.isoformat() if so_far.up_at else "",
             "bytes_in": traffic.octets_in if traffic else 0,
             "bytes_out": traffic.octets_out if traffic else 0,

@@ -373,7 +373,6 @@ class IpsecGateway:
         session.client_type, session.client_version = client_software(asked.application)
         if client.suite is not None:
             session.ike_suite = client.suite.name
-            session.authentication = client.suite.authentication.label
             session.weak = _weak(client.suite.legacy)
         client.active_at = now
         self._arm_limits(session, group, now)
@@ -394,6 +393,7 @@ class IpsecGateway:
         session = self.table.find(client.session)
         if session is not None:
             session.encryption = pair.suite.cipher.label
+            session.authentication = pair.suite.authentication_label
             session.spis = tuple(client.pairs.values())
             session.weak = tuple(dict.fromkeys((*session.weak, *_weak(pair.suite.legacy))))
             session.transport = "nat-t" if pair.udp_encapsulated else "esp"

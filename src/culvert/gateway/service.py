@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from culvert.driver.pump import Pump
 from culvert.driver.telling import tell_log, tell_story
 from culvert.effects import Effect
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.ipsec import Attempt
 from culvert.netio import echo
 from culvert.session.session import Session
 from culvert.session.table import SessionTable
@@ -34,6 +35,9 @@ class GatewayCore(Protocol):
 
     @property
     def refused_datagrams(self) -> Mapping[str, int]: ...
+
+    @property
+    def refusals(self) -> Collection[Attempt]: ...
 
     def logout(self, number: int, *, now: float) -> Sequence[Effect]: ...
 
@@ -76,11 +80,12 @@ class GatewayService:
         }
 
     async def sessions(self, request: Request) -> Mapping[str, object]:
-        """A row per session; the summary is the result."""
+        """A row per session; the result is the summary and the attempts that were refused."""
         self._driver.look()
         now = self._clock()
         request.rows(row(session, now=now) for session in self._table)
-        return {"summary": summary(self._table.totals)}
+        refusals = [_refusal(one) for one in self._core.refusals]
+        return {"summary": summary(self._table.totals), "refusals": refusals}
 
     async def logout(self, request: Request) -> Mapping[str, object]:
         """End ``number``, or every session of ``user``, or ``all``."""
@@ -162,3 +167,7 @@ class GatewayService:
                 "`culvert gateway sessions` lists them.",
             )
         return session
+
+
+def _refusal(attempt: Attempt) -> dict[str, str]:
+    return {**asdict(attempt), "at": attempt.at.astimezone(UTC).isoformat(timespec="seconds")}

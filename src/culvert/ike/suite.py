@@ -107,6 +107,11 @@ class EspSuite:
         return "-".join(part.token for part in parts if part is not None)
 
     @property
+    def authentication_label(self) -> str:
+        """What proves each packet genuine: an AEAD cipher does it itself."""
+        return self.integrity.label if self.integrity else "AEAD"
+
+    @property
     def key_octets(self) -> int:
         """Octets of KEYMAT one direction takes."""
         integrity = self.integrity.key_octets if self.integrity else 0
