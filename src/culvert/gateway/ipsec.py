@@ -83,6 +83,9 @@ from culvert.vault.group_keys import GroupKeys
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
+_OF_NO_CLIENT = (LogEvent, Send, AskGroupKey, Over)
+"""What an IKE SA may say before it has a client here, or after."""
+
 REFUSALS = 100
 """Refused attempts kept for the operator; older ones are in the event log."""
 
@@ -204,9 +207,12 @@ class IpsecGateway:
     # --- IKE says ----------------------------------------------------------------------------
 
     def _carry(self, numbered: Iterable[Numbered], now: float) -> list[Effect]:
+        """What was said after the end of an IKE SA by an act of ours in the middle (a login that
+        policy refuses, and the request behind it in the same datagram) has no client any more."""
         made: list[Effect] = []
         for number, output in numbered:
-            made += self._one(number, output, now)
+            if number in self._clients or isinstance(output, _OF_NO_CLIENT):
+                made += self._one(number, output, now)
         return made
 
     def _one(self, number: int, output: Output, now: float) -> list[Effect]:
