@@ -25,6 +25,9 @@ from culvert.ike.spis import Spis
 from culvert.ike.wire.header import QUICK as QUICK_EXCHANGE
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.payload import Chain
+from culvert.ike.wire.reason import Reason
+
+NOTHING_AGREED = Reason(code=10, ending="phase2-refused")
 
 OPEN_AT_ONCE = 8  # quick modes under way; the Cisco client opens two
 
@@ -75,7 +78,7 @@ class Negotiator:
             quick.message_id,
             octets,
             patience=self._owner.settings.timing.answer_patience,
-            otherwise="no-answer",
+            otherwise="no-answer" if quick.initiator else "lost-peer",
             now=now,
         )
 
@@ -85,9 +88,11 @@ class Negotiator:
         if quick is None:
             return False
         if not quick.initiator and message_id in self._agreed:
-            number, _ = self._agreed.pop(message_id)
+            # Message 3 never came, but the peer may hold its half and believe in it.
+            number, agreed = self._agreed.pop(message_id)
+            self._informational.delete_pair(agreed.inbound.spi)
             self._owner.remove_pair(number)
-            return True
+            return len(self._owner.pairs) > 0
         self._spis.release(quick.spi)
         self._refused(quick, "no answer")
         return len(self._owner.pairs) > 0
@@ -102,6 +107,7 @@ class Negotiator:
             self._owner.channel.answered(quick.message_id)
             self._refused(quick, why)
         if about and not len(self._owner.pairs) and not self._open:
+            self._informational.delete_everything(NOTHING_AGREED)
             self._owner.end("phase2-refused", now=now, by_peer=True, detail=why)
 
     def _refused(self, quick: QuickMode, why: str) -> None:
@@ -199,6 +205,7 @@ class Negotiator:
             self._spis.release(quick.spi)
             self._refused(quick, str(error))
             if not len(self._owner.pairs) and not self._open:
+                self._informational.delete_everything(NOTHING_AGREED)
                 self._owner.end("phase2-refused", now=now, detail=str(error))
             return True
         hashed = quick_hash_3(channel.keys, quick.message_id, quick.nonce_i, quick.nonce_r)

@@ -674,6 +674,9 @@ class IkeSa:
         )
         if self.negotiator.gave_up(message_id):
             return
+        if self.channel.keyed and not self.half_open:
+            # The peer may hear what we do not hear of it.
+            self.informational.delete_everything(Reason(code=1, ending=reason))
         self.end(reason, now=now)
 
     def _half_open_over(self, now: float) -> None:
