@@ -24,7 +24,7 @@ def settings_of(profile: Profile, application: str) -> Settings:
         tuple([IkeSuite.named(name, profile.authentication) for name in profile.phase1]),
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
         natt=natt,
-        force_encapsulation=natt,
+        force_encapsulation=True,
         timing=_timing(profile),
         application=application,
     )

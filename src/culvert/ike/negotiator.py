@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ipaddress import ip_network
 
 from culvert.errors import ProtocolError, UnexpectedMessage
+from culvert.ike import natt
 from culvert.ike import quick as arithmetic
 from culvert.ike.informational import Informational
 from culvert.ike.keys import quick_hash_3
@@ -50,10 +51,13 @@ class Negotiator:
         self._agreed: dict[int, tuple[int, Agreed]] = {}  # message id -> pair number and keys
 
     def _terms(self) -> Terms:
-        settings = self._owner.settings
+        settings, mode = self._owner.settings, self._owner.mode
+        if settings.force_encapsulation and mode == natt.TUNNEL:
+            # A peer without NAT-T: say what is missing instead of agreeing on what carries nothing.
+            mode = natt.UDP_TUNNEL
         return Terms(
             settings.phase2,
-            frozenset((self._owner.mode,)),
+            frozenset((mode,)),
             settings.pfs_groups,
             settings.phase2_life,
         )

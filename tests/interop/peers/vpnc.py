@@ -15,6 +15,7 @@ from interop.peers.credentials import GROUP, GROUP_KEY, PASSWORD, USERS, PeerFai
 from interop.peers.tunnel import Tunnel
 
 POLL = 0.02
+PER_PACKET = "ESP packet with seq"
 
 
 @dataclass
@@ -49,7 +50,10 @@ class Vpnc:
 
     @property
     def log(self) -> str:
-        return self.process.said if self.process else ""
+        """Without the line that it writes for every packet."""
+        said = self.process.said if self.process else ""
+        lines = said.splitlines(keepends=True)
+        return "".join(line for line in lines if line.strip() and PER_PACKET not in line)
 
     @property
     def alive(self) -> bool:
