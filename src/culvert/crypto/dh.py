@@ -31,16 +31,21 @@ class KeyPair:
 
     def shared(self, peer_public: bytes) -> bytes:
         """g^xy, as wide as the group. Raises KeyExchangeError for a value that is none."""
-        row = _BY_NUMBER[self.group]
-        modulus, prime = _modulus(row)
-        if len(peer_public) != row.octets:
-            raise KeyExchangeError(
-                f"public value of {len(peer_public)} octets in group {row.number}, "
-                f"which has {row.octets}"
-            )
-        if not 1 < int.from_bytes(peer_public, "big") < prime - 1:
-            raise KeyExchangeError(f"public value outside 2 … p-2 of group {row.number}")
+        check_public(self.group, peer_public)
+        modulus, _ = _modulus(_BY_NUMBER[self.group])
         return modulus.power(peer_public, self.private)
+
+
+def check_public(group_number: int, public: bytes) -> None:
+    """Costs nothing, so it comes before the work. Raises KeyExchangeError."""
+    row = _BY_NUMBER[group_number]
+    _, prime = _modulus(row)
+    if len(public) != row.octets:
+        raise KeyExchangeError(
+            f"public value of {len(public)} octets in group {row.number}, which has {row.octets}"
+        )
+    if not 1 < int.from_bytes(public, "big") < prime - 1:
+        raise KeyExchangeError(f"public value outside 2 … p-2 of group {row.number}")
 
 
 def key_pair(group_number: int, rng: Random) -> KeyPair:

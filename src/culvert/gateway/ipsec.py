@@ -482,6 +482,8 @@ class IpsecGateway:
             told = endings().get(over.told)
             reason = told.id if told else heard(over.code, from_client=True).id
             reason = "by-user" if reason == "peer-deleted" else reason
+        if not client.session and reason == "replaced":
+            return []  # a first message that came twice; its connection lives on beside this
         if not client.session:
             cause = client.cause or over.detail or reason
             self.refusals.append(

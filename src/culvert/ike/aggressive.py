@@ -9,7 +9,7 @@ These objects keep what will be hashed and judge what came; when to send, and ag
 
 from __future__ import annotations
 
-from culvert.crypto.dh import KeyPair, key_pair
+from culvert.crypto.dh import KeyPair, check_public, key_pair
 from culvert.crypto.hash import same
 from culvert.errors import IntegrityError, NegotiationError
 from culvert.ike.keys import Phase1Keys, hash_i, hash_r, phase1_keys
@@ -99,7 +99,8 @@ class AggressiveResponder:
     def first(self, parts: Chain, cookies: bytes) -> tuple[ChosenIke, Identity]:
         """Our choice and who calls. The Diffie-Hellman work is left to `second`.
 
-        Raises NegotiationError with every difference when nothing fits.
+        Raises NegotiationError with every difference when nothing fits, KeyExchangeError for a
+        public value that is none.
         """
         sa, public, nonce, identity = _first_four(parts)
         offered = SecurityAssociation.parse(sa)
@@ -109,6 +110,7 @@ class AggressiveResponder:
                 "none of the peer's phase 1 proposals is accepted here",
                 compare_ike(offered, self._settings.phase1),
             )
+        check_public(chosen.suite.group.number, public.body)
         who = Identity.parse(identity)
         made = self.exchanged
         made.cookies = cookies
@@ -121,7 +123,7 @@ class AggressiveResponder:
         return chosen, who
 
     def second(self, chosen: ChosenIke, skeyid: bytes) -> tuple[Chain, Phase1Keys]:
-        """Message 2 without side topics, and the keys. Raises KeyExchangeError for a bad KE."""
+        """Message 2 without side topics, and the keys."""
         pair = key_pair(chosen.suite.group.number, self._rng)
         shared = pair.shared(self.exchanged.public_i)
         self.exchanged.public_r = pair.public

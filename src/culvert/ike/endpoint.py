@@ -17,6 +17,7 @@ from culvert.errors import ProtocolError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.outputs import Input, Output, Send
 from culvert.ike.peer import IkeSa
+from culvert.ike.retransmit import REFUSED, Answers
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
 from culvert.ike.wire import header as wire
@@ -69,11 +70,12 @@ class Endpoint:
         self._settings_for = settings_for or (lambda _: self.settings)
         self._sas: dict[int, IkeSa] = {}
         self._by_cookies: dict[bytes, int] = {}
-        self._by_question: dict[tuple[bytes, Address], int] = {}
+        self._by_question: dict[bytes, dict[Address, int]] = {}  # the initiator's cookie first
         self._half_open: dict[int, Address] = {}
         self._per_source: Counter[str] = Counter()
         self._per_port: Counter[Address] = Counter()
         self._questions: dict[int, tuple[bytes, Address]] = {}
+        self._refusals = Answers(REFUSED)
         self.spis = Spis(rng)
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
@@ -133,7 +135,11 @@ class Endpoint:
             sa = self._owner(header, path)
             if sa is None:
                 return self._stranger(octets, header, path, now)
-            return self._after(sa, sa.receive(octets, header, path, now=now))
+            unproved = sa.half_open
+            made = self._after(sa, sa.receive(octets, header, path, now=now))
+            if unproved and not sa.half_open:
+                made += self._drop_siblings(sa, now)
+            return made
         except ProtocolError as error:
             told = self._refuse(error.code.removeprefix("peer."), str(error), path, now)
             if sa is not None:
@@ -148,7 +154,7 @@ class Endpoint:
                 # An answer to our own first message brings the cookie we do not know yet.
                 number = self._by_cookies.get(header.cookie_i)
         else:
-            number = self._by_question.get((header.cookie_i, path.remote))
+            number = self._by_question.get(header.cookie_i, {}).get(path.remote)
         return None if number is None else self._sas[number]
 
     def _stranger(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
@@ -158,10 +164,14 @@ class Endpoint:
             raise UnexpectedMessage("encrypted or numbered, in a first message")
         if header.exchange == wire.INFORMATIONAL:
             return self._refuse("unknown-cookies", "a notice about no IKE SA of ours", path, now)
+        if self._refusals.known(octets):
+            return self._refuse_again(octets, path, now)
         if header.exchange != wire.AGGRESSIVE:
             return self._refuse_mode(octets, header, path, now)
         if self.settings.role is Role.INITIATOR:
             raise UnexpectedMessage("a call, at a client")
+        if any(not sa.half_open for sa in self._asked_with(header.cookie_i)):
+            raise UnexpectedMessage("the first message of an exchange that went on: a late repeat")
         if full := self._full(path.remote):
             told = self._refuse("half-open-limit", full[0], path, now)
             if told:
@@ -170,10 +180,27 @@ class Endpoint:
             return told
         sa = self._open(path, header.cookie_i, now)
         try:
-            return self._after(sa, sa.receive(octets, header, path, now=now))
+            made = self._after(sa, sa.receive(octets, header, path, now=now))
         except ProtocolError:
             self._forget(sa)
             raise
+        if sa.over:
+            self.refused["proposal"] += 1
+            sent = [output.octets for _, output in made if isinstance(output, Send)]
+            self._refusals.keep(octets, sent[0] if sent else None, now=now)
+        return made
+
+    def _asked_with(self, cookie_i: bytes) -> list[IkeSa]:
+        return [self._sas[number] for number in self._by_question.get(cookie_i, {}).values()]
+
+    def _drop_siblings(self, proved: IkeSa, now: float) -> list[Numbered]:
+        """A first message repeated through another NAT mapping began a second time; the caller
+        has gone on with ``proved``."""
+        made: list[Numbered] = []
+        for sa in self._asked_with(proved.channel.cookie_i):
+            if sa.half_open:
+                made += self._after(sa, sa.close("replaced", now=now))
+        return made
 
     def _full(self, source: Address) -> tuple[str, int] | None:
         limits = self._limits
@@ -194,10 +221,18 @@ class Endpoint:
             fields: dict[str, Field] = {"mode": mode, "peer": text(path.remote)}
             told.append((OF_NO_SA, LogEvent("ike.mode-refused", fields)))
         parts = (Notify(UNSUPPORTED_EXCHANGE_TYPE, PROTO_ISAKMP).part(),)
-        answer = Header(
+        head = Header(
             header.cookie_i, self._rng.octets(8), first_kind(parts), wire.INFORMATIONAL, 0, 0
         )
-        return [*told, (OF_NO_SA, Send(clear_message(answer, parts), path))]
+        answer = clear_message(head, parts)
+        self._refusals.keep(octets, answer, now=now)
+        return [*told, (OF_NO_SA, Send(answer, path))]
+
+    def _refuse_again(self, octets: bytes, path: Path, now: float) -> list[Numbered]:
+        """The same answer to the same octets, and not more often than repeats are answered."""
+        told = self._refuse("repeated", "a call that was refused a moment ago", path, now)
+        answer = self._refusals.again(octets, now=now)
+        return told if answer is None else [*told, (OF_NO_SA, Send(answer, path))]
 
     def _refuse(self, kind: str, detail: str, path: Path, now: float) -> list[Numbered]:
         """Count it; tell it unless this kind was told a moment ago."""
@@ -232,7 +267,7 @@ class Endpoint:
         self._sas[sa.number] = sa
         if cookie_i:
             self._questions[sa.number] = (cookie_i, path.remote)
-            self._by_question[cookie_i, path.remote] = sa.number
+            self._by_question.setdefault(cookie_i, {})[path.remote] = sa.number
             self._half_open[sa.number] = path.remote
             self._per_source[path.remote[0]] += 1
             self._per_port[path.remote] += 1
@@ -262,7 +297,10 @@ class Endpoint:
             if self._by_cookies.get(cookies) == sa.number:
                 del self._by_cookies[cookies]
         if question := self._questions.pop(sa.number, None):
-            del self._by_question[question]
+            cookie_i, remote = question
+            del self._by_question[cookie_i][remote]
+            if not self._by_question[cookie_i]:
+                del self._by_question[cookie_i]
         if sa.number in self._half_open:
             self._no_longer_half_open(sa.number)
 

@@ -385,21 +385,11 @@ class IkeSa:
         self.channel.answers.keep(octets, None, now=now)
         return False
 
-    def _answer_first(self, skeyid: bytes, now: float) -> None:
+    def _answer_first(self, skeyid: bytes) -> None:
         responder, chosen = self._responder, self.chosen
         if responder is None or chosen is None:
             raise MisuseError("no question is open")
-        try:
-            parts, keys = responder.second(chosen, skeyid)
-        except ProtocolError as error:
-            self.channel.log(
-                "ike.datagram-refused",
-                kind=error.code,
-                detail=str(error),
-                peer=text(self.path.remote),
-            )
-            self.end("protocol-error", now=now, detail=str(error))
-            return
+        parts, keys = responder.second(chosen, skeyid)
         self.channel.use(keys)
         extras: Chain = ()
         if self.version is not None:
@@ -554,7 +544,7 @@ class IkeSa:
             if not key.group:
                 peer = text(self.path.remote)
                 self.channel.log("ike.group-unknown", group=str(self.identity), peer=peer)
-            self._answer_first(key.skeyid, now)
+            self._answer_first(key.skeyid)
         elif self.phase is Phase.CALLING and self._pending is not None:
             self.group = key.group
             self._prove(key.skeyid, now)

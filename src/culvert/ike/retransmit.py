@@ -16,6 +16,7 @@ BACKOFF = 1.8
 LONGEST_WAIT = 10.0
 REPEAT_AFTER = 0.4
 REMEMBERED = 16  # answers kept per IKE SA; exchanges run a handful at a time
+REFUSED = 256  # refused first messages kept by an end, against being made to refuse at full rate
 
 
 @dataclass(slots=True)
@@ -44,9 +45,10 @@ class _Answer:
 
 
 class Answers:
-    """What was answered to which datagram, newest last."""
+    """What was answered to which datagram, newest last; ``most`` are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._most = most
         self._kept: OrderedDict[bytes, _Answer] = OrderedDict()
 
     def keep(self, request: bytes, answer: bytes | None, *, now: float) -> None:
@@ -54,7 +56,7 @@ class Answers:
         mark = _mark(request)
         self._kept[mark] = _Answer(answer, now)
         self._kept.move_to_end(mark)
-        if len(self._kept) > REMEMBERED:
+        if len(self._kept) > self._most:
             self._kept.popitem(last=False)
 
     def amend(self, request: bytes, answer: bytes) -> None:
