@@ -45,7 +45,7 @@ def test_vpnc_carries_data_with_a_fresh_exchange_for_phase_2(lab: Lab, pfs: str)
             row["fields"]["payloads"]
             for kind in ("ike.received", "ike.sending")
             for row in gateway.heard(kind)
-            if row["fields"]["exchange"].startswith("quick") and "SA" in row["fields"]["payloads"]
+            if row["fields"]["exchange"] == "QM" and "SA" in row["fields"]["payloads"]
         ]
         assert len(quick) == 2
         assert all("KE" in payloads for payloads in quick)

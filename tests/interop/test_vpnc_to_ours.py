@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import pytest
 
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
-from interop.ours import DOMAIN, OurGateway, Row, until
-from interop.peers.credentials import GROUP, USERS, PeerFailure
+from interop.ours import DOMAIN, OurGateway, until
+from interop.pat import ADDRESSES, BOTH, mapped, ports_of, received
+from interop.peers.credentials import USERS, PeerFailure
 from interop.peers.tunnel import carries_nothing, prove_data
 from interop.peers.vpnc import Vpnc
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("vpnc")]
 
-BOTH = ("client1", "client2")
-ADDRESSES = {"client1": topology.CLIENT1, "client2": topology.CLIENT2}
 WHOLE = 100 << 20
 GOES_ON = 10.0
 """Seconds of silence at most after the PAT has forgotten everything."""
@@ -45,35 +42,6 @@ def nobody_left(gateway: OurGateway) -> Iterator[None]:
 def both(lab: Lab, gateway: OurGateway) -> Iterator[tuple[Vpnc, Vpnc]]:
     with Vpnc(lab, "client1") as first, Vpnc(lab, "client2") as second:
         yield first, second
-
-
-def map_ports(lab: Lab, ports: dict[str, int]) -> None:
-    """The PAT gives each client this port for its 4500; with an empty dict any."""
-    nft = namespace.tool("nft")
-    lab.run("pat", [nft, "flush", "chain", "ip", "nat", "postrouting"])
-    rules = [
-        f"oifname {topology.PAT_OUTLINK} ip saddr {ADDRESSES[where]} udp sport 4500 "
-        f"masquerade to :{port}"
-        for where, port in ports.items()
-    ]
-    for rule in (*rules, f"oifname {topology.PAT_OUTLINK} masquerade random"):
-        lab.run("pat", [nft, "add", "rule", "ip", "nat", "postrouting", *rule.split()])
-    lab.flush_nat()
-
-
-def received(lab: Lab, where: str, interface: str = "tun0") -> int:
-    command = ["ip", "-n", lab.ns(where), "-s", "-j", "link", "show", interface]
-    (link,) = json.loads(namespace.call(command))
-    count: int = link["stats64"]["rx"]["bytes"]
-    return count
-
-
-def ports_of(lab: Lab, local: int) -> dict[str, int]:
-    return {
-        row.local_address: row.global_port or 0
-        for row in lab.xlate().translations
-        if row.protocol == "udp" and row.local_port == local
-    }
 
 
 @pytest.mark.requirement("S4-01", part="vpnc")
@@ -99,7 +67,7 @@ def test_two_at_once_each_with_its_own_address_row_and_100_mb(
     for where in BOTH:
         # What the gateway counts is what came out of the client's tunnel, but for packets lost.
         row = gateway.session_of(USERS[where])
-        heard = received(lab, where)
+        heard = received(lab, where, "tun0")
         assert WHOLE < heard <= row["bytes_out"] <= heard * 1.05
         assert row["packets_in"] > 100
     first.down()
@@ -120,17 +88,13 @@ def test_two_at_once_each_with_its_own_address_row_and_100_mb(
 def test_both_reconnect_with_swapped_ports(lab: Lab, gateway: OurGateway) -> None:
     ports = {"client1": 1025, "client2": 1026}
     swapped = {"client1": 1026, "client2": 1025}
-    try:
-        for mapped in (ports, swapped):
-            map_ports(lab, mapped)
-            with Vpnc(lab, "client1"), Vpnc(lab, "client2"):
-                seen = {row["user"]: row["public_port"] for row in gateway.sessions}
-                assert seen == {USERS[where]: port for where, port in mapped.items()}
-                for where in BOTH:
-                    prove_data(lab, where)
-            gateway.wait_until_empty()
-    finally:
-        map_ports(lab, {})
+    for given in (ports, swapped):
+        with mapped(lab, given), Vpnc(lab, "client1"), Vpnc(lab, "client2"):
+            seen = {row["user"]: row["public_port"] for row in gateway.sessions}
+            assert seen == {USERS[where]: port for where, port in given.items()}
+            for where in BOTH:
+                prove_data(lab, where)
+        gateway.wait_until_empty()
 
 
 @pytest.mark.requirement("S4-02")
@@ -162,11 +126,15 @@ def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
 ) -> None:
     before = ports_of(lab, 4500)
     for where in BOTH:
-        began = received(lab, where)
+        began = received(lab, where, "tun0")
         with ThreadPoolExecutor() as pool:
             # `silence` ends a download that hears nothing for so long.
             running = pool.submit(lab.fetch, where, "100M.bin", silence=GOES_ON)
-            until("20 MB", lambda w=where, b=began: received(lab, w) > b + 20e6, seconds=GOES_ON)
+            until(
+                "20 MB",
+                lambda w=where, b=began: received(lab, w, "tun0") > b + 20e6,
+                seconds=GOES_ON,
+            )
             lab.flush_nat()
             assert not running.done()
             assert running.result().identical

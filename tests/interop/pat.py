@@ -1,0 +1,53 @@
+"""What tests ask of the lab's PAT and of a client's device: ports given, octets that came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from culvert.lab import namespace, topology
+from culvert.lab.lab import Lab
+
+BOTH = ("client1", "client2")
+ADDRESSES = {"client1": topology.CLIENT1, "client2": topology.CLIENT2}
+
+
+@contextmanager
+def mapped(lab: Lab, ports: Mapping[str, int]) -> Iterator[None]:
+    """The PAT gives each client this port in place of its 4500."""
+    try:
+        _masquerade(lab, ports)
+        yield
+    finally:
+        _masquerade(lab, {})
+
+
+def _masquerade(lab: Lab, ports: Mapping[str, int]) -> None:
+    nft = namespace.tool("nft")
+    lab.run("pat", [nft, "flush", "chain", "ip", "nat", "postrouting"])
+    out = f"oifname {topology.PAT_OUTLINK}"
+    rules = [
+        f"{out} ip saddr {ADDRESSES[where]} udp sport 4500 masquerade to :{port}"
+        for where, port in ports.items()
+    ]
+    for rule in (*rules, f"{out} masquerade random"):
+        lab.run("pat", [nft, "add", "rule", "ip", "nat", "postrouting", *rule.split()])
+    lab.flush_nat()
+
+
+def ports_of(lab: Lab, local: int) -> dict[str, int]:
+    """By client, the port that the PAT shows instead of ``local``."""
+    return {
+        row.local_address: row.global_port or 0
+        for row in lab.xlate().translations
+        if row.protocol == "udp" and row.local_port == local
+    }
+
+
+def received(lab: Lab, where: str, interface: str) -> int:
+    """Octets that came out of a client's tunnel device."""
+    command = ["ip", "-n", lab.ns(where), "-s", "-j", "link", "show", interface]
+    (link,) = json.loads(namespace.call(command))
+    count: int = link["stats64"]["rx"]["bytes"]
+    return count
