@@ -103,6 +103,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         ),
         gateway(*AT_THE_GATEWAY),
     ),
+    ("p1.proof-missing", "gateway"): (
+        gateway(AT_THE_GATEWAY[0], (30.0, "ike.proof-missing", {"group": "sales", "peer": CALLER})),
+        gateway(*AT_THE_GATEWAY),
+    ),
     ("p1.psk-mismatch", "client"): (
         client(*CONNECTING, ANSWERED[0], down("group-mismatch", 0.2)),
         client(*CONNECTING, ANSWERED[0], down("protocol-error", 0.2)),

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
+from math import inf
 from typing import assert_never
 
 from culvert import __version__
@@ -77,6 +78,10 @@ from culvert.session.ending import closing_words, ending, endings, heard
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 SESSION = 1  # a client's data path carries this one session
 NOTHING_GIVEN = Given()
+RENEWAL_WAIT = 2.0
+"""Seconds after which a client without any pair asks for new ones. A gateway that ends everything
+deletes the pairs first, and its next message says so."""
+
 GROUP_KEY = "group-key"
 """What the person is asked for when the profile holds no group key."""
 
@@ -118,12 +123,13 @@ class Connection:
         self._asked: tuple[str, ...] = ()
         self._so_far = _Progress()
         self._leaving = ""
+        self._renew_at = inf  # when to ask again for pairs that the gateway took away
 
     # --- entries -----------------------------------------------------------------------------
 
     @property
     def deadline(self) -> float:
-        return self._endpoint.deadline
+        return min(self._endpoint.deadline, self._renew_at)
 
     def connect(self, *, now: float) -> list[Effect]:
         """Begin; what is missing is asked for."""
@@ -151,7 +157,11 @@ class Connection:
         return self._carry(self._endpoint.receive(octets, path, now=now), now)
 
     def tick(self, *, now: float) -> list[Effect]:
-        return self._carry(self._endpoint.tick(now=now), now)
+        made = self._carry(self._endpoint.tick(now=now), now)
+        if self._renew_at <= now:
+            self._renew_at = inf
+            made += self._ask_for_pairs(now)
+        return made
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
         """An answer that nobody waits for any more is dropped."""
@@ -337,7 +347,10 @@ class Connection:
             return self._leave("no-address", now)
         self._so_far.given = answer
         self._so_far.routes = wanted_routes(answer.include, self.profile.remote_networks)
-        local = Selector(ip_network(answer.address))
+        return self._ask_for_pairs(now)
+
+    def _ask_for_pairs(self, now: float) -> list[Effect]:
+        local = Selector(ip_network(self._so_far.given.address))
         made: list[Effect] = []
         for remote in self._wanted_selectors():
             made += self._quick(local, remote, now)
@@ -369,6 +382,8 @@ class Connection:
                 return [ActivateSa(SESSION, number), *self._configure()]
             case Remove(number=number):
                 self._so_far.pairs -= 1
+                if self.state == "up" and not self._so_far.pairs:
+                    self._renew_at = now + RENEWAL_WAIT
                 return [RemoveSa(SESSION, number)]
             case _:
                 assert_never(pair)
@@ -376,6 +391,7 @@ class Connection:
     def _install(self, pair: Install) -> list[Effect]:
         so_far = self._so_far
         so_far.pairs += 1
+        self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
         whole = pair.remote.network.prefixlen == 0
@@ -493,6 +509,7 @@ class Connection:
         was_configured = self._so_far.configuring
         self.state = "down"
         self._waits_for = ""
+        self._renew_at = inf
         self._so_far.up_at = None
         self._so_far.pairs = 0
         made: list[Effect] = [SessionEnded(SESSION, reason, by_peer)]

@@ -156,7 +156,20 @@ class Informational:
         self._owner.channel.log("ike.notify-received", name=notify_name(notify.kind), peer=peer)
         if self._owner.phase is Phase.CALLING and notify.kind in ERRORS:
             self._owner.doubt(HINTS.get(notify.kind, "proposal-refused"), now)
+        elif self._owner.half_open and notify.kind == AUTHENTICATION_FAILED:
+            self._owner.disputed()
         return False
+
+    def dispute(self, cookies: bytes) -> None:
+        """Tell, in clear, that an answer was not made with our key: its maker's log can name the
+        cause then. Nothing depends on it."""
+        self._owner.channel.log(
+            "ike.notify-sent",
+            name=notify_name(AUTHENTICATION_FAILED),
+            peer=text(self._owner.path.remote),
+        )
+        notify = Notify(AUTHENTICATION_FAILED, PROTO_ISAKMP, cookies).part()
+        self._owner.channel.send_clear(wire.INFORMATIONAL, (notify,))
 
     def _notified(self, notify: Notify, parts: Chain, octets: bytes, now: float) -> bool:
         channel = self._owner.channel

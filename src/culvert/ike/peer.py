@@ -111,6 +111,8 @@ class IkeSa:
         self._question = b""  # the message that waits for SKEYID
         self._pending: tuple[ChosenIke, bytes, Chain, Path] | None = None
         self._doubt = ""
+        self._unproved = b""  # the cookies of an answer that was not made with our key
+        self._disputed = False
         self._complaints: list[LogEvent] = []
 
     # --- what others may know ----------------------------------------------------------------
@@ -448,6 +450,7 @@ class IkeSa:
         return True
 
     def _mismatch(self, peer: str) -> None:
+        self._disputed = True
         code = "ike.group-key-mismatch" if self.group else "ike.group-unknown"
         name = self.group or str(self.identity)
         self._complaints.append(LogEvent(code, {"group": name, "peer": peer}))
@@ -492,6 +495,7 @@ class IkeSa:
             # Either the keys differ, or somebody else answered: a genuine answer may still come.
             peer = text(self.path.remote)
             self.channel.log("ike.group-key-mismatch", group=str(self.settings.identity), peer=peer)
+            self._unproved = made.cookies
             self.doubt("group-mismatch", now)
             return
         self.timers.stop("doubt")
@@ -627,6 +631,14 @@ class IkeSa:
             self._doubt = reason
             self.timers.set("doubt", now + DOUBT)
 
+    def disputed(self) -> None:
+        """The caller says that our proof was not made with its key. Anybody may say so: it only
+        names the cause should no proof come."""
+        if not self._disputed and self.group:
+            peer = text(self.path.remote)
+            self.channel.log("ike.group-key-mismatch", group=self.group, peer=peer)
+        self._disputed = True
+
     # --- what is due -------------------------------------------------------------------------
 
     def _due(self, name: Name, now: float) -> None:
@@ -635,6 +647,9 @@ class IkeSa:
             case "repeat":
                 self._repeat(number, now)
             case "doubt":
+                if self._unproved:
+                    self.channel.cookie_r = self._unproved[8:]
+                    self.informational.dispute(self._unproved)
                 self.end(self._doubt, now=now)
             case "half-open":
                 self._half_open_over(now)
@@ -670,12 +685,19 @@ class IkeSa:
         self.end(reason, now=now)
 
     def _half_open_over(self, now: float) -> None:
-        """Nobody proved the key: with a known group most likely because theirs differs."""
-        if self.phase is Phase.PROVING and self.group:
+        """Nobody proved the key, either because theirs differs or because nothing came through."""
+        if self.phase is not Phase.PROVING:
+            self.end("half-open-timeout", now=now)
+        elif not self.group:
+            self.end("group-mismatch", now=now, detail=f"there is no group {self.identity}")
+        elif self._disputed:
+            detail = f"the caller's key is not that of group {self.group}"
+            self.end("group-mismatch", now=now, detail=detail)
+        else:
             peer = text(self.path.remote)
-            self.channel.log("ike.group-key-mismatch", group=self.group, peer=peer)
-        reason = "half-open-timeout" if self.group else "group-mismatch"
-        self.end(reason, now=now)
+            self.channel.log("ike.proof-missing", group=self.group, peer=peer)
+            detail = f"no proof of the key of group {self.group} came"
+            self.end("half-open-timeout", now=now, detail=detail)
 
 
 def _cookie(rng: Random) -> bytes:
