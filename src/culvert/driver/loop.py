@@ -48,6 +48,10 @@ FAULT_PAUSE = 1.0
 TRAFFIC_INTERVAL = 1.0
 """Seconds between two looks at the counters while packets flow. No packets, no looks."""
 
+LOOK_PAUSE = 100
+"""A look at the counters that a message prompts may take one part in so many of the time: with
+thousands of sessions it takes milliseconds, and messages come by the hundred."""
+
 
 class Packets(Protocol):
     """The data path as the loop uses it (see `culvert.driver.pump`)."""
@@ -106,6 +110,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = -1.0
         self._traffic_timer: asyncio.TimerHandle | None = None
+        self._next_look = 0.0
         self._running = False
 
     # --- life ----------------------------------------------------------------------------------
@@ -131,6 +136,7 @@ class Driver:
 
     def command(self, call: Callable[[float], Sequence[Effect]], what: str) -> None:
         """Give the core a command: ``call`` gets the time and returns the core's effects."""
+        self._look_if_it_flowed()
         self._run(lambda: call(self._clock()), what)
 
     def look(self) -> None:
@@ -140,6 +146,7 @@ class Driver:
     # --- what comes in -------------------------------------------------------------------------
 
     def ike(self, octets: bytes, path: Path) -> None:
+        self._look_if_it_flowed()
         self._run(lambda: self._core.receive(octets, path, now=self._clock()), "a datagram")
 
     def moved(self, news: PeerMoved) -> None:
@@ -239,6 +246,14 @@ class Driver:
             self._traffic_timer = None
         for news in self._packets.changed():
             self._answer(news)
+
+    def _look_if_it_flowed(self) -> None:
+        """A message or command may end a session: what it carried is to be known by then."""
+        now = self._clock()
+        if self._traffic_timer is None or now < self._next_look:
+            return
+        self._tell_traffic()
+        self._next_look = now + LOOK_PAUSE * (self._clock() - now)
 
     # --- orders that take time -----------------------------------------------------------------
 

@@ -276,7 +276,8 @@ class Negotiator:
             suite=agreed.suite.name,
             local=str(quick.local),
             remote=str(quick.remote),
-            additional=len(self._owner.pairs) > 1 and not quick.replaces,
+            additional=not quick.replaces
+            and any(other.number < number for other in self._owner.pairs),
             life_seconds=agreed.life.seconds,
             life_kilobytes=agreed.life.kilobytes,
         )
