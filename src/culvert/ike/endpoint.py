@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from culvert.errors import ProtocolError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.farewells import Farewells
 from culvert.ike.outputs import Input, Output, Send
 from culvert.ike.peer import IkeSa
 from culvert.ike.retransmit import REFUSED, Answers
@@ -76,6 +77,7 @@ class Endpoint:
         self._per_port: Counter[Address] = Counter()
         self._questions: dict[int, tuple[bytes, Address]] = {}
         self._refusals = Answers(REFUSED)
+        self._farewells = Farewells()
         self.spis = Spis(rng)
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
@@ -159,7 +161,7 @@ class Endpoint:
 
     def _stranger(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
         if header.cookie_r != wire.NO_COOKIE:
-            return self._refuse("unknown-cookies", "no such IKE SA", path, now)
+            return self._of_the_past(octets, header, path, now)
         if header.encrypted or header.message_id:
             raise UnexpectedMessage("encrypted or numbered, in a first message")
         if header.exchange == wire.INFORMATIONAL:
@@ -201,6 +203,18 @@ class Endpoint:
             if sa.half_open:
                 made += self._after(sa, sa.close("replaced", now=now))
         return made
+
+    def _of_the_past(
+        self, octets: bytes, header: Header, path: Path, now: float
+    ) -> list[Numbered]:
+        """For an IKE SA that is gone, or never was: a peer that missed our delete hears it again."""
+        told = self._refuse("unknown-cookies", "no such IKE SA", path, now)
+        if header.encrypted:
+            cookies = header.cookie_i + header.cookie_r
+            farewell = self._farewells.again(cookies, len(octets), now=now)
+            if farewell is not None:
+                told.append((OF_NO_SA, Send(farewell, path)))
+        return told
 
     def _full(self, source: Address) -> tuple[str, int] | None:
         limits = self._limits
@@ -280,6 +294,8 @@ class Endpoint:
         made = [(sa.number, output) for output in outputs]
         if sa.over:
             self._forget(sa)
+            if sa.informational.farewell:
+                self._farewells.keep(sa.channel.cookies, sa.informational.farewell)
             return made
         if sa.channel.cookie_r != wire.NO_COOKIE:
             self._by_cookies[sa.channel.cookies] = sa.number

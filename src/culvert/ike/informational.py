@@ -40,6 +40,8 @@ class Informational:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self.farewell = b""
+        """The delete of this IKE SA, once it was sent."""
         self._liveness: Liveness | None = None
         self._began = 0.0
 
@@ -118,9 +120,9 @@ class Informational:
         deleted = Delete(PROTO_ISAKMP, (channel.cookies,))
         channel.log("ike.delete-sent", what="IKE SA", spi=channel.cookies.hex())
         if words is not None and "culvert" in self._owner.features:
-            self._send((words.part(deleted), deleted.part()))
+            self.farewell = self._send((words.part(deleted), deleted.part()))
         else:
-            self._send((deleted.part(),))
+            self.farewell = self._send((deleted.part(),))
 
     # --- receiving ---------------------------------------------------------------------------
 
