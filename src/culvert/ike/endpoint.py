@@ -204,10 +204,8 @@ class Endpoint:
                 made += self._after(sa, sa.close("replaced", now=now))
         return made
 
-    def _of_the_past(
-        self, octets: bytes, header: Header, path: Path, now: float
-    ) -> list[Numbered]:
-        """For an IKE SA that is gone, or never was: a peer that missed our delete hears it again."""
+    def _of_the_past(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
+        """For an IKE SA that is gone or never was. A peer that missed our delete hears it again."""
         told = self._refuse("unknown-cookies", "no such IKE SA", path, now)
         if header.encrypted:
             cookies = header.cookie_i + header.cookie_r
