@@ -36,6 +36,20 @@ def _masquerade(lab: Lab, ports: Mapping[str, int]) -> None:
     lab.flush_nat()
 
 
+@contextmanager
+def deaf_to_the_inside(lab: Lab) -> Iterator[None]:
+    """The PAT lets nothing out, only in."""
+    nft = namespace.tool("nft")
+    rule = ["iifname", topology.PAT_BRIDGE, "drop"]
+    lab.run("pat", [nft, "insert", "rule", "ip", "filter", "forward", *rule])
+    try:
+        yield
+    finally:
+        listed = lab.run("pat", [nft, "-a", "list", "chain", "ip", "filter", "forward"]).stdout
+        handle = next(line.split()[-1] for line in listed.splitlines() if " drop #" in line)
+        lab.run("pat", [nft, "delete", "rule", "ip", "filter", "forward", "handle", handle])
+
+
 def ports_of(lab: Lab, local: int) -> dict[str, int]:
     """By client, the port that the PAT shows instead of ``local``."""
     return {

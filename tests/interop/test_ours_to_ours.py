@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import DOMAIN, OurClient, OurGateway, Row, traces, until
-from interop.pat import ADDRESSES, BOTH, mapped, ports_of, received
+from interop.pat import ADDRESSES, BOTH, deaf_to_the_inside, mapped, ports_of, received
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import carries_nothing, prove_data
 
@@ -116,6 +117,28 @@ def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
             assert running.result().identical
     moved = {row["user"] for row in gateway.sessions if row["public_port"] not in before.values()}
     assert moved == {USERS[where] for where in BOTH}
+
+
+@pytest.mark.requirement("S4-03")
+def test_a_download_whose_every_answer_was_lost_with_the_table_goes_on_too(
+    lab: Lab, gateway: OurGateway, clients: dict[str, OurClient]
+) -> None:
+    # Nothing of the client's is under way any more that would make the PAT know it again.
+    with clients["client1"].connected(), ThreadPoolExecutor() as pool:
+        began = received(lab, "client1", TUN)
+        running = pool.submit(lab.fetch, "client1", "100M.bin", silence=GOES_ON)
+        until("20 MB", lambda: received(lab, "client1", TUN) > began + 20e6, seconds=GOES_ON)
+        with deaf_to_the_inside(lab):
+            until("the stream stops", lambda: stands_still(lab, "client1"), seconds=5)
+            lab.flush_nat()
+        assert not running.done()
+        assert running.result().identical
+
+
+def stands_still(lab: Lab, where: str) -> bool:
+    before = received(lab, where, TUN)
+    time.sleep(0.1)
+    return received(lab, where, TUN) == before
 
 
 TEXT, NUMBER, TEXTS = "text", "number", "texts"

@@ -77,6 +77,10 @@ from culvert.session.ending import closing_words, ending, endings, heard
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 SESSION = 1  # a client's data path carries this one session
+STREAM = 20
+"""Packets between two looks that make a stream: in one that flows this way only, nothing of ours
+would tell a NAT that forgot us, or the gateway behind it, where we are."""
+
 NOTHING_GIVEN = Given()
 RENEWAL_WAIT = 2.0
 """Seconds after which a client without any pair asks for new ones. A gateway that ends everything
@@ -476,8 +480,9 @@ class Connection:
         so_far.carried = traffic
         sa = self._endpoint.get(self._sa)
         if sa is not None and traffic.packets_in > so_far.heard_packets:
+            streaming = traffic.packets_in - so_far.heard_packets >= STREAM
             so_far.heard_packets = traffic.packets_in
-            sa.heard(now=now)
+            sa.heard(now=now, streaming=streaming)
             # Hearing moved the deadline of its own accord.
             return self._carry(self._endpoint.act(self._sa, _nothing), now)
         return []

@@ -63,9 +63,9 @@ class Informational:
         if self._owner.encapsulated and self._owner.nat.local and timing.keepalive:
             self._owner.timers.set("keepalive", now + timing.keepalive)
 
-    def heard(self, now: float) -> None:
+    def heard(self, now: float, *, streaming: bool = False) -> None:
         if self._liveness is not None:
-            self._liveness.heard(now)
+            self._liveness.heard(now, streaming=streaming)
             self._arm()
 
     def tick(self, now: float) -> None:

@@ -237,9 +237,9 @@ class IkeSa:
             self.end(reason, now=now)
         return self._done()
 
-    def heard(self, *, now: float) -> None:
-        """The data path heard an authentic packet of this peer."""
-        self.informational.heard(now)
+    def heard(self, *, now: float, streaming: bool = False) -> None:
+        """The data path heard authentic packets of this peer; ``streaming``: ever more of them."""
+        self.informational.heard(now, streaming=streaming)
 
     def moved(self, path: Path) -> list[Output]:
         """The data path saw an authentic packet come from elsewhere."""

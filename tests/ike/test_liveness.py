@@ -1,0 +1,72 @@
+"""Dead peer detection (RFC 3706): when it asks, and when it gives up."""
+
+from __future__ import annotations
+
+from math import inf
+
+from culvert.ike.liveness import DOUBT, Dead, Liveness, Question
+
+
+def liveness(delay: float = 30.0) -> Liveness:
+    return Liveness(delay=delay, retry=5.0, tries=3, sequence=7, now=0.0)
+
+
+def asked(one: Liveness) -> list[tuple[float, int]]:
+    """When it asks which question until it gives up, hearing nothing any more."""
+    found: list[tuple[float, int]] = []
+    while True:
+        now = one.deadline
+        match one.tick(now):
+            case Question(sequence=sequence):
+                found.append((now, sequence))
+            case Dead() | None:
+                return found
+
+
+def test_silence_is_asked_about_after_the_delay_and_repeats_keep_the_number() -> None:
+    one = liveness()
+    assert asked(one) == [(30.0, 8), (35.0, 8), (40.0, 8)]
+    assert one.deadline == inf
+
+
+def test_a_stream_that_stops_is_asked_about_at_once_without_dying_sooner() -> None:
+    one = liveness()
+    one.heard(100.0, streaming=True)
+    questions = asked(one)
+    assert questions[0] == (100.0 + DOUBT, 8)
+    assert questions[1:] == [(130.0, 9), (135.0, 9), (140.0, 9)]
+
+
+def test_the_early_question_can_be_answered_and_then_all_is_quiet_for_the_delay() -> None:
+    one = liveness()
+    one.heard(100.0, streaming=True)
+    assert one.tick(103.0) == Question(8)
+    assert one.answered(8, 103.5) == 0.5
+    assert one.deadline == 133.5
+
+
+def test_single_packets_raise_no_doubt() -> None:
+    one = liveness()
+    one.heard(100.0)
+    assert one.deadline == 130.0
+
+
+def test_a_delay_shorter_than_the_doubt_stays_what_it_is() -> None:
+    one = liveness(delay=2.0)
+    one.heard(100.0, streaming=True)
+    assert asked(one) == [(102.0, 8), (107.0, 8), (112.0, 8)]
+
+
+def test_with_asking_switched_off_there_is_no_doubt_either() -> None:
+    one = liveness(delay=0.0)
+    one.heard(100.0, streaming=True)
+    assert one.deadline == inf
+
+
+def test_an_answer_to_nothing_asked_counts_for_nothing() -> None:
+    one = liveness()
+    assert one.answered(7, 1.0) is None
+    assert one.tick(30.0) == Question(8)
+    assert one.answered(9, 31.0) is None
+    assert one.answered(8, 31.0) == 1.0
+    assert one.answered(8, 31.0) is None
