@@ -1,0 +1,350 @@
+"""Both ends of a simulated connection: the real coordinators and data planes, nothing around them.
+
+An end carries out its core's effects as the driver does: datagrams go to the network, SAs into a
+`PythonEngine`, orders that take time are answered after a delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol, assert_never
+
+from culvert.client.connection import Connection
+from culvert.datapath.plane import Counters
+from culvert.datapath.python_engine import PythonEngine
+from culvert.effects import (
+    ActivateSa,
+    Answer,
+    AskHuman,
+    ConfigureMachine,
+    Effect,
+    HumanAnswered,
+    InstallSa,
+    Judge,
+    MachineConfigured,
+    MovePeer,
+    PeerMoved,
+    Record,
+    RemoveSa,
+    Resolve,
+    Resolved,
+    RestoreMachine,
+    SendIke,
+    SendRaw,
+    SessionEnded,
+    Traffic,
+)
+from culvert.eventlog.event import LogEvent
+from culvert.gateway.config import GatewayConfig
+from culvert.gateway.ipsec import IpsecGateway
+from culvert.inet.address import Address, Path
+from culvert.profile.profile import Profile
+from culvert.rng import Random
+from culvert.secret import Secret
+from culvert.session.table import SessionTable
+from culvert.vault.group_keys import GroupKeys
+from simulation.journal import Told
+from simulation.network import Link, Network
+from simulation.people import DELAY, SimulatedJudge
+from simulation.timeline import Alarm, Timeline
+
+IKE_PORT, NATT_PORT = 500, 4500
+NON_ESP_MARKER = bytes(4)
+KEEPALIVE = b"\xff"
+
+WANTS: tuple[str, ...] = ("user", "password")
+
+RESOLVING = 0.03  # seconds until a name server answers
+CONFIGURING = 0.05  # seconds until routes and name servers are set
+COUNTING = 1.0  # seconds between two looks at the counters while packets flow
+
+
+class Core(Protocol):
+    """What both coordinators have."""
+
+    @property
+    def deadline(self) -> float: ...
+    def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]: ...
+    def step(self, answer: Answer, *, now: float) -> list[Effect]: ...
+    def tick(self, *, now: float) -> list[Effect]: ...
+
+
+class End:
+    """A host with a core and a plane.
+
+    ``events`` is everything it ever told, ``sent`` every datagram (when, octets, to).
+    """
+
+    def __init__(self, name: str, network: Network, core: Core, rng: Random) -> None:
+        self.name = name
+        self.events: list[LogEvent] = []
+        self.inside: list[bytes] = []
+        self.sent: list[tuple[float, bytes, Address]] = []
+        self.plane = PythonEngine(rng)
+        self.link: Link | None = None
+        self.suspended = False
+        self._rng = rng
+        self._network = network
+        self._timeline: Timeline = network.timeline
+        self._counted: dict[int, Counters] = {}
+        self._counting = False
+        self.run_core(core)
+
+    def run_core(self, core: Core) -> None:
+        """The core from now on; the one before is forgotten as by a power cut."""
+        self._core = core
+        self._alarm = Alarm(self._timeline, core, self._wake)
+
+    @property
+    def now(self) -> float:
+        return self._timeline.now
+
+    # --- what comes in -----------------------------------------------------------------------
+
+    def datagram(self, octets: bytes, source: Address, to: Address) -> None:
+        if self.suspended:
+            return  # a sleeping machine's network card hears nothing
+        if to[1] == IKE_PORT:
+            if octets != KEEPALIVE:
+                self.do(self._core.receive(octets, Path(to, source), now=self.now))
+        elif to[1] == NATT_PORT:
+            self._encapsulated(octets, source, to)
+
+    def _encapsulated(self, octets: bytes, source: Address, to: Address) -> None:
+        found = self.plane.from_network([(octets, source)], self.now, NATT_PORT)
+        self.inside += found.inside
+        if found.inside:
+            self._count_soon()
+        for session, peer, port in found.moved:
+            self.do(self._core.step(PeerMoved(session, peer, port), now=self.now))
+        for message, peer in found.ike:
+            path = Path(to, peer, encapsulated=True)
+            self.do(self._core.receive(message, path, now=self.now))
+
+    def carry(self, packet: bytes) -> None:
+        """A packet that this machine routes into its tunnel."""
+        found = self.plane.from_tunnel([packet], self.now)
+        for burst in found.bursts:
+            for octets in burst.datagrams:
+                self._send(octets, burst.peer, burst.local_port)
+        self._count_soon()
+
+    def suspend(self) -> None:
+        """The lid closes: nothing is heard and no timer rings."""
+        self.suspended = True
+
+    def resume(self) -> None:
+        """The lid opens; what was due meanwhile is due now."""
+        self.suspended = False
+        self._wake()
+
+    def unplug(self) -> None:
+        """Nothing comes in or goes out any more; the end itself does not notice."""
+        self._joined.up = False
+
+    def plug(self) -> None:
+        self._joined.up = True
+
+    def codes(self) -> list[str]:
+        """The codes of everything told."""
+        return [event.code for event in self.events]
+
+    def told(self, code: str) -> list[LogEvent]:
+        return [event for event in self.events if event.code == code]
+
+    def tell(self, event: LogEvent) -> None:
+        self.events.append(event)
+        self._network.journal.append(Told(self.now, self.name, event))
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def do(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            self._execute(effect)
+        self._alarm.arm()
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case SendIke(octets=octets, to=to, local_port=port, marker=marker):
+                self._send(NON_ESP_MARKER + octets if marker else octets, to, port)
+            case SendRaw(octets=octets, to=to, local_port=port):
+                self._send(octets, to, port)
+            case InstallSa():
+                self.plane.install(effect)
+                self._counted.setdefault(effect.session, Counters())
+            case ActivateSa(session=session, pair=pair):
+                self.plane.activate(session, pair)
+            case RemoveSa(session=session, pair=pair):
+                self.plane.remove(session, pair)
+            case MovePeer(session=session, peer=peer, local_port=port):
+                self.plane.move(session, peer, port)
+            case Record(event=event):
+                self.tell(event)
+            case SessionEnded(session=session):
+                self._counted.pop(session, None)
+                self.plane.forget(session)
+            case Judge() | AskHuman() | ConfigureMachine() | RestoreMachine() | Resolve():
+                self.order(effect)
+            case _:
+                assert_never(effect)
+
+    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+        """Something that takes time."""
+        raise AssertionError(f"{self.name} may not ask {type(order).__name__}")
+
+    def answer_later(self, answer: Answer, wait: float) -> None:
+        """``answer`` reaches the core that asked, unless that is gone by then."""
+        core = self._core
+
+        def bring() -> None:
+            if core is self._core:
+                self.do(core.step(answer, now=self.now))
+
+        self._timeline.after(wait, bring)
+
+    def _send(self, octets: bytes, to: Address, port: int) -> None:
+        self.sent.append((self.now, octets, to))
+        self._network.send(self._joined, octets, port, to)
+
+    @property
+    def _joined(self) -> Link:
+        if self.link is None:
+            raise AssertionError(f"{self.name} is joined to no network")
+        return self.link
+
+    def _wake(self) -> None:
+        if not self.suspended:
+            if self.now >= self._core.deadline:
+                self.do(self._core.tick(now=self.now))
+            self._alarm.arm()
+
+    # --- counters ----------------------------------------------------------------------------
+
+    def _count_soon(self) -> None:
+        if not self._counting:
+            self._counting = True
+            self._timeline.after(COUNTING, self._count)
+
+    def _count(self) -> None:
+        self._counting = False
+        for session, before in list(self._counted.items()):
+            counted = self.plane.traffic(session)
+            if counted != before:
+                self._counted[session] = counted
+                traffic = Traffic(
+                    session,
+                    counted.octets_in,
+                    counted.octets_out,
+                    counted.packets_in,
+                    counted.packets_out,
+                    sum(counted.dropped_in.values()),
+                    sum(counted.dropped_out.values()),
+                )
+                self.do(self._core.step(traffic, now=self.now))
+
+
+class ClientEnd(End):
+    """A client with its profile and somebody who knows ``user`` and ``password``.
+
+    ``person`` None: nobody sits there; a question of the gateway is never answered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        profile: Profile,
+        rng: Random,
+        *,
+        person: tuple[str, str] | None,
+        gateway: str,
+        began: datetime,
+    ) -> None:
+        self.profile = profile
+        self.person = person
+        self.machine: ConfigureMachine | None = None
+        self._gateway = gateway
+        self._began = began
+        self.core = Connection(profile, rng, began=(began, 0.0))
+        super().__init__(name, network, self.core, rng)
+
+    def connect(self) -> None:
+        self.do(self.core.connect(now=self.now))
+
+    def disconnect(self) -> None:
+        self.do(self.core.disconnect(now=self.now))
+
+    @property
+    def up(self) -> bool:
+        return self.core.state == "up"
+
+    @property
+    def down(self) -> bool:
+        return self.core.state == "down"
+
+    @property
+    def address(self) -> str:
+        """The inner address."""
+        return str(self.core.snapshot["assigned_ip"])
+
+    @property
+    def reason(self) -> str:
+        """Why the last attempt ended; empty while none has."""
+        ends = self.told("client.down")
+        return str(ends[-1].fields["reason"]) if ends else ""
+
+    def reboot(self) -> None:
+        """Power cut and start: no memory of anything."""
+        self.machine = None
+        self.plane = PythonEngine(self._rng)
+        self.core = Connection(self.profile, self._rng, began=(self._began, 0.0))
+        self.run_core(self.core)
+
+    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+        match order:
+            case Resolve():
+                self.answer_later(Resolved(order.ticket, (self._gateway,)), RESOLVING)
+            case AskHuman() if self.person is not None:
+                known = dict(zip(WANTS, map(Secret, self.person), strict=True))
+                wanted = {want: known[want] for want in order.wants}
+                self.answer_later(HumanAnswered(order.ticket, wanted), RESOLVING)
+            case ConfigureMachine():
+                self.machine = order
+                self.answer_later(MachineConfigured(order.ticket, "tun0"), CONFIGURING)
+            case RestoreMachine():
+                self.machine = None
+            case _:
+                super().order(order)
+
+
+class GatewayEnd(End):
+    """A gateway with its people. `restart` begins again from the configuration alone."""
+
+    def __init__(
+        self, name: str, network: Network, config: GatewayConfig, rng: Random, *, began: datetime
+    ) -> None:
+        self.config = config
+        self._began = began
+        self._judge = SimulatedJudge(config, (began, 0.0))
+        self._fresh_core(rng)
+        super().__init__(name, network, self.core, rng)
+
+    def _fresh_core(self, rng: Random) -> None:
+        self.table = SessionTable(limit=self.config.live.session_limit)
+        keys = GroupKeys(self.config.group_keys, rng)
+        self.core = IpsecGateway(self.config, self.table, keys, rng, began=(self._began, 0.0))
+
+    def reboot(self) -> None:
+        """Power cut and start: no memory of anything."""
+        self._fresh_core(self._rng)
+        self.plane = PythonEngine(self._rng)
+        self.run_core(self.core)
+
+    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+        if not isinstance(order, Judge):
+            super().order(order)
+            return
+        word, event = self._judge.judge(order, now=self.now)
+        self.tell(event)
+        self.answer_later(word, DELAY)

@@ -1,0 +1,308 @@
+"""A world: one gateway with a private network, clients, and the network between them.
+
+10.10.10.x ── NAT 171.69.89.78 ──┐
+                                 ├── network ── gateway 172.16.172.50 ── 192.168.2.0/24
+198.51.100.x ────────────────────┘
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from math import inf
+from typing import Any
+
+from culvert.gateway.config import GatewayConfig, load
+from culvert.inet import ipv4
+from culvert.profile.profile import Profile
+from culvert.profile.proposal import WEAKNESSES
+from culvert.rng import SeededRandom
+from culvert.secret import Secret
+from simulation.ends import ClientEnd, End, GatewayEnd
+from simulation.journal import diagram
+from simulation.nat import Depends, Nat
+from simulation.network import PERFECT, Faults, Link, Network
+from simulation.people import SCHEME
+from simulation.timeline import Timeline
+
+GATEWAY = "172.16.172.50"
+LAN = "192.168.2.0/24"
+SERVER = "192.168.2.10"
+PAT = "171.69.89.78"
+BEGAN = datetime(2002, 10, 20, 20, 0, tzinfo=UTC)  # a Sunday evening
+
+GROUP, GROUP_KEY = "ciscovpn", "a-long-group-key-of-the-lab"
+PASSWORD = "the right password"  # of everybody
+USERS = ("vpnclient1", "vpnclient2", "vpnclient3", "occupant")
+STRANGER = ("nobody-knows-me", PASSWORD)
+
+EVERY_SWITCH = tuple(sorted({*WEAKNESSES, "fast-hash"}))
+QUICK_PHASE1 = "aes128-sha1-modp1024"  # the cheapest to compute: most worlds are not about suites
+QUICK_PHASE2 = "aes128-sha1"
+
+BETWEEN_PROBES = 0.5
+PROBING = 40.0  # seconds: with 20 % loss each way the chance that no probe gets through is nil
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a gateway of the simulation is told."""
+
+    phase1: tuple[str, ...] = (QUICK_PHASE1,)
+    phase2: tuple[str, ...] = (QUICK_PHASE2,)
+    addresses: int = 20
+    session_limit: int = 100
+    max_logins: int = 0
+    hours: str = ""
+    tries: int = 0
+    half_open_limit: int = 1000
+    half_open_per_source: int = 64
+    phase2_lifetime: int = 28_800
+    idle_timeout: int = 0
+    max_connect_time: int = 0
+    identity: str = ""
+    split_include: tuple[str, ...] = (LAN,)
+
+    @property
+    def toml(self) -> str:
+        hours = f'hours = ["{self.hours}"]' if self.hours else ""
+        people = "".join(
+            f'[[user]]\nname = "{name}"\npassword_hash = "{_hash()}"\ngroups = ["{GROUP}"]\n'
+            for name in USERS
+        )
+        return f"""\
+[gateway]
+lan = ["{LAN}"]
+identity = "{self.identity}"
+phase1 = {list(self.phase1)}
+phase2 = {list(self.phase2)}
+legacy = {list(EVERY_SWITCH)}
+session_limit = {self.session_limit}
+half_open_limit = {self.half_open_limit}
+half_open_per_source = {self.half_open_per_source}
+phase2_lifetime = {self.phase2_lifetime}
+[lockout]
+tries = {self.tries}
+[users]
+backend = "fast-hash"
+[[pool]]
+name = "clients"
+addresses = ["40.1.1.1-40.1.1.{self.addresses}"]
+[[group]]
+name = "{GROUP}"
+key = "{GROUP_KEY}"
+max_logins = {self.max_logins}
+idle_timeout = {self.idle_timeout}
+max_connect_time = {self.max_connect_time}
+split_include = {list(self.split_include)}
+{hours}
+{people}"""
+
+
+@cache
+def _hash() -> str:
+    return SCHEME.hash(Secret(PASSWORD))
+
+
+@cache
+def configuration(terms: Terms) -> GatewayConfig:
+    return load(terms.toml, "gateway.toml")
+
+
+def profile(name: str = "office", **changes: Any) -> Profile:
+    """A profile that fits `Terms`; its person is asked for name and password."""
+    values: dict[str, Any] = {
+        "host": "vpn.example.com",
+        "group": GROUP,
+        "group_key": Secret(GROUP_KEY),
+        "phase1": (QUICK_PHASE1,),
+        "phase2": (QUICK_PHASE2,),
+        "legacy": tuple(sorted(WEAKNESSES)),
+        "remote_networks": (LAN,),
+        **changes,
+    }
+    return Profile(name, **values)
+
+
+class World:
+    """Everything that happens follows from ``seed`` (and the calls that a test makes)."""
+
+    def __init__(self, seed: int, terms: Terms | None = None) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.timeline = Timeline()
+        self.network = Network(self.timeline, random.Random(seed + 1))
+        self.clients: list[ClientEnd] = []
+        self.nat = self.new_nat(PAT)
+        self.gateway = GatewayEnd(
+            "G",
+            self.network,
+            configuration(terms or Terms()),
+            SeededRandom(seed),
+            began=BEGAN,
+        )
+        self.gateway.link = self.network.join(Link(self.gateway, GATEWAY))
+
+    def new_nat(
+        self,
+        address: str,
+        *,
+        mapping: Depends = Depends.ENDPOINT,
+        filtering: Depends = Depends.ADDRESS_AND_PORT,
+        preserves: bool = True,
+    ) -> Nat:
+        return Nat(
+            address,
+            random.Random(self.seed + 2),
+            mapping=mapping,
+            filtering=filtering,
+            preserves=preserves,
+        )
+
+    def client(
+        self,
+        kept: Profile | None = None,
+        *,
+        person: tuple[str, str] | None = None,
+        behind: Nat | None = None,
+        faults: Faults = PERFECT,
+    ) -> ClientEnd:
+        """One more client, not connected yet; it stands in the public network unless ``behind``
+        a NAT. Without a ``person`` its user is the next of `USERS`, with the right password."""
+        number = len(self.clients) + 1
+        made = ClientEnd(
+            f"C{number}",
+            self.network,
+            kept or profile(),
+            SeededRandom(self.seed * 1000 + number),
+            person=person or (USERS[number - 1], PASSWORD),
+            gateway=GATEWAY,
+            began=BEGAN,
+        )
+        address = f"10.10.10.{number + 1}" if behind else f"198.51.100.{number + 1}"
+        made.link = self.network.join(Link(made, address, faults, behind))
+        self.clients.append(made)
+        return made
+
+    # --- time --------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        return self.timeline.now
+
+    def run(self, seconds: float) -> None:
+        self.timeline.run(until=self.now + seconds)
+
+    def run_until(self, holds: Callable[[], bool], *, within: float) -> bool:
+        """Whether ``holds`` came true within so many seconds; runs no further than that."""
+        return self.timeline.run(until=self.now + within, stop=holds)
+
+    def decided(self, client: ClientEnd, *, within: float = 300.0) -> bool:
+        """Run until the client's attempt is up or over."""
+        return self.run_until(lambda: client.up or client.down, within=within)
+
+    # --- packets -----------------------------------------------------------------------------
+
+    def passes_both_ways(self, client: ClientEnd, *, within: float = PROBING) -> bool:
+        """Whether a packet gets through the tunnel in each direction: only then are the keys the
+        same. Sends again and again, because the network may lose some."""
+        address = client.address
+        number = self.chance.getrandbits(32)
+        there = packet(address, SERVER, number)
+        back = packet(SERVER, address, number)
+
+        def through() -> bool:
+            return there in self.gateway.inside and back in client.inside
+
+        until = self.now + within
+        while not through() and self.now < until:
+            client.carry(there)
+            self.gateway.carry(back)
+            self.run_until(through, within=BETWEEN_PROBES)
+        return through()
+
+    # --- afterwards --------------------------------------------------------------------------
+
+    def left_over(self) -> list[str]:
+        """What still exists although everybody is gone; empty if everything was cleaned up."""
+        found = [f"gateway: {what}" for what in _left_at_gateway(self.gateway)]
+        for client in self.clients:
+            found += [f"{client.name}: {what}" for what in _left_at_client(client)]
+        return found
+
+    @property
+    def drawn(self) -> str:
+        """The sequence diagram up to now."""
+        return diagram(self.network.journal)
+
+    @contextmanager
+    def shown_if_wrong(self) -> Iterator[None]:
+        """A failure inside tells its seed and draws what happened."""
+        try:
+            yield
+        except AssertionError as error:
+            error.add_note(f"seed {self.seed}\n{self.drawn}")
+            raise
+
+
+def packet(source: str, destination: str, number: int) -> bytes:
+    payload = b"\x0f\xa0\x00\x35\x00\x0c\x00\x00" + number.to_bytes(4, "big")
+    return ipv4.build(17, octets(source), octets(destination), payload)
+
+
+def octets(host: str) -> bytes:
+    return bytes(int(part) for part in host.split("."))
+
+
+def _left_at_gateway(end: GatewayEnd) -> Iterable[str]:
+    core: Any = end.core  # tests look inside, so that nothing can be forgotten
+    yield from _left_in_endpoint(core._endpoint)
+    if core._clients or core._by_session or core._tickets or core._checks:
+        yield f"{core._clients} {core._by_session} {core._tickets} {core._checks}"
+    for pool in core._pools.values():
+        if pool.leased:
+            yield f"leases {list(pool.leases())}"
+    if len(end.table):
+        yield f"sessions {list(end.table)}"
+    yield from _left_in_plane(end)
+    if end.core.deadline < inf:
+        yield f"a timer at {end.core.deadline}"
+
+
+def _left_at_client(end: ClientEnd) -> Iterable[str]:
+    core: Any = end.core
+    yield from _left_in_endpoint(core._endpoint)
+    if end.machine is not None:
+        yield "the machine is still set up"
+    yield from _left_in_plane(end)
+    if end.core.deadline < inf:
+        yield f"a timer at {end.core.deadline}"
+
+
+def _left_in_endpoint(endpoint: Any) -> Iterable[str]:
+    if len(endpoint):
+        yield f"{len(endpoint)} IKE SAs"
+    if len(endpoint.spis):
+        yield f"{len(endpoint.spis)} SPIs"
+    tables = (
+        "_by_cookies",
+        "_by_question",
+        "_half_open",
+        "_per_source",
+        "_per_port",
+        "_questions",
+        "_armed",
+    )
+    for table in tables:
+        if getattr(endpoint, table):
+            yield f"{table} {getattr(endpoint, table)}"
+
+
+def _left_in_plane(end: End) -> Iterable[str]:
+    plane: Any = end.plane
+    if plane._sessions or plane._sad:
+        yield f"SAs {list(plane._sad)} of sessions {list(plane._sessions)}"
