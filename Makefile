@@ -16,8 +16,8 @@ PEER_JOBS ?= 2
 # More words for pytest, for example: make test-quick ARGS="-k pat"
 ARGS ?=
 
-UNIT := not root and not peer and not soak
-REAL := (root or peer) and not soak
+UNIT := not root and not peer and not long and not soak
+REAL := (root or peer or long) and not soak
 
 .PHONY: help demo test-quick test check interop soak fuzz bench requirements lock clean peers lab-tools
 
@@ -49,7 +49,7 @@ soak: $(READY) lab-tools  ## hours (root)
 	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)
 
 fuzz: $(READY)  ## every property with many more examples
-	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer" --hypothesis-profile=fuzz \
+	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer and not soak" --hypothesis-profile=fuzz \
 		--timeout=0 $(ARGS)
 
 bench: $(READY)  ## figures, printed (root for those with real packets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ["requirements.plugin"]
+pytest_plugins = ["requirements.plugin", "simulation.plugin"]
 
 # No deadline per example: how fast one is says more about the machine than about the code.
 settings.register_profile("culvert", deadline=None, print_blob=True)
