@@ -48,6 +48,7 @@ class Negotiator:
         self._spis = spis
         self._permitted = permitted
         self._open: dict[int, QuickMode] = {}
+        self._carried = False  # whether there ever was a pair
         self._agreed: dict[int, tuple[int, Agreed]] = {}  # message id -> pair number and keys
 
     def _terms(self) -> Terms:
@@ -82,7 +83,8 @@ class Negotiator:
             quick.message_id,
             octets,
             patience=self._owner.settings.timing.answer_patience,
-            otherwise="no-answer" if quick.initiator else "lost-peer",
+            # A peer that never spoke of phase 2 is another trouble than one that falls silent.
+            otherwise="no-answer" if quick.initiator and not self._carried else "lost-peer",
             now=now,
         )
 
@@ -268,6 +270,7 @@ class Negotiator:
     def _activate(self, quick: QuickMode, number: int, agreed: Agreed, now: float) -> None:
         channel = self._owner.channel
         channel.out.append(Activate(number))
+        self._carried = True
         channel.log(
             "quick.established",
             message_id=quick.message_id,
