@@ -52,8 +52,8 @@ DYING = (Outcome.GATEWAY_DIES, Outcome.GATEWAY_REBOOTS, Outcome.CLIENT_DIES)
 class Expected:
     """Why each end says it ended.
 
-    ``event``: what the gateway's log holds besides; ``cause``: a word of the exact cause in its table
-    of refusals (empty: the attempt never got into that table).
+    ``event``: what the gateway's log holds besides; ``cause``: a word of the exact cause in its
+    table of refusals (empty: the attempt never got into that table).
     """
 
     client: str

@@ -37,7 +37,7 @@ BEGAN = datetime(2002, 10, 20, 20, 0, tzinfo=UTC)  # a Sunday evening
 
 GROUP, GROUP_KEY = "ciscovpn", "a-long-group-key-of-the-lab"
 PASSWORD = "the right password"  # of everybody
-USERS = ("vpnclient1", "vpnclient2", "vpnclient3", "occupant")
+USERS = (*[f"vpnclient{number}" for number in range(1, 13)], "occupant")
 STRANGER = ("nobody-knows-me", PASSWORD)
 
 EVERY_SWITCH = tuple(sorted({*WEAKNESSES, "fast-hash"}))
