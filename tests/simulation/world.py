@@ -45,6 +45,8 @@ QUICK_PHASE1 = "aes128-sha1-modp1024"  # the cheapest to compute: most worlds ar
 QUICK_PHASE2 = "aes128-sha1"
 
 BETWEEN_PROBES = 0.5
+MOST_LINES = 300  # of a diagram that a failure shows
+
 PROBING = 40.0  # seconds: with 20 % loss each way the chance that no probe gets through is nil
 
 
@@ -245,8 +247,17 @@ class World:
         try:
             yield
         except AssertionError as error:
-            error.add_note(f"seed {self.seed}\n{self.drawn}")
+            error.add_note(f"seed {self.seed}\n{_shortened(self.drawn)}")
             raise
+
+
+def _shortened(drawn: str) -> str:
+    """The beginning and the end of a long diagram."""
+    lines = drawn.splitlines()
+    if len(lines) > MOST_LINES:
+        left_out = len(lines) - MOST_LINES
+        lines[MOST_LINES // 3 : -2 * MOST_LINES // 3] = [f"… {left_out} lines left out …"]
+    return "\n".join(lines)
 
 
 def packet(source: str, destination: str, number: int) -> bytes:
