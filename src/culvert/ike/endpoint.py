@@ -32,6 +32,7 @@ from culvert.rng import Random
 from culvert.tables.numbers import exchange_name
 
 TOLD_EVERY = 1.0  # seconds between two log events of one kind of refusal; the counters are exact
+TOLD_AT_ONCE = 20  # proposals refused within that time that are told, each in dozens of lines
 
 OF_NO_SA = 0  # the number outputs carry that belong to no IKE SA
 
@@ -82,6 +83,7 @@ class Endpoint:
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
         self._told: dict[str, tuple[float, int]] = {}
+        self._proposals_since, self._proposals_told = -inf, 0
         self._last = 0
 
     def __len__(self) -> int:
@@ -186,11 +188,18 @@ class Endpoint:
         except ProtocolError:
             self._forget(sa)
             raise
-        if sa.over:
-            self.refused["proposal"] += 1
-            sent = [output.octets for _, output in made if isinstance(output, Send)]
-            self._refusals.keep(octets, sent[0] if sent else None, now=now)
-        return made
+        return self._refused_proposal(octets, made, now) if sa.over else made
+
+    def _refused_proposal(self, octets: bytes, made: list[Numbered], now: float) -> list[Numbered]:
+        self.refused["proposal"] += 1
+        sent = [output.octets for _, output in made if isinstance(output, Send)]
+        self._refusals.keep(octets, sent[0] if sent else None, now=now)
+        if now >= self._proposals_since + TOLD_EVERY:
+            self._proposals_since, self._proposals_told = now, 0
+        self._proposals_told += 1
+        if self._proposals_told <= TOLD_AT_ONCE:
+            return made
+        return [each for each in made if not isinstance(each[1], LogEvent)]
 
     def _asked_with(self, cookie_i: bytes) -> list[IkeSa]:
         return [self._sas[number] for number in self._by_question.get(cookie_i, {}).values()]

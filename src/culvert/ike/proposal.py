@@ -170,15 +170,16 @@ def _esp_attributes(suite: EspSuite, mode: int, lifetime: Lifetime) -> tuple[Att
 
 def choose_ike(offered: SecurityAssociation, suites: Sequence[IkeSuite]) -> ChosenIke | None:
     """The first of our suites that is among the peer's transforms: our order decides."""
+    found: dict[tuple[tuple[int, int], ...], tuple[Proposal, Transform]] = {}
+    for proposal in offered.proposals:
+        for transform in proposal.transforms if proposal.protocol == PROTO_ISAKMP else ():
+            if transform.identifier == KEY_IKE:
+                found.setdefault(tuple(_offered_ike(transform).values()), (proposal, transform))
     for suite in suites:
-        wanted = _ike_values(suite)
-        for proposal in offered.proposals:
-            if proposal.protocol != PROTO_ISAKMP:
-                continue
-            for transform in proposal.transforms:
-                if transform.identifier == KEY_IKE and _offered_ike(transform) == wanted:
-                    life = lifetime(transform.attributes, LIFE_TYPE, LIFE_DURATION)
-                    return ChosenIke(suite, proposal, transform, life)
+        if chosen := found.get(tuple(_ike_values(suite).values())):
+            proposal, transform = chosen
+            life = lifetime(transform.attributes, LIFE_TYPE, LIFE_DURATION)
+            return ChosenIke(suite, proposal, transform, life)
     return None
 
 

@@ -31,6 +31,8 @@ PROTO_IPCOMP = 4
 
 KEY_IKE = 1  # the one transform id of phase 1
 
+MOST_TRANSFORMS = 255  # of one SA; they are numbered in one octet, and each costs time to look at
+
 
 @dataclass(frozen=True, slots=True)
 class Transform:
@@ -98,8 +100,14 @@ class SecurityAssociation:
             raise WireError(
                 f"DOI {doi} with situation {situation}, not 1 and 1", offset=part.offset
             )
-        proposals = tuple([Proposal.parse(p.cursor()) for p in _only(PROPOSAL, cursor)])
-        return cls(proposals, doi, situation, part.body)
+        proposals: list[Proposal] = []
+        left = MOST_TRANSFORMS
+        for each in _only(PROPOSAL, cursor):
+            proposals.append(Proposal.parse(each.cursor()))
+            left -= len(proposals[-1].transforms)
+            if left < 0:
+                raise WireError(f"more than {MOST_TRANSFORMS} transforms", offset=each.offset)
+        return cls(tuple(proposals), doi, situation, part.body)
 
     def to_bytes(self) -> bytes:
         head = self.doi.to_bytes(4, "big") + self.situation.to_bytes(4, "big")
