@@ -28,6 +28,8 @@ LONGEST_BANNER = 510
 """Octets: what the VPN 3000 allowed, and what its clients show."""
 LONGEST_GROUP_NAME = 128
 """Octets: above any real group name; an identity that claims more cannot be one."""
+LONGEST_IDENTITY = 128
+"""Octets: it stands in the answer to strangers, which must not be large."""
 MOST_BACKUP_SERVERS = 10
 """What the Cisco client keeps."""
 SHORTEST_SAFE_KEY = 20
@@ -97,6 +99,8 @@ def check_start(gateway: Table) -> None:
         gateway.problem("listen", "listen names no address; leave it out to listen on all of them")
     if gateway.number("ike_port") == gateway.number("natt_port"):
         gateway.problem("natt_port", "ike_port and natt_port must differ; clients expect 500, 4500")
+    if len(gateway.text("identity").encode()) > LONGEST_IDENTITY:
+        gateway.problem("identity", f"identity is longer than {LONGEST_IDENTITY} octets")
     if not _INTERFACE.fullmatch(gateway.text("tun")):
         gateway.problem("tun", "tun: an interface name has 1 to 15 letters, digits and . _ -")
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from culvert.crypto.dh import KeyPair, check_public, key_pair
 from culvert.crypto.hash import same
-from culvert.errors import IntegrityError, NegotiationError
+from culvert.errors import IntegrityError, NegotiationError, UnexpectedMessage, WireError
 from culvert.ike.keys import Phase1Keys, hash_i, hash_r, phase1_keys
 from culvert.ike.proposal import ChosenIke, choose_ike, compare_ike, offer_ike
 from culvert.ike.settings import Settings
 from culvert.ike.suite import IkeSuite
+from culvert.ike.wire.header import OCTETS as HEADER_OCTETS
 from culvert.ike.wire.identity import Identity
-from culvert.ike.wire.payload import HASH, ID, KE, NONCE, SA, Chain, Part, one
+from culvert.ike.wire.payload import GENERIC_HEADER, HASH, ID, KE, NONCE, SA, Chain, Part, one
 from culvert.ike.wire.proposal import SecurityAssociation
 from culvert.rng import Random
 
@@ -122,6 +123,17 @@ class AggressiveResponder:
         made.nonce_r = self._rng.octets(NONCE_OCTETS)
         return chosen, who
 
+    def octets(self, chosen: ChosenIke) -> int:
+        """How long message 2 will be, header included and side topics left out."""
+        bodies = (
+            len(chosen.answer().to_bytes()),
+            chosen.suite.group.octets,
+            NONCE_OCTETS,
+            len(self.exchanged.id_r),
+            chosen.suite.hash.octets,
+        )
+        return HEADER_OCTETS + sum(bodies) + len(bodies) * GENERIC_HEADER
+
     def second(self, chosen: ChosenIke, skeyid: bytes) -> tuple[Chain, Phase1Keys]:
         """Message 2 without side topics, and the keys."""
         pair = key_pair(chosen.suite.group.number, self._rng)
@@ -150,7 +162,8 @@ def _first_four(parts: Chain) -> tuple[Part, Part, Part, Part]:
     found = [one(parts, kind) for kind in (SA, KE, NONCE, ID)]
     sa, public, nonce, identity = found
     if sa is None or public is None or nonce is None or identity is None:
-        raise NegotiationError("a payload of aggressive mode is missing")
+        raise UnexpectedMessage("without a payload of aggressive mode")
     if len(nonce.body) not in NONCE_RANGE:
-        raise NegotiationError(f"a nonce of {len(nonce.body)} octets, outside 8 to 256")
+        what = f"a nonce of {len(nonce.body)} octets, outside 8 to 256"
+        raise WireError(what, offset=nonce.offset)
     return sa, public, nonce, identity

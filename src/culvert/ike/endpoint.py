@@ -25,7 +25,7 @@ from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.message import clear_body, clear_message, parse_header
 from culvert.ike.wire.notify import UNSUPPORTED_EXCHANGE_TYPE, Notify
-from culvert.ike.wire.payload import first_kind
+from culvert.ike.wire.payload import SA, first_kind
 from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.inet.address import Address, Path, text
 from culvert.rng import Random
@@ -33,6 +33,8 @@ from culvert.tables.numbers import exchange_name
 
 TOLD_EVERY = 1.0  # seconds between two log events of one kind of refusal; the counters are exact
 TOLD_AT_ONCE = 20  # proposals refused within that time that are told, each in dozens of lines
+
+REFUSED_MODES = frozenset((wire.BASE, wire.IDENTITY_PROTECTION))  # told so, in place of an answer
 
 OF_NO_SA = 0  # the number outputs carry that belong to no IKE SA
 
@@ -69,7 +71,7 @@ class Endpoint:
         self._rng = rng
         self._limits = limits or Limits()
         self._natt_port = natt_port
-        self._settings_for = settings_for or (lambda _: self.settings)
+        self._settings_for: Callable[[Path], Settings] = settings_for or (lambda _: self.settings)
         self._sas: dict[int, IkeSa] = {}
         self._by_cookies: dict[bytes, int] = {}
         self._by_question: dict[bytes, dict[Address, int]] = {}  # the initiator's cookie first
@@ -170,8 +172,10 @@ class Endpoint:
             return self._refuse("unknown-cookies", "a notice about no IKE SA of ours", path, now)
         if self._refusals.known(octets):
             return self._refuse_again(octets, path, now)
-        if header.exchange != wire.AGGRESSIVE:
+        if header.exchange in REFUSED_MODES:
             return self._refuse_mode(octets, header, path, now)
+        if header.exchange != wire.AGGRESSIVE:
+            raise UnexpectedMessage(f"exchange {exchange_name(header.exchange)} from a stranger")
         if self.settings.role is Role.INITIATOR:
             raise UnexpectedMessage("a call, at a client")
         if any(not sa.half_open for sa in self._asked_with(header.cookie_i)):
@@ -235,7 +239,8 @@ class Endpoint:
 
     def _refuse_mode(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
         """A well-formed call in a mode that is not answered: say so, smaller than the question."""
-        clear_body(octets, header)
+        if first_kind(clear_body(octets, header)) != SA:
+            raise UnexpectedMessage("a call that does not begin with SA")
         mode = exchange_name(header.exchange)
         told = self._refuse("mode", f"{mode} is not answered here", path, now)
         if told:

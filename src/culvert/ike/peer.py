@@ -51,7 +51,7 @@ from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
-from culvert.ike.wire.payload import NOTIFY, VENDOR_ID, Chain, of_kind
+from culvert.ike.wire.payload import GENERIC_HEADER, NOTIFY, VENDOR_ID, Chain, of_kind
 from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
@@ -373,6 +373,7 @@ class IkeSa:
             return False
         self.chosen, self.identity = chosen, who
         self._know_peer(parts)
+        self._check_size(octets, chosen)
         self.channel.log("ike.phase1-started", peer=text(self.path.remote), mode="aggressive")
         self.channel.log(
             "ike.proposal-chosen", phase=1, suite=chosen.suite.name, number=chosen.transform.number
@@ -386,6 +387,16 @@ class IkeSa:
         )
         self.channel.answers.keep(octets, None, now=now)
         return False
+
+    def _check_size(self, question: bytes, chosen: ChosenIke) -> None:
+        """Raises UnexpectedMessage for a question so small that its answer could serve to flood
+        whoever stands in its source address. No real client's is."""
+        detection = 2 * (GENERIC_HEADER + chosen.suite.hash.octets) if self.version else 0
+        least = (self._responder.octets(chosen) if self._responder else 0) + detection
+        if least > len(question) + ALLOWANCE:
+            raise UnexpectedMessage(
+                f"{len(question)} octets that would take an answer of {least}: too large a favour"
+            )
 
     def _answer_first(self, skeyid: bytes) -> None:
         responder, chosen = self._responder, self.chosen
