@@ -12,22 +12,19 @@ as far as they decide *when*; *what* stands in `aggressive`, `quick`, `xauth`, `
 from __future__ import annotations
 
 from culvert.errors import (
-    IntegrityError,
     MisuseError,
-    NegotiationError,
     ProtocolError,
     UnexpectedMessage,
 )
 from culvert.eventlog.event import LogEvent
-from culvert.ike import natt, vendor
-from culvert.ike.aggressive import AggressiveInitiator, AggressiveResponder, check_hash
+from culvert.ike import natt
+from culvert.ike.called import AggressiveCalled
+from culvert.ike.calling import AggressiveCalling
 from culvert.ike.channel import Channel
 from culvert.ike.dialogue import ClientDialogue, GatewayDialogue
 from culvert.ike.informational import Informational
 from culvert.ike.negotiator import Negotiator
 from culvert.ike.outputs import (
-    AskGroupKey,
-    Authenticated,
     Configuration,
     GroupKey,
     Input,
@@ -41,22 +38,17 @@ from culvert.ike.outputs import (
 )
 from culvert.ike.owner import Phase, spi_text
 from culvert.ike.pairs import Pairs
-from culvert.ike.proposal import ChosenIke, Difference
-from culvert.ike.script import AGGRESSIVE
+from culvert.ike.phase1 import new_cookie
+from culvert.ike.proposal import Difference
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
 from culvert.ike.timers import Name, Timers
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
-from culvert.ike.wire.identity import Identity
-from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
-from culvert.ike.wire.payload import GENERIC_HEADER, NOTIFY, VENDOR_ID, Chain, of_kind
-from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
 from culvert.rng import Random
-from culvert.tables.algorithms import Authentication
 
 DOUBT = 1.0  # seconds a hint of failure may still be disproved by a genuine answer
 ALLOWANCE = 200  # octets an answer to a stranger may exceed the question by
@@ -83,37 +75,26 @@ class IkeSa:
         natt_port: int = natt.NATT_PORT,
     ) -> None:
         self.number = number
-        self.settings = settings
-        self.phase = Phase.CALLING if settings.role is Role.INITIATOR else Phase.CALLED
-        self.features: frozenset[str] = frozenset()
-        self.nat = natt.Nat()
-        self.version: natt.Version | None = None
-        self.identity: Identity | None = None
-        self.group = ""
-        self.chosen: ChosenIke | None = None
+        self.initiator = settings.role is Role.INITIATOR
+        self.phase = Phase.CALLING if self.initiator else Phase.CALLED
         self.timers = Timers()
         self._rng = rng
         self._spis = spis
-        self._natt_port = natt_port
-        self._began = now
-        self._initial_contact = False
-        self.channel = Channel(cookie_i or _cookie(rng), path, rng, self.timers)
+        self.channel = Channel(cookie_i or new_cookie(rng), path, rng, self.timers)
+        self.phase1: AggressiveCalling | AggressiveCalled = (
+            AggressiveCalling(self, settings, rng, natt_port)
+            if self.initiator
+            else AggressiveCalled(self, settings, rng)
+        )
         self.pairs = Pairs(self.timers, rng)
         self.informational = Informational(self)
         self.dialogue: ClientDialogue | GatewayDialogue = (
-            ClientDialogue(self) if settings.role is Role.INITIATOR else GatewayDialogue(self)
+            ClientDialogue(self) if self.initiator else GatewayDialogue(self)
         )
         self.negotiator = Negotiator(
             self, self.informational, spis, lambda: self.dialogue.permitted
         )
-        self._initiator: AggressiveInitiator | None = None
-        self._responder: AggressiveResponder | None = None
-        self._question = b""  # the message that waits for SKEYID
-        self._pending: tuple[ChosenIke, bytes, Chain, Path] | None = None
         self._doubt = ""
-        self._unproved = b""  # the cookies of an answer that was not made with our key
-        self._disputed = False
-        self._complaints: list[LogEvent] = []
 
     # --- what others may know ----------------------------------------------------------------
 
@@ -126,10 +107,6 @@ class IkeSa:
         return self.phase is Phase.OVER
 
     @property
-    def initiator(self) -> bool:
-        return self.settings.role is Role.INITIATOR
-
-    @property
     def path(self) -> Path:
         return self.channel.path
 
@@ -139,21 +116,27 @@ class IkeSa:
         return self.phase in (Phase.CALLED, Phase.KEYING, Phase.PROVING)
 
     @property
-    def encapsulated(self) -> bool:
-        """Whether ESP travels in UDP."""
-        return self.version is not None and (self.nat.found or self.settings.force_encapsulation)
+    def settings(self) -> Settings:
+        """Those of the peer's group, once it is known."""
+        return self.phase1.settings
 
     @property
-    def _disguised(self) -> bool:
-        """Whether the peer must be made to see a NAT; our own kind encapsulates by itself."""
-        return self.settings.force_encapsulation and "culvert" not in self.features
+    def features(self) -> frozenset[str]:
+        return self.phase1.features
+
+    @property
+    def nat(self) -> natt.Nat:
+        return self.phase1.nat
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether ESP travels in UDP."""
+        return self.phase1.encapsulated
 
     @property
     def mode(self) -> int:
         """The encapsulation mode phase 2 speaks of."""
-        if self.version is not None and self.encapsulated:
-            return self.version.mode
-        return natt.TUNNEL
+        return self.phase1.mode
 
     @property
     def rng(self) -> Random:
@@ -163,21 +146,9 @@ class IkeSa:
 
     def connect(self, *, now: float) -> list[Output]:
         """Initiator: begin."""
-        if not self.initiator or self._initiator is not None:
-            raise MisuseError("connect is for an initiator, once")
-        self._initiator = AggressiveInitiator(self.settings, self._rng)
-        self.channel.log("ike.phase1-started", peer=text(self.path.remote), mode="aggressive")
-        offered = (
-            "xauth",
-            *(NATT_OFFERED if self.settings.natt else ()),
-            "dpd",
-            "unity",
-            "culvert",
-        )
-        octets = self.channel.send_clear(
-            wire.AGGRESSIVE, (*self._initiator.first(), *vendor.announcing(offered))
-        )
-        self._wait_for_answer(0, octets, "no-answer", now)
+        if not isinstance(self.phase1, AggressiveCalling):
+            raise MisuseError("connect is for an initiator")
+        self.phase1.begin(now)
         return self._done()
 
     def receive(self, octets: bytes, header: Header, path: Path, *, now: float) -> list[Output]:
@@ -199,7 +170,7 @@ class IkeSa:
         if fresh and self.initiator:
             self.channel.answered(0)
         if fresh and not self.over:
-            self._came_from(path)
+            self.came_from(path)
             self.informational.heard(now)
         return self._done()
 
@@ -209,7 +180,7 @@ class IkeSa:
             return []
         match given:
             case GroupKey():
-                self._keyed(given, now)
+                self.phase1.keyed(given, now)
             case Verdict() | PersonAnswer() | Configuration():
                 self.dialogue.step(given, now)
         return self._done()
@@ -244,7 +215,7 @@ class IkeSa:
     def moved(self, path: Path) -> list[Output]:
         """The data path saw an authentic packet come from elsewhere."""
         if not self.over:
-            self._came_from(path)
+            self.came_from(path)
         return self._done()
 
     # --- for the parts of this SA ------------------------------------------------------------
@@ -306,7 +277,7 @@ class IkeSa:
     def quick_refused(self, spi: int, why: str, now: float) -> None:
         self.negotiator.refused_by_peer(spi, why, now)
 
-    def _wait_for_answer(self, message_id: int, octets: bytes, reason: str, now: float) -> None:
+    def wait_for_answer(self, message_id: int, octets: bytes, reason: str, now: float) -> None:
         self.channel.expect_answer(
             message_id,
             octets,
@@ -314,6 +285,18 @@ class IkeSa:
             otherwise=reason,
             now=now,
         )
+
+    def phase1_over(self, now: float) -> None:
+        """Phase 1 stands: liveness is watched, and the dialogue goes on."""
+        self.informational.begin(now)
+        self.dialogue.begin(now)
+
+    def disputed(self) -> None:
+        self.phase1.disputed()
+
+    def complaints(self) -> list[LogEvent]:
+        """What a refused message has to tell; the message itself did not happen."""
+        return self.phase1.complaints()
 
     def _done(self) -> list[Output]:
         made, self.channel.out = self.channel.out, []
@@ -325,7 +308,7 @@ class IkeSa:
         """Handle one message; true if it was genuine and new."""
         match header.exchange:
             case wire.AGGRESSIVE:
-                return self._aggressive(octets, header, path, now)
+                return self.phase1.receive(octets, header, path, now)
             case wire.INFORMATIONAL:
                 return self.informational.receive(octets, header, now)
             case wire.TRANSACTION:
@@ -343,291 +326,7 @@ class IkeSa:
         if not header.encrypted:
             raise UnexpectedMessage("in clear, after phase 1")
 
-    def _aggressive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
-        match self.phase:
-            case Phase.CALLED:
-                return self._first(octets, header, now)
-            case Phase.CALLING:
-                return self._second(octets, header, path)
-            case Phase.PROVING:
-                return self._third(octets, header, path, now)
-            case _:
-                raise UnexpectedMessage(f"aggressive mode while {self.phase.value}")
-
-    # --- aggressive mode, called -------------------------------------------------------------
-
-    def _first(self, octets: bytes, header: Header, now: float) -> bool:
-        self.channel.cookie_r = _cookie(self._rng)
-        parts = self.channel.read_clear(octets, header)
-        AGGRESSIVE[0].check(parts)
-        self._responder = AggressiveResponder(self.settings, self._rng)
-        try:
-            chosen, who = self._responder.first(parts, self.channel.cookies)
-        except NegotiationError as error:
-            self._know_peer(parts)
-            ours = ", ".join(suite.name for suite in self.settings.phase1)
-            self.tell_differences(1, error.comparisons, ours)
-            refusal = Notify(error.notify, PROTO_ISAKMP).part()
-            self.channel.send_clear(wire.INFORMATIONAL, (refusal,))
-            self.end("proposal-refused", now=now)
-            return False
-        self.chosen, self.identity = chosen, who
-        self._know_peer(parts)
-        self._check_size(octets, chosen)
-        self.channel.log("ike.phase1-started", peer=text(self.path.remote), mode="aggressive")
-        self.channel.log(
-            "ike.proposal-chosen", phase=1, suite=chosen.suite.name, number=chosen.transform.number
-        )
-        self.phase = Phase.KEYING
-        self._question = octets
-        self.timers.set("half-open", now + self.settings.timing.half_open_patience)
-        made = self._responder.exchanged
-        self.channel.out.append(
-            AskGroupKey(who, chosen.suite.hash.name, made.nonce_i, made.nonce_r)
-        )
-        self.channel.answers.keep(octets, None, now=now)
-        return False
-
-    def _check_size(self, question: bytes, chosen: ChosenIke) -> None:
-        """Raises UnexpectedMessage for a question so small that its answer could serve to flood
-        whoever stands in its source address. No real client's is."""
-        detection = 2 * (GENERIC_HEADER + chosen.suite.hash.octets) if self.version else 0
-        least = (self._responder.octets(chosen) if self._responder else 0) + detection
-        if least > len(question) + ALLOWANCE:
-            raise UnexpectedMessage(
-                f"{len(question)} octets that would take an answer of {least}: too large a favour"
-            )
-
-    def _answer_first(self, skeyid: bytes) -> None:
-        responder, chosen = self._responder, self.chosen
-        if responder is None or chosen is None:
-            raise MisuseError("no question is open")
-        parts, keys = responder.second(chosen, skeyid)
-        self.channel.use(keys)
-        extras: Chain = ()
-        if self.version is not None:
-            extras = natt.detection(
-                self.version,
-                chosen.suite.hash.name,
-                self.channel.cookies,
-                self.path.remote,
-                self.path.local,
-                disguise=self._disguised,
-            )
-        octets = self.channel.send_clear(
-            wire.AGGRESSIVE,
-            _no_larger((*parts, *extras), vendor.announcing(self._in_answer()), self._question),
-        )
-        self.channel.answers.amend(self._question, octets)
-        self.phase = Phase.PROVING
-
-    def _in_answer(self) -> tuple[str, ...]:
-        """The vendor ids of message 2, the least missed last: only what the peer has too."""
-        named = (
-            ("xauth", "xauth" in self.features),
-            (self.version.feature if self.version else "", self.version is not None),
-            ("unity", "unity" in self.features),
-            ("dpd", "dpd" in self.features),
-            ("culvert", "culvert" in self.features),
-        )
-        return tuple(name for name, present in named if present)
-
-    def _third(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
-        responder, chosen = self._responder, self.chosen
-        if responder is None or chosen is None:
-            raise MisuseError("no question is open")
-        if header.encrypted:
-            parts = self.channel.read_sealed(octets, header).parts
-        else:
-            parts = self.channel.read_clear(octets, header)
-        AGGRESSIVE[2].check(parts)
-        try:
-            check_hash(parts, responder.exchanged.hash_i(self.channel.keys), "HASH_I")
-        except IntegrityError:
-            self._mismatch(text(path.remote))
-            raise
-        if not self.group:
-            # A decoy key cannot be proved; this is a bug of whoever derived it.
-            raise MisuseError("a key without a group was proved")
-        self.channel.accept(octets, header)
-        if header.encrypted:
-            self.channel.note_received(header, parts)
-        self._find_nat(parts, path)
-        self._initial_contact = any(
-            Notify.parse(part).kind == INITIAL_CONTACT for part in of_kind(parts, NOTIFY)
-        )
-        self.channel.answers.keep(octets, None, now=now)
-        self._established(chosen, now)
-        return True
-
-    def _mismatch(self, peer: str) -> None:
-        self._disputed = True
-        code = "ike.group-key-mismatch" if self.group else "ike.group-unknown"
-        name = self.group or str(self.identity)
-        self._complaints.append(LogEvent(code, {"group": name, "peer": peer}))
-
-    def complaints(self) -> list[LogEvent]:
-        """What a refused message has to tell; the message itself did not happen."""
-        told, self._complaints = self._complaints, []
-        return told
-
-    # --- aggressive mode, calling ------------------------------------------------------------
-
-    def _second(self, octets: bytes, header: Header, path: Path) -> bool:
-        initiator = self._initiator
-        if initiator is None or self._pending is not None:
-            raise UnexpectedMessage("an answer to nothing asked")
-        if header.encrypted or header.cookie_r == wire.NO_COOKIE:
-            raise UnexpectedMessage("no answer to message 1")
-        parts = self.channel.read_clear(octets, header)
-        AGGRESSIVE[1].check(parts)
-        cookies = header.cookie_i + header.cookie_r
-        chosen, who, shared = initiator.second(parts, cookies)
-        self._pending = (chosen, shared, parts, path)
-        self._question = octets
-        self.identity = who
-        made = initiator.exchanged
-        self.channel.out.append(
-            AskGroupKey(self.settings.identity, chosen.suite.hash.name, made.nonce_i, made.nonce_r)
-        )
-        return False
-
-    def _prove(self, skeyid: bytes, now: float) -> None:
-        initiator, pending = self._initiator, self._pending
-        if initiator is None or pending is None:
-            raise MisuseError("no question is open")
-        self._pending = None
-        chosen, shared, parts, path = pending
-        made = initiator.exchanged
-        keys = made.keys(chosen.suite, skeyid, shared)
-        try:
-            check_hash(parts, made.hash_r(keys), "HASH_R")
-        except IntegrityError:
-            # Either the keys differ, or somebody else answered: a genuine answer may still come.
-            peer = text(self.path.remote)
-            self.channel.log("ike.group-key-mismatch", group=str(self.settings.identity), peer=peer)
-            self._unproved = made.cookies
-            self.doubt("group-mismatch", now)
-            return
-        self.timers.stop("doubt")
-        self.channel.cookie_r = made.cookies[8:]
-        self.channel.use(keys)
-        self._know_peer(parts)
-        self.chosen = chosen
-        self.channel.log(
-            "ike.proposal-chosen", phase=1, suite=chosen.suite.name, number=chosen.transform.number
-        )
-        # The socket knows our address only now that something came in on it.
-        self.channel.path = path
-        self._find_nat(parts, path)
-        if self.encapsulated and not self.path.encapsulated:
-            self._float()
-        self._send_third(chosen, keys_hash=made.hash_i(keys), now=now)
-        self._established(chosen, now)
-
-    def _send_third(self, chosen: ChosenIke, *, keys_hash: bytes, now: float) -> None:
-        extras: Chain = ()
-        if self.version is not None:
-            extras = natt.detection(
-                self.version,
-                chosen.suite.hash.name,
-                self.channel.cookies,
-                self.path.remote,
-                self.path.local,
-                disguise=self._disguised,
-            )
-        contact = Notify(INITIAL_CONTACT, PROTO_ISAKMP, self.channel.cookies).part()
-        octets = self.channel.send_sealed(wire.AGGRESSIVE, 0, (*extras, contact), hashed=keys_hash)
-        self.channel.answers.keep(self._question, octets, now=now)
-        # Nobody answers message 3; it is repeated until the peer is heard encrypted.
-        self._wait_for_answer(0, octets, "no-answer", now)
-
-    def _float(self) -> None:
-        """RFC 3947 §4: from here on both ends use the NAT-T port."""
-        self.channel.path = Path(
-            (self.path.local[0], self._natt_port),
-            (self.path.remote[0], natt.NATT_PORT),
-            encapsulated=True,
-        )
-
-    # --- both ends ---------------------------------------------------------------------------
-
-    def _keyed(self, key: GroupKey, now: float) -> None:
-        if self.phase is Phase.KEYING:
-            self.group = key.group
-            self.settings = key.settings or self.settings
-            if not key.group:
-                peer = text(self.path.remote)
-                self.channel.log("ike.group-unknown", group=str(self.identity), peer=peer)
-            self._answer_first(key.skeyid)
-        elif self.phase is Phase.CALLING and self._pending is not None:
-            self.group = key.group
-            self._prove(key.skeyid, now)
-
-    def _know_peer(self, parts: Chain) -> None:
-        self.features = vendor.features(parts)
-        if self.settings.natt:
-            self.version = natt.best(self.features)
-        for part in of_kind(parts, VENDOR_ID):
-            row = vendor.recognise(part.body)
-            name = row.name if row else "unknown"
-            self.channel.log("ike.vendor-id", hex=part.body.hex().upper()[:128], name=name)
-        for feature in sorted(self.features):
-            self.channel.log("ike.peer-supports", feature=feature)
-
-    def _find_nat(self, parts: Chain, path: Path) -> None:
-        if self.version is None or self.chosen is None:
-            return
-        found = natt.detect(
-            parts,
-            self.version,
-            self.chosen.suite.hash.name,
-            self.channel.cookies,
-            path.local,
-            path.remote,
-        )
-        if found is not None:
-            # What we falsified ourselves is no NAT of ours.
-            self.nat = found
-
-    def _established(self, chosen: ChosenIke, now: float) -> None:
-        self.channel.finish_phase1()
-        self.timers.stop("half-open")
-        self.timers.stop("doubt")
-        if not self.initiator:
-            self.channel.answered(0)
-        life = chosen.lifetime.shorter(self.settings.phase1_life).seconds
-        self.timers.set("life", now + life)
-        authentication: Authentication = chosen.suite.authentication
-        self.channel.log(
-            "ike.phase1-established",
-            peer=text(self.path.remote),
-            suite=chosen.suite.name,
-            authentication=authentication.label,
-            life_seconds=life,
-        )
-        self._tell_nat()
-        for why in chosen.suite.weak:
-            self.channel.log("ike.weak", what=chosen.suite.name, why=why)
-        if self._initial_contact:
-            self.channel.log("ike.initial-contact", peer=text(self.path.remote))
-        self.phase = Phase.PERSON if authentication.xauth else Phase.CONFIG
-        self.informational.begin(now)
-        if self.identity is not None:
-            self.channel.out.append(
-                Authenticated(chosen.suite, self.identity, self._initial_contact)
-            )
-        self.dialogue.begin(now)
-
-    def _tell_nat(self) -> None:
-        self.channel.log("ike.nat-detected", local=self.nat.local, remote=self.nat.remote)
-        if self.encapsulated and self.version is not None:
-            port = self.path.remote[1]
-            self.channel.log("ike.natt-negotiated", version=self.version.feature, port=port)
-        elif self.nat.found:
-            self.channel.log("ike.natt-missing")
-
-    def _came_from(self, path: Path) -> None:
+    def came_from(self, path: Path) -> None:
         """An authentic, fresh message: RFC 3947 §7, both IKE and ESP follow the peer."""
         if path == self.channel.path:
             return
@@ -642,14 +341,6 @@ class IkeSa:
             self._doubt = reason
             self.timers.set("doubt", now + DOUBT)
 
-    def disputed(self) -> None:
-        """The caller says that our proof was not made with its key. Anybody may say so: it only
-        names the cause should no proof come."""
-        if not self._disputed and self.group:
-            peer = text(self.path.remote)
-            self.channel.log("ike.group-key-mismatch", group=self.group, peer=peer)
-        self._disputed = True
-
     # --- what is due -------------------------------------------------------------------------
 
     def _due(self, name: Name, now: float) -> None:
@@ -658,12 +349,9 @@ class IkeSa:
             case "repeat":
                 self._repeat(number, now)
             case "doubt":
-                if self._unproved:
-                    self.channel.cookie_r = self._unproved[8:]
-                    self.informational.dispute(self._unproved)
-                self.end(self._doubt, now=now)
+                self._doubt_over(now)
             case "half-open":
-                self._half_open_over(now)
+                self.phase1.half_open_over(now)
             case "life":
                 self.informational.delete_everything(Reason(code=3, ending="lifetime-expired"))
                 self.end("lifetime-expired", now=now)
@@ -676,6 +364,13 @@ class IkeSa:
                 self.dialogue.tick(kind, now)
             case _:
                 self.negotiator.tick(kind, number, now)
+
+    def _doubt_over(self, now: float) -> None:
+        if isinstance(self.phase1, AggressiveCalling):
+            unproved = self.phase1.take_unproved()
+            if unproved:
+                self.informational.dispute(unproved)
+        self.end(self._doubt, now=now)
 
     def _repeat(self, message_id: int, now: float) -> None:
         given_up = self.channel.repeat(message_id, now=now)
@@ -694,36 +389,3 @@ class IkeSa:
             # The peer may hear what we do not hear of it.
             self.informational.delete_everything(Reason(code=1, ending=reason))
         self.end(reason, now=now)
-
-    def _half_open_over(self, now: float) -> None:
-        """Nobody proved the key, either because theirs differs or because nothing came through."""
-        if self.phase is not Phase.PROVING:
-            self.end("half-open-timeout", now=now)
-        elif not self.group:
-            self.end("group-mismatch", now=now, detail=f"there is no group {self.identity}")
-        elif self._disputed:
-            detail = f"the caller's key is not that of group {self.group}"
-            self.end("group-mismatch", now=now, detail=detail)
-        else:
-            peer = text(self.path.remote)
-            self.channel.log("ike.proof-missing", group=self.group, peer=peer)
-            detail = f"no proof of the key of group {self.group} came"
-            self.end("half-open-timeout", now=now, detail=detail)
-
-
-def _cookie(rng: Random) -> bytes:
-    drawn = rng.octets(8)
-    return drawn if drawn != wire.NO_COOKIE else _cookie(rng)
-
-
-def _no_larger(parts: Chain, extras: Chain, question: bytes) -> Chain:
-    """Leave out vendor ids, the last first, until the answer is at most `ALLOWANCE` octets larger
-    than the question: an answer to a stranger must not be worth an attack."""
-    octets = wire.OCTETS + sum(len(part.body) + 4 for part in parts)
-    kept = 0
-    for part in extras:
-        octets += len(part.body) + 4
-        if octets > len(question) + ALLOWANCE:
-            break
-        kept += 1
-    return (*parts, *extras[:kept])

@@ -1,0 +1,156 @@
+"""Phase 1 of one IKE SA: what both ends share (RFC 2409 §5, RFC 3947 §3).
+
+What is learnt of the peer here — features, NAT, identity, the suite — holds for the IKE SA's life.
+The messages themselves stand in `calling` (we began) and `called` (the peer did).
+"""
+
+from __future__ import annotations
+
+from culvert.errors import MisuseError
+from culvert.eventlog.event import LogEvent
+from culvert.ike import natt, vendor
+from culvert.ike.outputs import Authenticated
+from culvert.ike.owner import Owner, Phase
+from culvert.ike.proposal import ChosenIke
+from culvert.ike.settings import Settings
+from culvert.ike.wire import header as wire
+from culvert.ike.wire.identity import Identity
+from culvert.ike.wire.payload import VENDOR_ID, Chain, of_kind
+from culvert.inet.address import Path, text
+from culvert.rng import Random
+from culvert.tables.algorithms import Authentication
+
+
+class Phase1:
+    """Common state and steps. ``owner`` is the IKE SA."""
+
+    def __init__(self, owner: Owner, settings: Settings) -> None:
+        self.settings = settings
+        self.features: frozenset[str] = frozenset()
+        self.nat = natt.Nat()
+        self.version: natt.Version | None = None
+        self.identity: Identity | None = None
+        self.group = ""
+        self.chosen: ChosenIke | None = None
+        self.initial_contact = False
+        self._owner = owner
+        self._question = b""  # the message that waits for SKEYID
+        self._complaints: list[LogEvent] = []
+
+    # --- NAT traversal -----------------------------------------------------------------------
+
+    @property
+    def encapsulated(self) -> bool:
+        """Whether ESP travels in UDP."""
+        return self.version is not None and (self.nat.found or self.settings.force_encapsulation)
+
+    @property
+    def mode(self) -> int:
+        """The encapsulation mode phase 2 speaks of."""
+        if self.version is not None and self.encapsulated:
+            return self.version.mode
+        return natt.TUNNEL
+
+    @property
+    def _disguised(self) -> bool:
+        """Whether the peer must be made to see a NAT; our own kind encapsulates by itself."""
+        return self.settings.force_encapsulation and "culvert" not in self.features
+
+    def _detection(self, path: Path) -> Chain:
+        """Our NAT-D payloads, if there is a version to send them in."""
+        if self.version is None or self.chosen is None:
+            return ()
+        return natt.detection(
+            self.version,
+            self.chosen.suite.hash.name,
+            self._owner.channel.cookies,
+            path.remote,
+            path.local,
+            disguise=self._disguised,
+        )
+
+    def _find_nat(self, parts: Chain, path: Path) -> None:
+        if self.version is None or self.chosen is None:
+            return
+        found = natt.detect(
+            parts,
+            self.version,
+            self.chosen.suite.hash.name,
+            self._owner.channel.cookies,
+            path.local,
+            path.remote,
+        )
+        if found is not None:
+            self.nat = found
+
+    def _tell_nat(self) -> None:
+        channel = self._owner.channel
+        channel.log("ike.nat-detected", local=self.nat.local, remote=self.nat.remote)
+        if self.encapsulated and self.version is not None:
+            port = channel.path.remote[1]
+            channel.log("ike.natt-negotiated", version=self.version.feature, port=port)
+        elif self.nat.found:
+            channel.log("ike.natt-missing")
+
+    # --- the peer ----------------------------------------------------------------------------
+
+    def _know_peer(self, parts: Chain) -> None:
+        self.features = vendor.features(parts)
+        if self.settings.natt:
+            self.version = natt.best(self.features)
+        channel = self._owner.channel
+        for part in of_kind(parts, VENDOR_ID):
+            row = vendor.recognise(part.body)
+            name = row.name if row else "unknown"
+            channel.log("ike.vendor-id", hex=part.body.hex().upper()[:128], name=name)
+        for feature in sorted(self.features):
+            channel.log("ike.peer-supports", feature=feature)
+
+    def _choose(self, chosen: ChosenIke) -> None:
+        self.chosen = chosen
+        self._owner.channel.log(
+            "ike.proposal-chosen", phase=1, suite=chosen.suite.name, number=chosen.transform.number
+        )
+
+    def disputed(self) -> None:
+        """The peer says that our proof was not made with its key; of use to who was called."""
+
+    def complaints(self) -> list[LogEvent]:
+        """What a refused message has to tell; the message itself did not happen."""
+        told, self._complaints = self._complaints, []
+        return told
+
+    # --- the end of it -----------------------------------------------------------------------
+
+    def _established(self, now: float) -> None:
+        owner, chosen = self._owner, self.chosen
+        if chosen is None or self.identity is None:
+            raise MisuseError("phase 1 ends without a choice or an identity")
+        channel = owner.channel
+        channel.finish_phase1()
+        owner.timers.stop("half-open")
+        owner.timers.stop("doubt")
+        life = chosen.lifetime.shorter(self.settings.phase1_life).seconds
+        owner.timers.set("life", now + life)
+        authentication: Authentication = chosen.suite.authentication
+        channel.log(
+            "ike.phase1-established",
+            peer=text(channel.path.remote),
+            suite=chosen.suite.name,
+            authentication=authentication.label,
+            life_seconds=life,
+        )
+        self._tell_nat()
+        for why in chosen.suite.weak:
+            channel.log("ike.weak", what=chosen.suite.name, why=why)
+        if self.initial_contact:
+            channel.log("ike.initial-contact", peer=text(channel.path.remote))
+        owner.phase = Phase.PERSON if authentication.xauth else Phase.CONFIG
+        channel.out.append(Authenticated(chosen.suite, self.identity, self.initial_contact))
+        owner.phase1_over(now)
+
+
+def new_cookie(rng: Random) -> bytes:
+    """Never zero, which means "none yet" (RFC 2408 §3.1)."""
+    drawn = rng.octets(8)
+    return drawn if drawn != wire.NO_COOKIE else new_cookie(rng)
