@@ -11,7 +11,6 @@ from culvert.cli.conversation import Conversation
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import clock_time, document, duration, octets, pairs, since, table
 from culvert.cli.reading import Row, items, numbers, row, rows
-from culvert.cli.status import transport
 from culvert.driver.places import GATEWAY, places
 
 LONGEST_PING = 60
@@ -71,7 +70,7 @@ def sessions_told(found: Sequence[Row]) -> str:
                 str(one.get("group", "")),
                 str(one.get("assigned_ip", "")),
                 str(one.get("public_ip", "")),
-                transport(one),
+                str(one.get("transport", "")),
                 str(one.get("encryption", "")),
                 duration(since(str(one["since"]))) if one.get("since") else "",
                 _octets(one.get("bytes_in")),

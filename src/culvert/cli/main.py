@@ -24,6 +24,7 @@ COMMANDS = {
     "profile": ("culvert.cli.profile:profile", "Import, list and show profiles."),
     "gateway": ("culvert.cli.gateway:gateway", "Run and administer a gateway."),
     "service": ("culvert.cli.service:service", "The client's root service."),
+    "demo": ("culvert.cli.demo:demo", "See two clients behind one PAT at work, in one minute."),
     "lab": ("culvert.cli.lab:lab", "Networks in namespaces, to try things out."),
     "about": ("culvert.cli.about:about", "Scope, versions, sources."),
     "completion": ("culvert.cli.completion:completion", "Shell completion."),

@@ -43,14 +43,17 @@ OWNER = "owner"
 
 
 class Lab:
-    """The network, by prefix; the object may be made anew for a lab that already stands."""
+    """The network, by prefix; the object may be made anew for a lab that already stands.
 
-    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+    ``keeps_files``: what the web server serves stays on this machine for the next lab.
+    """
+
+    def __init__(self, prefix: str = DEFAULT_PREFIX, *, keeps_files: bool = True) -> None:
         if not prefix or not prefix.replace("-", "").isalnum():
             raise MisuseError(f"a lab's prefix is letters, digits and '-', not {prefix!r}")
         self.prefix = prefix
         self.state = STATE_ROOT / prefix
-        self.www = CACHE / "www"
+        self.www = CACHE / "www" if keeps_files else self.state / "www"
         self._spawned: dict[str, process.Spawned] = {}
 
     # --- up and down ---------------------------------------------------------------------------
@@ -242,13 +245,20 @@ class Lab:
         return f"{count} packets transmitted, {count} received" in said
 
     def fetch(
-        self, name: str, file: str = "1M.bin", *, silence: float = web.SILENCE
+        self,
+        name: str,
+        file: str = "1M.bin",
+        *,
+        silence: float = web.SILENCE,
+        progress: Callable[[int], None] | None = None,
     ) -> web.Fetched:
         """Download ``file`` of the private web server, compared octet by octet."""
         original = self.www / file
-        return self.inside(
-            name, lambda: web.fetch(topology.SERVER, file, original, silence=silence)
-        )
+
+        def work() -> web.Fetched:
+            return web.fetch(topology.SERVER, file, original, silence=silence, progress=progress)
+
+        return self.inside(name, work)
 
     def flush_nat(self) -> None:
         """Forget every translation, as a rebooted or impatient NAT does."""

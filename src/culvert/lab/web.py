@@ -7,6 +7,7 @@ import http.client
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +51,18 @@ def provide(folder: Path) -> None:
         beside.replace(place)
 
 
-def fetch(address: str, name: str, original: Path, *, silence: float = SILENCE) -> Fetched:
-    """Download ``name`` from the web server at ``address`` and compare it with ``original``."""
+def fetch(
+    address: str,
+    name: str,
+    original: Path,
+    *,
+    silence: float = SILENCE,
+    progress: Callable[[int], None] | None = None,
+) -> Fetched:
+    """Download ``name`` from the web server at ``address`` and compare it with ``original``.
+
+    ``progress`` is told how many octets are there, again and again.
+    """
     began = time.monotonic()
     connection = http.client.HTTPConnection(address, PORT, timeout=silence)
     try:
@@ -65,6 +76,8 @@ def fetch(address: str, name: str, original: Path, *, silence: float = SILENCE) 
                 digest.update(chunk)
                 octets += len(chunk)
                 same = same and chunk == expected.read(len(chunk))
+                if progress is not None:
+                    progress(octets)
             same = same and not expected.read(1)
     finally:
         connection.close()

@@ -17,6 +17,9 @@ MAX_OCTETS = 1 << 20
 _NOT_BY_RENAME = {errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EPERM, errno.EACCES}
 """A file that is a mount point (namespaces, containers) cannot be renamed over."""
 
+MOUNTS = Path("/proc/self/mountinfo")
+"""Mounts of this process, one a line; the fifth word is where (proc(5))."""
+
 
 def see(path: Path) -> FileState:
     try:
@@ -37,6 +40,9 @@ def put(path: Path, state: FileState) -> None:
     """Make ``path`` be so: at once by renaming, or in place where it is a mount point."""
     fresh = fresh_path(path)
     try:
+        if isinstance(state, Content) and is_mount_point(path):
+            _write_in_place(path, state)
+            return
         fresh.unlink(missing_ok=True)
         match state:
             case Absent():
@@ -54,6 +60,19 @@ def put(path: Path, state: FileState) -> None:
         _write_in_place(path, state)
 
 
+def is_mount_point(path: Path) -> bool:
+    """Whether this very file is mounted, as `ip netns exec` and containers do it.
+
+    Then its folder is that of the whole machine: nothing is prepared there, where another
+    namespace's service may prepare the same.
+    """
+    try:
+        mounts = MOUNTS.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return False  # without /proc the rename is refused
+    return any(mount.split()[4:5] == [str(path)] for mount in mounts)
+
+
 def fresh_path(path: Path) -> Path:
     """Where the next content is prepared. One name, so that a crash leaves no more than one."""
     return path.with_name(f".{path.name}.culvert")
@@ -61,6 +80,8 @@ def fresh_path(path: Path) -> Path:
 
 def clear(path: Path) -> None:
     """Remove what a crash left of the next content."""
+    if is_mount_point(path):
+        return
     try:
         fresh_path(path).unlink(missing_ok=True)
     except OSError as error:
