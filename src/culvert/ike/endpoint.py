@@ -157,11 +157,17 @@ class Endpoint:
         if header.cookie_r != wire.NO_COOKIE:
             number = self._by_cookies.get(header.cookie_i + header.cookie_r)
             if number is None:
-                # An answer to our own first message brings the cookie we do not know yet.
-                number = self._by_cookies.get(header.cookie_i)
+                number = self._unanswered(header.cookie_i)
         else:
             number = self._by_question.get(header.cookie_i, {}).get(path.remote)
         return None if number is None else self._sas[number]
+
+    def _unanswered(self, cookie_i: bytes) -> int | None:
+        """An answer to our own first message brings the cookie that we do not know yet."""
+        number = self._by_cookies.get(cookie_i)
+        if number is None or self._sas[number].channel.cookie_r != wire.NO_COOKIE:
+            return None
+        return number
 
     def _stranger(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
         if header.cookie_r != wire.NO_COOKIE:
