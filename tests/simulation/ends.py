@@ -85,7 +85,7 @@ class End:
         self.link: Link | None = None
         self.suspended = False
         self._rng = rng
-        self._network = network
+        self.network = network
         self._timeline: Timeline = network.timeline
         self._counted: dict[int, Counters] = {}
         self._counting = False
@@ -155,7 +155,7 @@ class End:
 
     def tell(self, event: LogEvent) -> None:
         self.events.append(event)
-        self._network.journal.append(Told(self.now, self.name, event))
+        self.network.journal.append(Told(self.now, self.name, event))
 
     # --- effects -----------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class End:
 
     def _send(self, octets: bytes, to: Address, port: int) -> None:
         self.sent.append((self.now, octets, to))
-        self._network.send(self._joined, octets, port, to)
+        self.network.send(self._joined, octets, port, to)
 
     @property
     def _joined(self) -> Link:
