@@ -157,6 +157,12 @@ def check_hash(parts: Chain, wanted: bytes, what: str) -> None:
         raise IntegrityError(f"{what} does not match: the group keys differ, or it is forged")
 
 
+def check_nonce(nonce: bytes) -> None:
+    """Raises NegotiationError for a size that RFC 2409 §5 forbids."""
+    if len(nonce) not in NONCE_RANGE:
+        raise NegotiationError(f"a nonce of {len(nonce)} octets, outside 8 to 256")
+
+
 def _first_four(parts: Chain) -> tuple[Part, Part, Part, Part]:
     """The payloads the script promised, and a nonce of legal size."""
     found = [one(parts, kind) for kind in (SA, KE, NONCE, ID)]

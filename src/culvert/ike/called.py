@@ -110,16 +110,10 @@ class AggressiveCalled(Phase1):
         whole = (*parts, *self._detection(self._owner.path))
         octets = channel.send_clear(
             wire.AGGRESSIVE,
-            _no_larger(whole, vendor.announcing(self._in_answer()), self._question),
+            no_larger(whole, vendor.announcing(self._in_answer()), self._question),
         )
         channel.answers.amend(self._question, octets)
         self._owner.phase = Phase.PROVING
-
-    def _in_answer(self) -> tuple[str, ...]:
-        """The vendor ids of message 2, the least missed last: only what the peer has too."""
-        version = (self.version.feature,) if self.version else ()
-        named = ("xauth", *version, "unity", "dpd", "culvert")
-        return tuple([name for name in named if name in self.features])
 
     # --- message 3 ---------------------------------------------------------------------------
 
@@ -182,7 +176,7 @@ class AggressiveCalled(Phase1):
             owner.end("half-open-timeout", now=now, detail=detail)
 
 
-def _no_larger(parts: Chain, extras: Chain, question: bytes) -> Chain:
+def no_larger(parts: Chain, extras: Chain, question: bytes) -> Chain:
     """Leave out vendor ids, the last first, until the answer is at most `ALLOWANCE` octets larger
     than the question: an answer to a stranger must not be worth an attack."""
     octets = wire.OCTETS + sum(len(part.body) + GENERIC_HEADER for part in parts)

@@ -178,9 +178,9 @@ class Endpoint:
             return self._refuse("unknown-cookies", "a notice about no IKE SA of ours", path, now)
         if self._refusals.known(octets):
             return self._refuse_again(octets, path, now)
-        if header.exchange in REFUSED_MODES:
+        if header.exchange in self._refused_modes:
             return self._refuse_mode(octets, header, path, now)
-        if header.exchange != wire.AGGRESSIVE:
+        if header.exchange not in (wire.AGGRESSIVE, wire.IDENTITY_PROTECTION):
             raise UnexpectedMessage(f"exchange {exchange_name(header.exchange)} from a stranger")
         if self.settings.role is Role.INITIATOR:
             raise UnexpectedMessage("a call, at a client")
@@ -192,7 +192,7 @@ class Endpoint:
                 fields: dict[str, Field] = {"peer": text(path.remote), "limit": full[1]}
                 told.append((OF_NO_SA, LogEvent("ike.half-open-limit", fields)))
             return told
-        sa = self._open(path, header.cookie_i, now)
+        sa = self._open(path, header.cookie_i, now, header.exchange)
         try:
             made = self._after(sa, sa.receive(octets, header, path, now=now))
         except ProtocolError:
@@ -232,6 +232,11 @@ class Endpoint:
             if farewell is not None:
                 told.append((OF_NO_SA, Send(farewell, path)))
         return told
+
+    @property
+    def _refused_modes(self) -> frozenset[int]:
+        served = {wire.IDENTITY_PROTECTION} if self.settings.main_mode else set[int]()
+        return REFUSED_MODES - served
 
     def _full(self, source: Address) -> tuple[str, int] | None:
         limits = self._limits
@@ -284,7 +289,7 @@ class Endpoint:
 
     # --- the table ---------------------------------------------------------------------------
 
-    def _open(self, path: Path, cookie_i: bytes, now: float) -> IkeSa:
+    def _open(self, path: Path, cookie_i: bytes, now: float, exchange: int = 0) -> IkeSa:
         self._last += 1
         sa = IkeSa(
             self._last,
@@ -295,6 +300,7 @@ class Endpoint:
             now=now,
             cookie_i=cookie_i,
             natt_port=self._natt_port,
+            exchange=exchange,
         )
         self._sas[sa.number] = sa
         if cookie_i:

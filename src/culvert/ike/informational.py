@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from culvert.errors import UnexpectedMessage
 from culvert.ike.liveness import Dead, Liveness, Question
-from culvert.ike.owner import Owner, Phase, spi_text
+from culvert.ike.owner import Owner, spi_text
 from culvert.ike.quick import announced_life
 from culvert.ike.script import INFORMATIONAL
 from culvert.ike.wire import header as wire
@@ -131,7 +131,7 @@ class Informational:
         channel = self._owner.channel
         if not header.encrypted:
             return self._hint(octets, header, now)
-        if self._owner.half_open or self._owner.phase is Phase.CALLING:
+        if self._owner.in_phase1:
             raise UnexpectedMessage("before phase 1 is over")
         sealed = channel.read_sealed(octets, header)
         INFORMATIONAL.check(sealed.parts)
@@ -151,12 +151,12 @@ class Informational:
     def _hint(self, octets: bytes, header: Header, now: float) -> bool:
         parts = self._owner.channel.read_clear(octets, header)
         part = one(parts, NOTIFY)
-        if part is None or not (self._owner.half_open or self._owner.phase is Phase.CALLING):
+        if part is None or not self._owner.in_phase1:
             raise UnexpectedMessage("an informational in clear")
         notify = Notify.parse(part)
         peer = text(self._owner.path.remote)
         self._owner.channel.log("ike.notify-received", name=notify_name(notify.kind), peer=peer)
-        if self._owner.phase is Phase.CALLING and notify.kind in ERRORS:
+        if self._owner.initiator and notify.kind in ERRORS:
             self._owner.doubt(HINTS.get(notify.kind, "proposal-refused"), now)
         elif self._owner.half_open and notify.kind == AUTHENTICATION_FAILED:
             self._owner.disputed()

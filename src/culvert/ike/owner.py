@@ -18,6 +18,7 @@ from culvert.rng import Random
 class Phase(Enum):
     CALLING = "calling"
     CALLED = "called"
+    OFFERED = "offered"
     KEYING = "keying"
     PROVING = "proving"
     PERSON = "person"
@@ -55,6 +56,8 @@ class Owner(Protocol):
     def initiator(self) -> bool: ...
     @property
     def half_open(self) -> bool: ...
+    @property
+    def in_phase1(self) -> bool: ...
 
     def end(
         self,

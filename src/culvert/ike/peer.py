@@ -23,6 +23,8 @@ from culvert.ike.calling import AggressiveCalling
 from culvert.ike.channel import Channel
 from culvert.ike.dialogue import ClientDialogue, GatewayDialogue
 from culvert.ike.informational import Informational
+from culvert.ike.main_called import MainCalled
+from culvert.ike.main_calling import MainCalling
 from culvert.ike.negotiator import Negotiator
 from culvert.ike.outputs import (
     Configuration,
@@ -56,6 +58,11 @@ ALLOWANCE = 200  # octets an answer to a stranger may exceed the question by
 NATT_OFFERED = ("natt-rfc3947", "natt-03", "natt-02n", "natt-02")
 
 
+EXCHANGES = {"aggressive": wire.AGGRESSIVE, "main": wire.IDENTITY_PROTECTION}
+HALF_OPEN = frozenset((Phase.CALLED, Phase.OFFERED, Phase.KEYING, Phase.PROVING))
+IN_PHASE_1 = HALF_OPEN | {Phase.CALLING}
+
+
 class IkeSa:
     """``number`` is the owner's name for it; ``spis`` are the inbound SPIs of the whole endpoint.
 
@@ -73,6 +80,7 @@ class IkeSa:
         now: float,
         cookie_i: bytes = b"",
         natt_port: int = natt.NATT_PORT,
+        exchange: int = 0,
     ) -> None:
         self.number = number
         self.initiator = settings.role is Role.INITIATOR
@@ -81,11 +89,8 @@ class IkeSa:
         self._rng = rng
         self._spis = spis
         self.channel = Channel(cookie_i or new_cookie(rng), path, rng, self.timers)
-        self.phase1: AggressiveCalling | AggressiveCalled = (
-            AggressiveCalling(self, settings, rng, natt_port)
-            if self.initiator
-            else AggressiveCalled(self, settings, rng)
-        )
+        self.exchange = exchange or EXCHANGES[settings.exchange]
+        self.phase1 = self._first_phase(settings, natt_port)
         self.pairs = Pairs(self.timers, rng)
         self.informational = Informational(self)
         self.dialogue: ClientDialogue | GatewayDialogue = (
@@ -95,6 +100,16 @@ class IkeSa:
             self, self.informational, spis, lambda: self.dialogue.permitted
         )
         self._doubt = ""
+
+    def _first_phase(
+        self, settings: Settings, natt_port: int
+    ) -> AggressiveCalling | AggressiveCalled | MainCalling | MainCalled:
+        main = self.exchange == wire.IDENTITY_PROTECTION
+        if self.initiator:
+            calling = MainCalling if main else AggressiveCalling
+            return calling(self, settings, self._rng, natt_port)
+        called = MainCalled if main else AggressiveCalled
+        return called(self, settings, self._rng)
 
     # --- what others may know ----------------------------------------------------------------
 
@@ -113,7 +128,12 @@ class IkeSa:
     @property
     def half_open(self) -> bool:
         """Whether the peer has not yet proved that it knows the key."""
-        return self.phase in (Phase.CALLED, Phase.KEYING, Phase.PROVING)
+        return not self.initiator and self.phase in HALF_OPEN
+
+    @property
+    def in_phase1(self) -> bool:
+        """Whether nothing is proved yet, whoever began."""
+        return self.phase in IN_PHASE_1
 
     @property
     def settings(self) -> Settings:
@@ -146,7 +166,7 @@ class IkeSa:
 
     def connect(self, *, now: float) -> list[Output]:
         """Initiator: begin."""
-        if not isinstance(self.phase1, AggressiveCalling):
+        if not isinstance(self.phase1, AggressiveCalling | MainCalling):
             raise MisuseError("connect is for an initiator")
         self.phase1.begin(now)
         return self._done()
@@ -203,7 +223,7 @@ class IkeSa:
     def close(self, reason: str, words: Reason | None = None, *, now: float) -> list[Output]:
         """End it from here: delete messages for everything, then `Over`. Twice is normal."""
         if not self.over:
-            if self.channel.keyed and not self.half_open:
+            if self.channel.keyed and not self.in_phase1:
                 self.informational.delete_everything(words)
             self.end(reason, now=now)
         return self._done()
@@ -307,7 +327,7 @@ class IkeSa:
     def _dispatch(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
         """Handle one message; true if it was genuine and new."""
         match header.exchange:
-            case wire.AGGRESSIVE:
+            case wire.AGGRESSIVE | wire.IDENTITY_PROTECTION if header.exchange == self.exchange:
                 return self.phase1.receive(octets, header, path, now)
             case wire.INFORMATIONAL:
                 return self.informational.receive(octets, header, now)
@@ -321,7 +341,7 @@ class IkeSa:
                 raise UnexpectedMessage(f"exchange type {other} within an IKE SA")
 
     def _after_phase1(self, header: Header) -> None:
-        if self.half_open or self.phase is Phase.CALLING:
+        if self.in_phase1:
             raise UnexpectedMessage("before phase 1 is over")
         if not header.encrypted:
             raise UnexpectedMessage("in clear, after phase 1")
@@ -366,7 +386,7 @@ class IkeSa:
                 self.negotiator.tick(kind, number, now)
 
     def _doubt_over(self, now: float) -> None:
-        if isinstance(self.phase1, AggressiveCalling):
+        if isinstance(self.phase1, AggressiveCalling | MainCalling):
             unproved = self.phase1.take_unproved()
             if unproved:
                 self.informational.dispute(unproved)
@@ -385,7 +405,7 @@ class IkeSa:
         )
         if self.negotiator.gave_up(message_id):
             return
-        if self.channel.keyed and not self.half_open:
+        if self.channel.keyed and not self.in_phase1:
             # The peer may hear what we do not hear of it.
             self.informational.delete_everything(Reason(code=1, ending=reason))
         self.end(reason, now=now)

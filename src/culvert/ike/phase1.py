@@ -106,6 +106,12 @@ class Phase1:
         for feature in sorted(self.features):
             channel.log("ike.peer-supports", feature=feature)
 
+    def _in_answer(self) -> tuple[str, ...]:
+        """The vendor ids we answer with, the least missed last: only what the peer has too."""
+        version = (self.version.feature,) if self.version else ()
+        named = ("xauth", *version, "unity", "dpd", "culvert")
+        return tuple([name for name in named if name in self.features])
+
     def _choose(self, chosen: ChosenIke) -> None:
         self.chosen = chosen
         self._owner.channel.log(

@@ -12,6 +12,7 @@ from culvert.errors import UnexpectedMessage
 from culvert.ike.settings import Role
 from culvert.ike.wire.payload import (
     ATTRIBUTES,
+    CERTREQ,
     DELETE,
     HASH,
     ID,
@@ -75,6 +76,15 @@ AGGRESSIVE = (
     ),
     # RFC 2409 §5.4 lets this one come in clear (racoon, Android do); any order then.
     Turn(Role.INITIATOR, frozenset((HASH,)), _NAT_D | {NOTIFY}, sealed=False),
+)
+MAIN = (
+    Turn(Role.INITIATOR, frozenset((SA,)), sealed=False),
+    Turn(Role.RESPONDER, frozenset((SA,)), sealed=False),
+    Turn(Role.INITIATOR, frozenset((KE, NONCE)), _NAT_D | {CERTREQ, NOTIFY}, sealed=False),
+    Turn(Role.RESPONDER, frozenset((KE, NONCE)), _NAT_D | {CERTREQ, NOTIFY}, sealed=False),
+    # Encrypted, but begun by the identity and not by a HASH over the rest.
+    Turn(Role.INITIATOR, frozenset((ID, HASH)), frozenset((NOTIFY,)), sealed=False),
+    Turn(Role.RESPONDER, frozenset((ID, HASH)), frozenset((NOTIFY,)), sealed=False),
 )
 QUICK = (
     Turn(Role.INITIATOR, frozenset((HASH, SA, NONCE)), _NAT_OA | {KE, ID, NOTIFY}),

@@ -41,12 +41,19 @@ USUAL = Timing()
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``force_encapsulation``: act as if a NAT were in between, so that ESP travels in UDP."""
+    """What holds before and, narrowed to a group, after the peer is known.
+
+    ``exchange`` is the mode we call in, "aggressive" or "main"; ``main_mode``: answer callers in
+    main mode too. ``force_encapsulation``: act as if a NAT were in between, so that ESP travels in
+    UDP.
+    """
 
     role: Role
     identity: Identity
     phase1: tuple[IkeSuite, ...]
     phase2: tuple[EspSuite, ...]
+    exchange: str = "aggressive"
+    main_mode: bool = False
     natt: bool = True
     force_encapsulation: bool = False
     phase1_life: Lifetime = PHASE1_LIFE

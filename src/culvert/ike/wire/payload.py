@@ -103,3 +103,11 @@ def one(parts: Iterable[Part], kind: int) -> Part | None:
         if part.kind == kind:
             return part
     return None
+
+
+def must(parts: Iterable[Part], kind: int) -> Part:
+    """The first payload of this kind, which the script has promised. Raises WireError without."""
+    found = one(parts, kind)
+    if found is None:
+        raise WireError(f"payload {kind} is missing", offset=0)
+    return found
