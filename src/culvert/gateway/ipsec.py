@@ -317,13 +317,14 @@ class IpsecGateway:
         return made
 
     def _replace_older(self, number: int, client: _Client, now: float) -> list[Effect]:
-        """INITIAL-CONTACT: the same user at the same address has lost what it had before.
+        """INITIAL-CONTACT: the same user at the same address and port has lost what it had before.
 
-        The same user elsewhere may be another device of theirs, and stays.
+        The same user elsewhere may be another device of theirs, and stays; behind one NAT only the
+        port tells two devices apart. One whose NAT forgot it is found out by DPD.
         """
         made: list[Effect] = []
         for other, known in list(self._clients.items()):
-            same = known.user == client.user and known.source[0] == client.source[0]
+            same = known.user == client.user and known.source == client.source
             if other != number and known.session and same:
                 made += self._close(other, "replaced", now)
         return made
