@@ -64,8 +64,18 @@ def test_a_flood_of_strangers_pushes_out_no_session() -> None:
             rings,
         )
     assert len(rings.keys()) == 11
-    assert rings.keys()[-1] == "#14"
+    assert "#14" in rings.keys()  # noqa: SIM118  # a method, not a dict's
     assert rings.forgotten_stories == 990
+
+
+def test_the_story_that_moved_last_is_at_the_end_be_it_a_strangers() -> None:
+    rings = filled(recorded([STARTED], session=14))
+    cookies = f"{1:016x}/{1:016x}"
+    call = (1.0, "ike.phase1-started", {"peer": "192.0.2.7:500", "mode": "aggressive"})
+    filled(recorded([call], cookies=cookies), rings)
+    assert rings.keys() == ("#14", cookies)
+    filled(recorded([STARTED], session=14), rings)
+    assert rings.keys() == (cookies, "#14")
 
 
 def test_the_story_that_moved_least_lately_gives_way() -> None:

@@ -74,6 +74,7 @@ class Rings:
         self._stories = stories
         self._strangers = strangers
         self.forgotten_stories = 0
+        self._moved = ""
 
     def add(self, entry: Entry) -> None:
         self._latest.append(entry)
@@ -91,8 +92,11 @@ class Rings:
         return found.recent() if found else Recent()
 
     def keys(self) -> tuple[str, ...]:
-        """Whose stories are kept, the one that moved last at the end; strangers first."""
-        return (*self._strange, *self._known)
+        """Whose stories are kept, strangers first, but the one that moved last at the end."""
+        kept = (*self._strange, *self._known)
+        if self._moved not in kept:
+            return kept
+        return (*(key for key in kept if key != self._moved), self._moved)
 
     def _tell(self, entry: Entry) -> None:
         cookies = str(entry.field("cookies"))
@@ -110,6 +114,7 @@ class Rings:
     def _into(self, kept: OrderedDict[str, Story], key: str, entry: Entry, limit: int) -> None:
         kept.setdefault(key, Story()).add(entry)
         kept.move_to_end(key)
+        self._moved = key
         if len(kept) > limit:
             kept.popitem(last=False)
             self.forgotten_stories += 1
