@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 import pytest
 
 from culvert.client.live import Live, Over
+from culvert.driver.engine import choose
 from culvert.effects import Answer, AskHuman, Effect, HumanAnswered, Record
 from culvert.eventlog.event import LogEvent
 from culvert.inet.address import Path
@@ -60,7 +61,15 @@ def apart() -> Iterator[None]:
 
 def made(core: RecordingCore, folder: FilePath) -> Live:
     machine = Machine(directory=folder)
-    return Live(PROFILE, core, machine, asyncio.Lock(), SeededRandom(1), lambda event: None)
+    return Live(
+        PROFILE,
+        core,
+        machine,
+        asyncio.Lock(),
+        SeededRandom(1),
+        lambda event: None,
+        choose("python"),
+    )
 
 
 async def tell_password(order: AskHuman) -> HumanAnswered:

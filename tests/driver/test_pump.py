@@ -18,6 +18,7 @@ from culvert.inet.address import Path
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.rng import SeededRandom
+from datapath.engines import make
 from datapath.orders import LEASED, both_ends, udp
 from netio.namespaces import inside, ip, namespace
 
@@ -80,26 +81,28 @@ class Stage:
         return self.client.from_network([(datagram, self.natt.local)], 0.0).inside
 
 
-@pytest.fixture
-def stage() -> Iterator[Callable[[Callable[[Stage], Awaitable[None]]], Stage]]:
+@pytest.fixture(params=["python", "kernel"])
+def stage(
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[[Callable[[Stage], Awaitable[None]]], Stage]]:
     with namespace("p") as name:
 
         def run(play: Callable[[Stage], Awaitable[None]]) -> Stage:
-            return asyncio.run(on_stage(name, play))
+            return asyncio.run(on_stage(name, play, request.param))
 
         yield run
 
 
-async def on_stage(name: str, play: Callable[[Stage], Awaitable[None]]) -> Stage:
+async def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], engine: str) -> Stage:
     with inside(name):
-        tun = Tun.open()
+        tun = Tun.open(virtio=engine == "kernel")
         ip("-n", name, "addr", "add", f"{INSIDE}/24", "dev", tun.name)
         ip("-n", name, "link", "set", tun.name, "mtu", "1400", "up")
         ip("-n", name, "route", "add", f"{LEASED}/32", "dev", tun.name)
         natt = UdpSocket.bind("127.0.0.1", 4500, encapsulated=True)
         outside, elsewhere, server = (plain(host) for host in ("127.0.0.1", "127.0.0.1", INSIDE))
     gateway_order, client_order = both_ends(client=outside.getsockname())
-    pump = Pump(PythonEngine(SeededRandom(1)), [], [natt])
+    pump = Pump(make(engine, SeededRandom(1)), [], [natt])
     pump.arrange(gateway_order)
     pump.arrange(ActivateSa(1, 1))
     client = PythonEngine(SeededRandom(2))

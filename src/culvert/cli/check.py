@@ -13,6 +13,7 @@ import click
 from culvert.cli import options
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import document
+from culvert.driver.engine import choose
 from culvert.driver.places import SERVICE, Places, places
 from culvert.errors import PlatformError
 from culvert.netio.control_socket import is_answering
@@ -79,6 +80,7 @@ def examine(where: Places) -> Iterator[Finding]:
         "Run as root, or let the service do the work.",
     )
     yield _try("TUN", _open_tun, "devices can be made", needed=not running)
+    yield _engine()
     for port, use in ((IKE_PORT, "IKE"), (NATT_PORT, "IKE and ESP behind a NAT")):
         yield _try(
             f"UDP port {port}",
@@ -104,6 +106,21 @@ def effective_capabilities(status: str) -> int:
         if line.startswith("CapEff:"):
             return int(line.split()[1], 16)
     return 0
+
+
+def _engine() -> Finding:
+    """Pure Python serves everywhere, several times slower."""
+    try:
+        chosen = choose()
+    except PlatformError as error:
+        return Finding("engine", good=False, sentence=error.what, action=error.action)
+    return Finding(
+        "engine",
+        good=chosen.name == "kernel",
+        sentence=chosen.reason,
+        action="Install culvert where a C compiler is, or leave out CULVERT_ENGINE, for speed.",
+        needed=False,
+    )
 
 
 def _open_port(port: int) -> None:

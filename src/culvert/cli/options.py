@@ -19,3 +19,10 @@ socket = click.option(
     metavar="PATH",
     help="The daemon's control socket (environment: CULVERT_SOCKET).",
 )
+
+engine = click.option(
+    "--engine",
+    type=click.Choice(["auto", "kernel", "python"]),
+    default=None,
+    help="The engine of the data path: compiled or pure Python (environment: CULVERT_ENGINE).",
+)

@@ -42,9 +42,10 @@ def service() -> None:
     metavar="SECONDS",
     help="End when nothing was connected for so long.",
 )
+@options.engine
 @options.state_dir
 @options.socket
-def run(quiet: bool, idle_exit: float, state_dir: str, socket: str) -> None:
+def run(quiet: bool, idle_exit: float, engine: str | None, state_dir: str, socket: str) -> None:
     """Run the service in the foreground until SIGTERM or Ctrl-C."""
     if os.geteuid() != 0:
         raise RequestError(
@@ -52,7 +53,13 @@ def run(quiet: bool, idle_exit: float, state_dir: str, socket: str) -> None:
             "the service needs root, for TUN, routes and DNS",
             "sudo culvert service run",
         )
-    run_service(state_dir=state_dir, socket=socket, idle_exit=idle_exit, quiet=quiet)
+    run_service(
+        state_dir=state_dir,
+        socket=socket,
+        idle_exit=idle_exit,
+        quiet=quiet,
+        engine=engine or "",
+    )
 
 
 def ensure_running(where: Places) -> None:

@@ -80,6 +80,7 @@ def _told(shown: Row) -> str:
         ("DNS", ", ".join(texts(shown.get("dns")))),
         ("encryption", str(shown.get("encryption") or "")),
         ("authentication", str(shown.get("authentication") or "")),
+        ("engine", str(shown.get("engine") or "")),
         ("received", _amount(shown, "in")),
         ("sent", _amount(shown, "out")),
         ("weak", ", ".join(texts(shown.get("weak")))),

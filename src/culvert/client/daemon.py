@@ -9,6 +9,7 @@ from culvert import __version__
 from culvert.client.connection import Connection
 from culvert.client.service import ClientService
 from culvert.driver.clock import boottime
+from culvert.driver.engine import Choice, choose
 from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.places import SERVICE, Places, places
 from culvert.driver.process import Ending, check_vacant, serve
@@ -23,30 +24,39 @@ GROUP = "culvert"
 
 
 def run_service(
-    *, state_dir: str = "", socket: str = "", idle_exit: float = 0.0, quiet: bool = False
+    *,
+    state_dir: str = "",
+    socket: str = "",
+    idle_exit: float = 0.0,
+    quiet: bool = False,
+    engine: str = "",
 ) -> None:
     """Serve until SIGTERM, SIGINT or, with ``idle_exit``, until nothing was connected so long.
 
-    Raises PlatformError when another service answers already or the state cannot be written.
+    Raises PlatformError when another service answers already, the state cannot be written or
+    ``engine`` cannot be had.
     """
+    chosen = choose(engine)
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     check_vacant(where)
     journal = Journal(where)
     if not quiet:
         journal.show_on(sys.stderr)
     try:
-        asyncio.run(_live(where, journal, idle_exit))
+        asyncio.run(_live(where, journal, idle_exit, chosen))
     finally:
         journal.close()
 
 
-async def _live(where: Places, journal: Journal, idle_exit: float) -> None:
+async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choice) -> None:
     ending = Ending()
     machine = Machine(directory=where.undo)
     await _recover(machine, journal)
     rng = SystemRandom()
-    service = ClientService(where, machine, journal, rng, make_core, ending, idle_exit=idle_exit)
-    started = LogEvent("service.started", {"version": __version__})
+    service = ClientService(
+        where, machine, journal, rng, make_core, ending, engine, idle_exit=idle_exit
+    )
+    started = LogEvent("service.started", {"version": __version__, "engine": engine.reason})
     await serve(
         where, service.methods, journal, ending, group=GROUP, started=started, stop=service.stop
     )

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.coordinator import Coordinator
+from culvert.driver.engine import Choice
 from culvert.driver.loop import Driver
 from culvert.driver.pump import Datagrams, Pump
 from culvert.driver.surroundings import NoSurroundings
@@ -70,6 +70,7 @@ class Live(NoSurroundings):
         alone: asyncio.Lock,
         rng: Random,
         record: Callable[[LogEvent], None],
+        engine: Choice,
     ) -> None:
         self.profile = profile
         self.uid = -1
@@ -85,7 +86,8 @@ class Live(NoSurroundings):
         self._record = record
         self._tun: Tun | None = None
         self._given: dict[str, Secret] = {}
-        self._pump = Pump(PythonEngine(rng), *open_ports(), ports=(IKE_PORT, NATT_PORT))
+        self._engine = engine
+        self._pump = Pump(engine.make(rng), *open_ports(), ports=(IKE_PORT, NATT_PORT))
         self._driver = Driver(core, self._pump, self, self._heard)
 
     @property
@@ -97,7 +99,7 @@ class Live(NoSurroundings):
         """What `culvert status` shows, with the counters of this moment."""
         if not self.over.done():
             self._driver.look()
-        return self._core.snapshot
+        return {**self._core.snapshot, "engine": self._pump.engine}
 
     def begin(self) -> None:
         self._driver.start()
@@ -149,7 +151,7 @@ class Live(NoSurroundings):
         """In a thread. A connection that comes back keeps its device."""
         fresh = self._tun is None
         if self._tun is None:
-            self._tun = self._machine.open_tun()
+            self._tun = self._machine.open_tun(virtio=self._engine.virtio)
         try:
             return self._machine.apply(settings, self._tun.name)
         except PlatformError:

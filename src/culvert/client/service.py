@@ -15,6 +15,7 @@ from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
 from culvert.client.live import ClientCore, Live, MakeCore, Over
 from culvert.driver.control import Method, Request, RequestError
+from culvert.driver.engine import Choice
 from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.driver.process import Ending
@@ -54,6 +55,7 @@ class ClientService:
         rng: Random,
         make_core: MakeCore,
         ending: Ending,
+        engine: Choice,
         *,
         idle_exit: float = 0.0,
     ) -> None:
@@ -63,6 +65,7 @@ class ClientService:
         self._rng = rng
         self._make_core = make_core
         self._ending = ending
+        self._engine = engine
         self._idle_exit = idle_exit
         self._idle_timer: asyncio.TimerHandle | None = None
         self._live: dict[str, Live] = {}
@@ -175,7 +178,7 @@ class ClientService:
             raise RequestError("platform.unavailable", f"{LIVE} connections are the most at once")
         core: ClientCore = self._make_core(profile, self._rng)
         record = self._journal.tagged(profile.name)
-        live = Live(profile, core, self._machine, self._alone, self._rng, record)
+        live = Live(profile, core, self._machine, self._alone, self._rng, record, self._engine)
         live.uid = request.peer.uid
         live.ask_with = lambda order: self._ask(live, order, request)
         self._live[profile.name] = live

@@ -68,21 +68,22 @@ class PacketSuite:
         return HEADER_OCTETS + self.cipher.iv + self.cipher.align + self.icv
 
     def sealer(self, key: bytes, salt: bytes, integrity_key: bytes, rng: Random) -> Sealer:
-        self._check(key, salt, integrity_key)
+        self.check(key, salt, integrity_key)
         if self.integrity is None:
             return _GcmSealer(key, salt)
         chain = rng.octets(self.cipher.block)
         return _CbcSealer(_algorithm(self.cipher, key), chain, _icv(self.integrity, integrity_key))
 
     def opener(self, key: bytes, salt: bytes, integrity_key: bytes) -> Opener:
-        self._check(key, salt, integrity_key)
+        self.check(key, salt, integrity_key)
         if self.integrity is None:
             return _GcmOpener(key, salt)
         return _CbcOpener(
             _algorithm(self.cipher, key), _icv(self.integrity, integrity_key), self.icv
         )
 
-    def _check(self, key: bytes, salt: bytes, integrity_key: bytes) -> None:
+    def check(self, key: bytes, salt: bytes, integrity_key: bytes) -> None:
+        """Raises MisuseError for keys of wrong length."""
         name = self.cipher.name
         if len(key) not in self.cipher.keys:
             raise MisuseError(f"{name}: key of {len(key)} octets, wants {self.cipher.keys}")

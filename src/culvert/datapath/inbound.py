@@ -1,6 +1,6 @@
 """The inbound page: from a batch of datagrams on the NAT-T port to packets for the TUN.
 
-keepalive dropped · four zero octets → IKE · SPI → SA · opened · is the inner source one this
+keepalive dropped · four zero octets → IKE (both in UDP only) · SPI → SA · opened · is the inner source one this
 session may use, the destination one we agreed to carry · MSS (RFC 3948 §2, RFC 4301 §5.2)
 """
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from culvert.datapath.pair import Pair
-from culvert.datapath.plane import Drop, Inbound, Moved
+from culvert.datapath.plane import BARE, Drop, Inbound, Moved
 from culvert.errors import WireError
 from culvert.esp.sa import Refusal
 from culvert.inet.address import Address
@@ -33,7 +33,7 @@ def open_batch(
 ) -> Inbound:
     """Sort and open. ``sad`` finds a pair by its inbound SPI; ``refused`` counts the rest."""
     out = Inbound()
-    for pair, (datagrams, sources) in _sort(batch, sad, refused, out).items():
+    for pair, (datagrams, sources) in _sort(batch, local_port, sad, refused, out).items():
         opened = pair.inbound.open_batch(datagrams)
         _admit(pair, opened, now, out)
         _notice_move(pair, (datagrams, sources), opened, local_port, out)
@@ -42,6 +42,7 @@ def open_batch(
 
 def _sort(
     batch: Sequence[tuple[bytes, Address]],
+    local_port: int,
     sad: Mapping[bytes, Pair],
     refused: Counter[str],
     out: Inbound,
@@ -55,11 +56,11 @@ def _sort(
                 group = groups[pair] = ([], [])
             group[0].append(datagram)
             group[1].append(source)
-        elif datagram == KEEPALIVE:
+        elif datagram == KEEPALIVE and local_port != BARE:
             continue
         elif len(datagram) < SHORTEST:
             refused[Drop.SHORT] += 1
-        elif spi == NON_ESP_MARKER:
+        elif spi == NON_ESP_MARKER and local_port != BARE:
             out.ike.append((datagram[4:], source))
         else:
             refused[Drop.UNKNOWN_SPI] += 1

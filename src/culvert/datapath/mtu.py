@@ -19,6 +19,11 @@ class Carriage(IntEnum):
     TCP = 36  # Cisco's TCP encapsulation: header 20, trailer 16
 
 
+def carriage_of(local_port: int) -> Carriage:
+    """What the data path sends in from this port of ours; plain ESP has none."""
+    return Carriage.UDP if local_port else Carriage.BARE
+
+
 def inner_mtu(
     suite: PacketSuite,
     *,

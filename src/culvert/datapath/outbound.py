@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from culvert.datapath.pair import Pair, Session
-from culvert.datapath.plane import Burst, Drop, Outbound, Worn
+from culvert.datapath.plane import BARE, Burst, Drop, Outbound, Worn
 from culvert.datapath.spd import Spd
 from culvert.errors import WireError
 from culvert.inet import ipv4, ipv6
@@ -18,7 +18,7 @@ from culvert.inet.icmp import too_big
 from culvert.inet.mss import clamp
 from culvert.inet.packet import addresses, whole
 
-UDP = 17
+UDP, ESP = 17, 50
 
 
 def seal_batch(
@@ -58,14 +58,12 @@ def _sort(
         if len(packet) <= pair.inner_mtu:
             queue.append(clamp(packet, pair.inner_mtu))
         else:
-            queue.extend(_sized(packet, pair, out))
+            queue.extend(sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned))
     return queues
 
 
-def _sized(packet: bytes, pair: Pair, out: Outbound) -> Sequence[bytes]:
+def sized(packet: bytes, mtu: int, dropped: Counter[str], returned: list[bytes]) -> Sequence[bytes]:
     """A packet larger than the tunnel takes: in fragments, or answered and gone."""
-    dropped = pair.session.dropped_out
-    mtu = pair.inner_mtu
     try:
         if packet[0] >> 4 == 6:
             # No link may offer IPv6 less; the outer datagram is fragmented instead (RFC 8200 §5).
@@ -80,7 +78,7 @@ def _sized(packet: bytes, pair: Pair, out: Outbound) -> Sequence[bytes]:
         return ()
     dropped[Drop.TOO_BIG] += 1
     if answer is not None:
-        out.returned.append(answer)
+        returned.append(answer)
     return ()
 
 
@@ -104,5 +102,7 @@ def _is_our_own(packet: bytes, session: Session) -> bool:
         protocol, start = packet[9], (packet[0] & 0x0F) * 4
     else:
         protocol, start = packet[6], ipv6.HEADER_OCTETS
+    if session.local_port == BARE:
+        return protocol == ESP
     ports = session.local_port.to_bytes(2, "big") + session.peer[1].to_bytes(2, "big")
     return protocol == UDP and packet[start : start + 4] == ports

@@ -6,8 +6,8 @@ from collections import Counter
 from ipaddress import ip_address
 
 from culvert.crypto.packet import packet_suite
-from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, inner_mtu
-from culvert.datapath.plane import Counters, SaPair
+from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
+from culvert.datapath.plane import BARE, Counters, SaPair
 from culvert.errors import MisuseError
 from culvert.esp.sa import InboundSa, OutboundSa
 from culvert.inet.address import Address
@@ -81,8 +81,7 @@ class Pair:
     )
 
     def __init__(self, order: SaPair, session: Session, rng: Random) -> None:
-        if not order.udp_encapsulated:
-            raise MisuseError("this engine carries ESP in UDP only, the pair was agreed without")
+        check_carriage(order)
         suite = packet_suite(order.cipher, order.integrity)
         far, near = order.outbound, order.inbound
         self.session = session
@@ -111,8 +110,18 @@ class Pair:
     def fit(self, path_mtu: int) -> None:
         """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer."""
         self.inner_mtu = inner_mtu(
-            self.outbound.suite, path_mtu=path_mtu, outer_header=self.session.outer_header
+            self.outbound.suite,
+            path_mtu=path_mtu,
+            carriage=carriage_of(self.session.local_port),
+            outer_header=self.session.outer_header,
         )
+
+
+def check_carriage(order: SaPair) -> None:
+    """Raises MisuseError for UDP without a port, or a port without UDP."""
+    if order.udp_encapsulated == (order.local_port == BARE):
+        what = "in UDP" if order.udp_encapsulated else "without UDP"
+        raise MisuseError(f"ESP {what} cannot leave from port {order.local_port}")
 
 
 def host_octets(address: Address) -> bytes:

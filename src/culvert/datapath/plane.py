@@ -16,6 +16,9 @@ from culvert.inet.address import Address
 
 NATT_PORT = 4500  # RFC 3947 §4
 
+BARE = 0
+"""In place of a UDP port: plain ESP, IP protocol 50. Its peers are ``(host, 0)``."""
+
 
 class SaHalf(Protocol):
     """One direction of a pair: SPI and keys."""
@@ -54,7 +57,9 @@ class SaPair(Protocol):
     @property
     def local_port(self) -> int: ...
     @property
-    def udp_encapsulated(self) -> bool: ...
+    def udp_encapsulated(self) -> bool:
+        """Whether ``local_port`` is a UDP port; `BARE` else."""
+        ...
 
 
 class Drop(StrEnum):
@@ -87,7 +92,7 @@ class Worn(NamedTuple):
 
 
 class Burst(NamedTuple):
-    """Datagrams for one peer from one of our UDP ports, in order."""
+    """Datagrams for one peer from one of our UDP ports, or `BARE`, in order."""
 
     datagrams: list[bytes]
     peer: Address
@@ -136,6 +141,61 @@ class Counters:
     dropped_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+@dataclass(slots=True)
+class Received:
+    """What a `Direct` read and could not finish itself. ``info``: which of our addresses a peer
+    called, as the kernel's control message tells it (see `culvert.netio.udp.UdpSocket.heard`).
+
+    ``moved``: as `Inbound.moved`. ``called``: whose peer now calls another address of ours.
+    """
+
+    packets: int = 0
+    ike: list[tuple[bytes, Address, bytes]] = field(
+        default_factory=list[tuple[bytes, Address, bytes]]
+    )
+    moved: list[tuple[Moved, bytes]] = field(default_factory=list[tuple[Moved, bytes]])
+    called: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
+    unknown: dict[Address, int] = field(default_factory=dict[Address, int])
+
+
+@dataclass(slots=True)
+class Transmitted:
+    """What a `Direct` carried out of the TUN. ``reads`` of 0: there was nothing.
+
+    ``blocked``: this socket is full; call again once it is writable, and leave the TUN until then
+    (-1: none is).
+    """
+
+    reads: int = 0
+    blocked: int = -1
+    returned: list[bytes] = field(default_factory=list[bytes])
+    worn: list[Worn] = field(default_factory=list[Worn])
+
+
+class Direct(Protocol):
+    """An engine that moves packets between descriptors by itself, a batch per call."""
+
+    def attach(self, tun: int, sockets: Mapping[int, int], *, virtio: bool, trains: bool) -> None:
+        """Use this TUN (-1: none), and to send the socket of each IP version (4, 6), or the
+        raw socket of `BARE` ESP.
+
+        ``virtio``: the TUN has virtio headers. ``trains``: the sockets take UDP_SEGMENT.
+        """
+        ...
+
+    def called(self, session: int, info: bytes) -> None:
+        """Datagrams of the session leave from the address its peer called."""
+        ...
+
+    def receive(self, udp: int, now: float, local_port: int = NATT_PORT) -> Received:
+        """From a socket to the TUN what has arrived, and no longer than one batch."""
+        ...
+
+    def transmit(self) -> Transmitted:
+        """From the TUN to the sockets, likewise."""
+        ...
+
+
 class Plane(Protocol):
     """One engine. Not for use from two threads at a time."""
 
@@ -147,6 +207,11 @@ class Plane(Protocol):
     @property
     def virtio(self) -> bool:
         """Whether packets to and from the TUN carry a virtio header (and may be super-packets)."""
+        ...
+
+    @property
+    def direct(self) -> Direct | None:
+        """Itself, if it can read and write descriptors too."""
         ...
 
     @property
@@ -183,7 +248,8 @@ class Plane(Protocol):
         now: float,
         local_port: int = NATT_PORT,
     ) -> Inbound:
-        """Datagrams that arrived on the UDP port that carries both IKE and ESP."""
+        """Datagrams that arrived on the UDP port that carries both IKE and ESP, or, with `BARE`,
+        ESP without UDP."""
         ...
 
     def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:

@@ -37,6 +37,10 @@ class PythonEngine:
         return False
 
     @property
+    def direct(self) -> None:
+        return None
+
+    @property
     def refused(self) -> Mapping[str, int]:
         return self._refused
 

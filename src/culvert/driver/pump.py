@@ -1,11 +1,14 @@
 """Pump: UDP sockets and TUN joined by the data plane, in batches.
 
     UDP 500 ───────────────────────────> IKE ──> listener (the loop)
+    IP protocol 50 ──> plane.from_network ────> inside ──> TUN
     UDP 4500 ──> plane.from_network ──┬> IKE ──> listener
                                       └> inside ──> TUN
     TUN ──> plane.from_tunnel ──> bursts ──> UDP
 
-One wake-up handles one batch of one descriptor; then timers and the others get their turn.
+One wake-up handles one batch of one descriptor; then timers and the others get their turn. An
+engine that can (`plane.Direct`) does all of it in one call and hands over only what is left: IKE,
+moves, unknown SPIs, answers for packets that are too large.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from culvert.datapath.plane import Burst, Counters, Inbound, Plane
+from culvert.datapath.plane import BARE, Burst, Counters, Direct, Inbound, Plane
 from culvert.driver.clock import boottime
 from culvert.driver.loop import PacketListener
 from culvert.effects import (
@@ -49,9 +52,10 @@ DROPS = {
 
 
 class Datagrams(Protocol):
-    """A UDP socket as the pump uses it (`culvert.netio.udp.UdpSocket`)."""
+    """A socket as the pump uses it (`culvert.netio.udp.UdpSocket`, `culvert.netio.raw_esp.RawEsp`)."""
 
     local: Address
+    splits: bool
 
     def fileno(self) -> int: ...
 
@@ -59,15 +63,26 @@ class Datagrams(Protocol):
 
     def read_batch(self) -> list[tuple[bytes, Path]]: ...
 
+    def heard(self, remote: Address, info: bytes) -> Path: ...
+
+    def called(self, remote: Address) -> bytes: ...
+
     def send(self, octets: bytes, to: Address) -> bool: ...
 
     def send_batch(self, batch: Sequence[tuple[bytes, Address]]) -> int: ...
+
+
+class Bare(Datagrams, Protocol):
+    """The socket of plain ESP (`culvert.netio.raw_esp.RawEsp`)."""
+
+    def answer(self, host: str, local: str) -> None: ...
 
 
 class Inside(Protocol):
     """A TUN as the pump uses it (`culvert.netio.tun.Tun`)."""
 
     name: str
+    virtio: bool
 
     def fileno(self) -> int: ...
 
@@ -81,7 +96,7 @@ class Inside(Protocol):
 class Pump:
     """The data path of one coordinator.
 
-    ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
+    ``esp``: the socket of plain ESP, if there is one. ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
     not have 500 and 4500 has its own sockets under these numbers all the same; its peer sees
     other ports than the core said and takes that for a NAT, which is what it amounts to.
     """
@@ -92,17 +107,23 @@ class Pump:
         ike: Sequence[Datagrams],
         natt: Sequence[Datagrams],
         *,
+        esp: Bare | None = None,
         ports: tuple[int, int] = (500, 4500),
         clock: Callable[[], float] = boottime,
     ) -> None:
         self._plane = plane
+        self._direct: Direct | None = plane.direct
         self._clock = clock
         self._readers = {
             **dict.fromkeys(ike, self._read_ike),
-            **dict.fromkeys(natt, self._read_natt),
+            **dict.fromkeys(natt, self._receive if self._direct else self._read_natt),
         }
         self._ports = ports
-        self._by_port = {ports[0]: [*ike], ports[1]: [*natt]}
+        self._by_port: dict[int, list[Datagrams]] = {ports[0]: [*ike], ports[1]: [*natt]}
+        self._bare = esp
+        if esp is not None:
+            self._readers[esp] = self._read_bare
+            self._by_port[BARE] = [esp]
         self._tun: Inside | None = None
         self._empty_reads = 0
         self._listener: PacketListener | None = None
@@ -134,13 +155,34 @@ class Pump:
         self.detach()
         self._tun = tun
         self._empty_reads = 0
-        asyncio.get_running_loop().add_reader(tun.fileno(), self._read_tun, tun)
+        self._use_directly(tun)
+        self._listen_to(tun)
+
+    def _listen_to(self, tun: Inside) -> None:
+        read = self._transmit if self._direct else self._read_tun
+        asyncio.get_running_loop().add_reader(tun.fileno(), read, tun)
+
+    def _use_directly(self, tun: Inside | None) -> None:
+        if self._direct is not None:
+            senders = {6 if ":" in one.local[0] else 4: one for one in reversed(self._natt)}
+            bare = {} if self._bare is None else {BARE: self._bare.fileno()}
+            self._direct.attach(
+                tun.fileno() if tun else -1,
+                {version: one.fileno() for version, one in senders.items()} | bare,
+                virtio=tun is not None and tun.virtio,
+                trains=all(one.splits for one in senders.values()),
+            )
+
+    @property
+    def _natt(self) -> Sequence[Datagrams]:
+        return self._by_port[self._ports[1]]
 
     def detach(self) -> Inside | None:
         """The TUN, which is read no more; packets from the network have nowhere to go now."""
         tun, self._tun = self._tun, None
         if tun is not None and tun.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(tun.fileno())
+        self._use_directly(None)
         return tun
 
     # --- from the network ----------------------------------------------------------------------
@@ -150,9 +192,17 @@ class Pump:
             return
         for octets, path in source.read_batch():
             if octets != KEEPALIVE:
+                if self._bare is not None:
+                    self._bare.answer(path.remote[0], path.local[0])
                 self._listener.ike(octets, self._known_by(path))
 
     def _read_natt(self, source: Datagrams) -> None:
+        self._read_esp(source, self._ports[1])
+
+    def _read_bare(self, source: Datagrams) -> None:
+        self._read_esp(source, BARE)
+
+    def _read_esp(self, source: Datagrams, local_port: int) -> None:
         listener = self._listener
         if listener is None:
             return
@@ -163,7 +213,7 @@ class Pump:
             found = self._plane.from_network(
                 [(octets, path.remote) for octets, path in batch],
                 self._clock(),
-                local_port=self._ports[1],
+                local_port=local_port,
             )
         except Exception as error:  # a defect costs this batch, not the process
             listener.fault("opening packets", error)
@@ -177,8 +227,33 @@ class Pump:
         if found.unknown:
             self._strangers.update(found.unknown)
             listener.busy()
-        if found.ike:
+        if found.ike and local_port != BARE:
             self._hand_over(found, {path.remote: path for _, path in batch})
+
+    def _receive(self, source: Datagrams) -> None:
+        """As `_read_natt`, by an engine that does the reading and writing itself."""
+        listener, direct = self._listener, self._direct
+        if listener is None or direct is None:
+            return
+        try:
+            found = direct.receive(source.fileno(), self._clock(), self._ports[1])
+        except Exception as error:  # as above
+            listener.fault("opening packets", error)
+            return
+        if found.packets:
+            listener.busy()
+        for session, info in found.called:
+            direct.called(session, info)
+        for (session, peer, local_port), info in found.moved:
+            source.heard(peer, info)
+            listener.moved(PeerMoved(session, peer, local_port))
+        if found.unknown:
+            self._strangers.update(found.unknown)
+            listener.busy()
+        for octets, remote, info in found.ike:
+            path = source.heard(remote, info)
+            if self._listener is not None:
+                self._listener.ike(octets, self._known_by(path))
 
     def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
         for octets, remote in found.ike:
@@ -211,6 +286,39 @@ class Pump:
         if found.returned:
             tun.write_batch(found.returned)
         listener.busy()
+
+    def _transmit(self, tun: Inside) -> None:
+        """As `_read_tun`, by an engine that does the reading and sending itself."""
+        listener, direct = self._listener, self._direct
+        if listener is None or direct is None:
+            return
+        try:
+            found = direct.transmit()
+        except Exception as error:  # as above
+            listener.fault("sealing packets", error)
+            return
+        if found.returned:
+            tun.write_batch(found.returned)
+        if found.blocked >= 0:
+            self._wait_for(found.blocked, tun)
+        elif not found.reads:
+            self._nothing_read(tun, listener)
+            return
+        self._empty_reads = 0
+        listener.busy()
+
+    def _wait_for(self, full: int, tun: Inside) -> None:
+        """The TUN waits until the full socket has room: packets queue where TCP can feel it."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(tun.fileno())
+
+        def writable() -> None:
+            loop.remove_writer(full)
+            if self._tun is tun:
+                self._listen_to(tun)
+                self._transmit(tun)
+
+        loop.add_writer(full, writable)
 
     def _nothing_read(self, tun: Inside, listener: PacketListener) -> None:
         self._empty_reads += 1
@@ -248,12 +356,19 @@ class Pump:
             case InstallSa():
                 self._plane.install(order)
                 self._told.setdefault(order.session, Counters())
+                self._answer_from_where_called(order.session, order.peer, order.local_port)
             case ActivateSa(session=session, pair=pair):
                 self._plane.activate(session, pair)
             case RemoveSa(session=session, pair=pair):
                 self._plane.remove(session, pair)
             case MovePeer(session=session, peer=peer, local_port=local_port):
                 self._plane.move(session, peer, local_port)
+                self._answer_from_where_called(session, peer, local_port)
+
+    def _answer_from_where_called(self, session: int, peer: Address, local_port: int) -> None:
+        if self._direct is not None:
+            sender = self._sender(local_port, peer)
+            self._direct.called(session, sender.called(peer) if sender else b"")
 
     def forget(self, session: int) -> None:
         self._plane.forget(session)

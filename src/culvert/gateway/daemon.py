@@ -12,9 +12,9 @@ from pathlib import Path
 
 from culvert import __version__
 from culvert.changes.plan import ServedNetwork
-from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.clock import boottime
 from culvert.driver.control import problem
+from culvert.driver.engine import Choice, choose
 from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.loop import Driver
 from culvert.driver.places import GATEWAY, Places, places
@@ -50,7 +50,9 @@ SCOPE = "gateway"
 """The name under which the undo log keeps what a gateway changed."""
 
 
-def run_gateway(path: str, *, state_dir: str = "", socket: str = "", quiet: bool = False) -> None:
+def run_gateway(
+    path: str, *, state_dir: str = "", socket: str = "", quiet: bool = False, engine: str = ""
+) -> None:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT.
 
     Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
@@ -63,7 +65,7 @@ def run_gateway(path: str, *, state_dir: str = "", socket: str = "", quiet: bool
     try:
         config = load(read_file(path), path)
         with closing(open_database(where.state / FILE_NAME)) as database:
-            asyncio.run(_Gateway(config, where, journal, database).live())
+            asyncio.run(_Gateway(config, where, journal, database, choose(engine)).live())
     except (ConfigError, PlatformError) as error:
         # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
         said = problem(error)
@@ -93,7 +95,9 @@ class _Gateway:
         where: Places,
         journal: Journal,
         database: sqlite3.Connection,
+        engine: Choice,
     ) -> None:
+        self._engine = engine
         self._config = config
         self._where = where
         self._journal = journal
@@ -114,7 +118,10 @@ class _Gateway:
         house = GatewayHouse(config, self._database, record)
         ike, natt = open_sockets(config.restart)
         pump = Pump(
-            PythonEngine(rng), ike, natt, ports=(config.restart.ike_port, config.restart.natt_port)
+            self._engine.make(rng),
+            ike,
+            natt,
+            ports=(config.restart.ike_port, config.restart.natt_port),
         )
         driver = Driver(core, pump, house, record)
         listening = [address_text(one.local) for one in (*ike, *natt)]
@@ -141,7 +148,12 @@ class _Gateway:
             tun = await asyncio.to_thread(self._open_tun)
             pump.attach(tun)
             started = LogEvent(
-                "gateway.started", {"version": __version__, "listen": tuple(listening)}
+                "gateway.started",
+                {
+                    "version": __version__,
+                    "listen": tuple(listening),
+                    "engine": self._engine.reason,
+                },
             )
             await serve(
                 self._where,
@@ -181,7 +193,7 @@ class _Gateway:
     def _open_tun(self) -> Tun:
         """The device, with the routes to the pools. In a thread."""
         restart = self._config.restart
-        tun = self._machine.open_tun(restart.tun)
+        tun = self._machine.open_tun(restart.tun, virtio=self._engine.virtio)
         served = ServedNetwork(
             SCOPE,
             restart.mtu,

@@ -66,13 +66,16 @@ class Machine:
         self._log = ChangeLog.of(directory, Owner.here())
         self._busy = threading.RLock()
 
-    def open_tun(self, name: str = "", *, multi_queue: bool = False) -> Tun:
-        """A TUN device of exactly this name; without one ``culvert0`` or the first free number."""
+    def open_tun(self, name: str = "", *, multi_queue: bool = False, virtio: bool = False) -> Tun:
+        """A TUN device of exactly this name; without one ``culvert0`` or the first free number.
+
+        ``virtio``: with virtio headers, where the kernel has them (`Tun.virtio` tells).
+        """
         with self._busy:
             name = name or free_name()
             [entry] = self._log.plan(_DEVICE_SCOPE + name, [TunMade(name)])
             try:
-                tun = Tun.open(name, multi_queue=multi_queue)
+                tun = Tun.open(name, multi_queue=multi_queue, virtio=virtio)
             except PlatformError:
                 self._log.undone(entry)
                 raise

@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,6 +23,9 @@ BATCH = 64
 
 LARGEST_PACKET = 65535
 
+VIRTIO_HEADER = 10
+"""Octets of struct virtio_net_hdr before each packet of a device opened with ``virtio``."""
+
 NAME_LENGTH = 15
 """IFNAMSIZ less the closing zero."""
 
@@ -32,10 +35,23 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+(%d)?")
 TUNSETIFF = 0x400454CA
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
+IFF_VNET_HDR = 0x4000
 IFF_MULTI_QUEUE = 0x0100
+TUNSETOFFLOAD = 0x400454D0
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN = 0x01, 0x02, 0x04, 0x08
+TUN_F_USO4, TUN_F_USO6 = 0x20, 0x40
 _IFREQ = struct.Struct("16sH22x")
 
 _DEVICE = "/dev/net/tun"
+
+_TCP = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6
+_OFFLOADS = (
+    (_TCP | TUN_F_TSO_ECN | TUN_F_USO4 | TUN_F_USO6, ("checksum", "tso4", "tso6", "ecn", "uso")),
+    (_TCP | TUN_F_TSO_ECN, ("checksum", "tso4", "tso6", "ecn")),  # kernels before UDP's, 6.2
+    (_TCP, ("checksum", "tso4", "tso6")),
+    (TUN_F_CSUM, ("checksum",)),
+)
+"""What a kernel may leave to us, most first; each is asked for until one is granted."""
 
 
 @dataclass(slots=True)
@@ -49,20 +65,29 @@ class TunCounters:
 class Tun:
     """One queue of a TUN device. `fileno` is for a selector."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(
+        self, descriptor: int, name: str, *, virtio: bool = False, offloads: Sequence[str] = ()
+    ) -> None:
         self._descriptor = descriptor
         self.name = name
-        self._buffer = bytearray(LARGEST_PACKET)
+        self.virtio = virtio
+        """Each packet read has a virtio header and may be a super-packet."""
+        self.offloads = tuple(offloads)
+        """What the kernel leaves to us: sums, and cutting TCP and UDP super-packets."""
+        self._buffer = bytearray(VIRTIO_HEADER + LARGEST_PACKET)
         self._buffers = (self._buffer,)
         self._view = memoryview(self._buffer)
         self.counters = TunCounters()
 
     @classmethod
-    def open(cls, name: str = "culvert%d", *, multi_queue: bool = False) -> Self:
+    def open(
+        cls, name: str = "culvert%d", *, multi_queue: bool = False, virtio: bool = False
+    ) -> Self:
         """A new device; ``%d`` in the name takes the first free number.
 
         With ``multi_queue`` the same name may be opened again for another queue of the same
-        device. Raises `PlatformError` without the right, the kernel's support, or a free name.
+        device. With ``virtio`` packets carry virtio headers, if the kernel can. Raises
+        `PlatformError` without the right, the kernel's support, or a free name.
         """
         check_name(name)
         flags = IFF_TUN | IFF_NO_PI | (IFF_MULTI_QUEUE if multi_queue else 0)
@@ -71,11 +96,12 @@ class Tun:
         except OSError as error:
             raise _no_device(error) from error
         try:
-            answer = fcntl.ioctl(descriptor, TUNSETIFF, _IFREQ.pack(name.encode(), flags))
+            answer, virtio = _made(descriptor, name, flags, virtio=virtio)
         except OSError as error:
             os.close(descriptor)
             raise _cannot_make(name, error) from error
-        return cls(descriptor, answer[:16].rstrip(b"\0").decode())
+        offloads = _ask_for_offloads(descriptor) if virtio else ()
+        return cls(descriptor, answer[:16].rstrip(b"\0").decode(), virtio=virtio, offloads=offloads)
 
     def fileno(self) -> int:
         return self._descriptor
@@ -87,7 +113,10 @@ class Tun:
             self._descriptor = -1
 
     def read_batch(self, limit: int = BATCH) -> list[bytes]:
-        """Packets this machine wants to send, at most ``limit``; empty when there are none."""
+        """Packets this machine wants to send, at most ``limit``; empty when there are none.
+
+        With `virtio` each as the kernel gives it: header first, sums not computed, perhaps 64 KB.
+        """
         batch: list[bytes] = []
         readv, descriptor, buffers, view = os.readv, self._descriptor, self._buffers, self._view
         while len(batch) < limit:
@@ -104,12 +133,13 @@ class Tun:
         return batch
 
     def write_batch(self, packets: Iterable[bytes]) -> int:
-        """Packets that came out of the tunnel; how many the kernel took, the rest is counted."""
+        """Complete packets from the tunnel; how many the kernel took, the rest is counted."""
         written = 0
         write, descriptor = os.write, self._descriptor
+        header = bytes(VIRTIO_HEADER if self.virtio else 0)
         for packet in packets:
             try:
-                write(descriptor, packet)
+                write(descriptor, header + packet)
             except OSError as error:
                 if error.errno in {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}:
                     self.counters.full += 1
@@ -119,6 +149,28 @@ class Tun:
                 written += 1
         self.counters.packets_out += written
         return written
+
+
+def _made(descriptor: int, name: str, flags: int, *, virtio: bool) -> tuple[bytes, bool]:
+    """The kernel's answer, and whether packets have virtio headers: very old kernels refuse."""
+    if virtio:
+        try:
+            wanted = _IFREQ.pack(name.encode(), flags | IFF_VNET_HDR)
+            return fcntl.ioctl(descriptor, TUNSETIFF, wanted), True
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+    return fcntl.ioctl(descriptor, TUNSETIFF, _IFREQ.pack(name.encode(), flags)), False
+
+
+def _ask_for_offloads(descriptor: int) -> tuple[str, ...]:
+    for bits, names in _OFFLOADS:
+        try:
+            fcntl.ioctl(descriptor, TUNSETOFFLOAD, bits)
+        except OSError:
+            continue
+        return names
+    return ()
 
 
 def check_name(name: str) -> None:

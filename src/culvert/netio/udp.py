@@ -163,7 +163,7 @@ class UdpSocket:
                 else:
                     info = data
             if source != self._last_source or info != self._last_info:
-                self._path = self._read_path(source, info)
+                self._path = self.heard((source[0], source[1]), info)
                 self._last_source, self._last_info = source, info
             path = self._path
             if 0 < step < size:
@@ -176,9 +176,13 @@ class UdpSocket:
         self.counters.datagrams_in += len(batch)
         return batch
 
-    def _read_path(self, source: tuple[str, int], info: bytes) -> Path:
-        """``info`` is in_pktinfo or in6_pktinfo, or empty where one address is bound."""
-        remote, local = (source[0], source[1]), self.local[0]
+    def heard(self, remote: Address, info: bytes) -> Path:
+        """The path of a datagram from ``remote``, noting which of our addresses it called.
+
+        ``info`` is in_pktinfo or in6_pktinfo, or empty where one address is bound. For those who
+        read the descriptor themselves.
+        """
+        local = self.local[0]
         if len(info) == _PKTINFO4.size:
             answer_from = info[4:8]
             local = socket.inet_ntop(socket.AF_INET, answer_from)
@@ -189,6 +193,11 @@ class UdpSocket:
             answer = _PKTINFO6.pack(info[:16], 0)
             self._remember(remote, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, answer))
         return Path((local, self.local[1]), remote, self._encapsulated)
+
+    def called(self, remote: Address) -> bytes:
+        """The in_pktinfo or in6_pktinfo to answer ``remote`` with; empty: from any address."""
+        answer = self._called.get(remote)
+        return answer[0][2] if answer else b""
 
     def _remember(self, remote: Address, answer: tuple[int, int, bytes]) -> None:
         """Taken out and put back: the first is always the one silent for longest."""

@@ -1,4 +1,4 @@
-"""The pure-Python engine, gateway and client facing each other over no network at all."""
+"""Every engine at both ends, gateway and client facing each other over no network at all."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import inner_mtu
 from culvert.datapath.plane import Burst, Drop, Moved, Outbound, Plane, Worn
-from culvert.datapath.python_engine import PythonEngine
 from culvert.effects import InstallSa
 from culvert.errors import MisuseError
 from culvert.esp.sa import WORN_SEQUENCE, Refusal
 from culvert.inet import ipv4, ipv6
 from culvert.inet.address import Address
 from culvert.rng import SeededRandom
+from datapath.engines import kernel, make
 from datapath.orders import (
     CLIENT,
     GATEWAY,
@@ -37,6 +37,24 @@ from datapath.orders import (
 UP = udp(LEASED, SERVER, b"question")
 DOWN = udp(SERVER, LEASED, b"answer")
 MTU = inner_mtu(packet_suite("aes-cbc", "hmac-sha1-96"))
+
+
+ENDS = ("python", "python")
+
+
+@pytest.fixture(
+    scope="module",
+    autouse=True,
+    params=[("python", "python"), ("kernel", "kernel"), ("kernel", "python"), ("python", "kernel")],
+    ids="-".join,
+)
+def ends(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Which engine the gateway and the client have."""
+    global ENDS  # noqa: PLW0603  # properties may not take a fixture anew for every example
+    ENDS = request.param
+    if "kernel" in ENDS:
+        kernel()
+    return ENDS
 
 
 # --- the two ends ------------------------------------------------------------------------------
@@ -322,7 +340,7 @@ def test_a_peer_that_moves_to_ipv6_leaves_less_room_inside() -> None:
 
 
 def test_a_session_that_has_no_pair_yet_cannot_be_moved_and_that_is_no_error() -> None:
-    PythonEngine(SeededRandom(1)).move(9, CLIENT, 4500)
+    make(ENDS[0], SeededRandom(1)).move(9, CLIENT, 4500)
 
 
 def test_the_last_sign_of_life_is_the_last_authentic_packet() -> None:
@@ -368,7 +386,7 @@ def test_a_packet_of_exactly_the_inner_mtu_is_carried_in_one_piece() -> None:
 def test_ipv6_is_never_offered_less_than_its_minimum() -> None:
     here, there = bytes.fromhex("fd00" + "00" * 13 + "05"), bytes.fromhex("fd01" + "00" * 14)
     order, _ = both_ends(near_gateway=("fd01::/64",), near_client=("fd00::5/128",))
-    engine = PythonEngine(SeededRandom(1), path_mtu=1280)
+    engine = make(ENDS[0], SeededRandom(1), path_mtu=1280)
     install(engine, order)
     fits, large = (ipv6.build(17, there, here, bytes(size - 40)) for size in (1280, 1281))
     out = engine.from_tunnel([fits, large], 0.0)
@@ -447,27 +465,31 @@ def test_a_packet_costs_as_many_steps_among_ten_thousand_sessions_as_alone() -> 
 
 
 def test_an_engine_is_a_plane() -> None:
-    plane: Plane = PythonEngine(SeededRandom(1))
-    assert (plane.name, plane.virtio) == ("python", False)
+    plane: Plane = make(ENDS[0], SeededRandom(1))
+    assert (plane.name, plane.virtio) == (ENDS[0], False)
+    assert (plane.direct is None) == (ENDS[0] == "python")
 
 
 # --- helpers -----------------------------------------------------------------------------------
 
 
-def tunnel(*, path_mtu: int = 1500, **order: Any) -> tuple[PythonEngine, PythonEngine]:
+def tunnel(*, path_mtu: int = 1500, **order: Any) -> tuple[Plane, Plane]:
     """Gateway and client with one active pair between them."""
-    engines = PythonEngine(SeededRandom(1)), PythonEngine(SeededRandom(2), path_mtu=path_mtu)
+    engines = (
+        make(ENDS[0], SeededRandom(1)),
+        make(ENDS[1], SeededRandom(2), path_mtu=path_mtu),
+    )
     for engine, half in zip(engines, both_ends(**order), strict=True):
         install(engine, half)
     return engines
 
 
-def install(engine: PythonEngine, order: InstallSa) -> None:
+def install(engine: Plane, order: InstallSa) -> None:
     engine.install(order)
     engine.activate(order.session, order.pair)
 
 
-def sealed(engine: PythonEngine, packet: bytes) -> bytes:
+def sealed(engine: Plane, packet: bytes) -> bytes:
     (burst,) = engine.from_tunnel([packet], 0.0).bursts
     (datagram,) = burst.datagrams
     return datagram
@@ -477,9 +499,7 @@ def carried(out: Outbound, source: Address = CLIENT) -> list[tuple[bytes, Addres
     return [(datagram, source) for burst in out.bursts for datagram in burst.datagrams]
 
 
-def cross(
-    sender: PythonEngine, receiver: PythonEngine, packets: list[bytes], *, source: Address
-) -> list[bytes]:
+def cross(sender: Plane, receiver: Plane, packets: list[bytes], *, source: Address) -> list[bytes]:
     arrived = receiver.from_network(carried(sender.from_tunnel(packets, 0.0), source), 0.0)
     assert arrived.moved == []
     return arrived.inside

@@ -1,0 +1,314 @@
+"""The compiled engine: the tables and batches of `culvert.esp.batch` behind the common border.
+
+What it opens and seals equals `PythonEngine` octet for octet. With ``virtio`` the packets of the
+TUN carry virtio headers: super-packets are cut going in, and segments joined coming out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from ctypes import byref
+from ipaddress import ip_address
+
+from culvert.crypto.packet import PacketSuite, packet_suite
+from culvert.datapath.kernel_pair import KernelPair, KernelSession
+from culvert.datapath.mtu import ETHERNET
+from culvert.datapath.outbound import sized
+from culvert.datapath.pair import check_carriage
+from culvert.datapath.plane import (
+    BARE,
+    NATT_PORT,
+    Burst,
+    Counters,
+    Inbound,
+    Moved,
+    Outbound,
+    Received,
+    SaPair,
+    Transmitted,
+    Worn,
+)
+from culvert.errors import MisuseError
+from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, named, sizes_of
+from culvert.esp.sa import spi_octets
+from culvert.inet.address import Address
+from culvert.rng import Random
+
+READS = 16
+"""System calls per direct batch, of up to 64 KB each: some 2 ms of a fast stream, after which
+timers and the other descriptors get their turn."""
+
+NO_DESCRIPTOR = -1
+
+
+class KernelEngine:
+    """A `culvert.datapath.plane.Plane` and `Direct`. ``path_mtu`` holds for all peers.
+
+    ``virtio`` is about the batches in memory; a descriptor has what `attach` says.
+    """
+
+    def __init__(
+        self, kernel: Kernel, rng: Random, *, path_mtu: int = ETHERNET, virtio: bool = False
+    ) -> None:
+        self._call = kernel.call
+        self._rng = rng
+        self._path_mtu = path_mtu
+        self._virtio = virtio
+        self._sessions: dict[int, KernelSession] = {}
+        self._by_spi: dict[bytes, KernelPair] = {}
+        self._by_tag: dict[int, KernelPair] = {}
+        self._tags = 0
+        # One scratch per direction, so that two threads may run the two directions.
+        self._inward, self._outward = (Work(kernel, frames=virtio) for _ in range(2))
+        self._receiving, self._sending = (Work(kernel, frames=virtio) for _ in range(2))
+        self._engine: int | None = self._call.engine()
+        if not self._engine:
+            raise MemoryError("no memory for the data path's tables")
+
+    def __del__(self) -> None:
+        if getattr(self, "_engine", None):
+            for number in tuple(self._sessions):
+                self.forget(number)
+            self._call.engine_free(self._engine)
+
+    @property
+    def name(self) -> str:
+        return "kernel"
+
+    @property
+    def virtio(self) -> bool:
+        return self._virtio
+
+    @property
+    def direct(self) -> KernelEngine:
+        return self
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        counts = (ctypes.c_uint64 * len(REASONS))()
+        self._call.refused(self._engine, counts)
+        return named(counts)
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def install(self, pair: SaPair) -> None:
+        spi = spi_octets(pair.inbound.spi)
+        if spi in self._by_spi:
+            raise MisuseError(f"inbound SPI {pair.inbound.spi:#010x} is in use")
+        session = self._sessions.get(pair.session)
+        if session is not None and pair.pair in session.pairs:
+            raise MisuseError(f"session {pair.session} has a pair {pair.pair} already")
+        suite = _checked(pair)
+        packed = ip_address_of(pair.peer)
+        fresh = session or KernelSession(pair.session, self._call.session())
+        self._tags += 1
+        made = KernelPair(pair, self._tags, fresh, suite)
+        try:
+            made.install(self._call, self._engine, pair, self._rng)
+        except BaseException:
+            if session is None:
+                self._call.session_free(self._engine, fresh.handle)
+            raise
+        fresh.move(pair.peer, packed, pair.local_port)
+        self._sessions[pair.session] = fresh
+        self._by_spi[spi] = self._by_tag[made.tag] = fresh.pairs[pair.pair] = made
+        self._fit(fresh)
+
+    def activate(self, session: int, pair: int) -> None:
+        known = self._sessions.get(session)
+        chosen = known.pairs.get(pair) if known else None
+        if chosen is None:
+            raise MisuseError(f"session {session} has no pair {pair} to activate")
+        if self._call.activate(self._engine, chosen.handle):
+            raise MemoryError("no memory for the data path's tables")
+
+    def remove(self, session: int, pair: int) -> None:
+        known = self._sessions.get(session)
+        gone = known.pairs.pop(pair, None) if known else None
+        if gone is not None:
+            del self._by_spi[gone.spi], self._by_tag[gone.tag]
+            self._call.remove(self._engine, gone.handle)
+
+    def move(self, session: int, peer: Address, local_port: int) -> None:
+        """A session without pairs yet learns its peer with the first."""
+        if known := self._sessions.get(session):
+            known.move(peer, ip_address_of(peer), local_port)
+            self._fit(known)
+
+    def forget(self, session: int) -> None:
+        if known := self._sessions.get(session):
+            for pair in tuple(known.pairs):
+                self.remove(session, pair)
+            del self._sessions[session]
+            self._call.session_free(self._engine, known.handle)
+
+    def traffic(self, session: int) -> Counters:
+        known = self._sessions.get(session)
+        return known.counters(self._call, self._engine) if known else Counters()
+
+    def _fit(self, session: KernelSession) -> None:
+        """Tell the kernel where the session's datagrams go, and how large they may be."""
+        self._call.move(self._engine, session.handle, byref(session.told))
+        for pair in session.pairs.values():
+            pair.fit(self._path_mtu)
+            self._call.fit(self._engine, pair.handle, pair.inner_mtu)
+
+    # --- batches in memory ---------------------------------------------------------------------
+
+    def from_network(
+        self,
+        batch: Sequence[tuple[bytes, Address]],
+        now: float,
+        local_port: int = NATT_PORT,
+    ) -> Inbound:
+        out = Inbound()
+        newest: dict[int, Address] = {}
+        while batch:
+            datagrams = [datagram for datagram, _ in batch]
+            taken = self._call.inward(
+                self._engine,
+                self._inward.handle,
+                b"".join(datagrams),
+                sizes_of(datagrams),
+                len(datagrams),
+                now,
+            )
+            for record in self._inward.records():
+                source = batch[record.position][1]
+                if record.kind == Kind.INSIDE:
+                    out.inside.append(record.octets)
+                elif record.kind == Kind.IKE:
+                    out.ike.append((record.octets, source))
+                elif record.kind == Kind.UNKNOWN:
+                    out.unknown[source] = out.unknown.get(source, 0) + 1
+                else:
+                    newest[record.tag] = source
+            batch = batch[taken:]
+        for tag, source in newest.items():
+            session = self._by_tag[tag].session
+            if source != session.peer or local_port != session.local_port:
+                out.moved.append(Moved(session.number, source, local_port))
+        return out
+
+    def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:
+        out = Outbound()
+        queues: dict[int, list[bytes]] = {}
+        rest = [bytes(packet) for packet in packets]
+        while rest:
+            taken = self._call.outward(
+                self._engine,
+                self._outward.handle,
+                b"".join(rest),
+                sizes_of(rest),
+                len(rest),
+            )
+            for record in self._outward.records():
+                self._sealed(record, queues, out)
+            rest = rest[taken:]
+        for tag, queue in queues.items():
+            if queue:
+                session = self._by_tag[tag].session
+                out.bursts.append(Burst(queue, session.peer, session.local_port))
+        return out
+
+    def _sealed(self, record: Record, queues: dict[int, list[bytes]], out: Outbound) -> None:
+        pair = self._by_tag[record.tag]
+        queue = queues.setdefault(record.tag, [])
+        if record.kind == Kind.SEALED:
+            queue.append(record.octets)
+        elif record.kind == Kind.WORN:
+            out.worn.append(Worn(pair.session.number, pair.number))
+        else:
+            pieces = sized(record.octets, pair.inner_mtu, pair.session.dropped_out, out.returned)
+            self._seal(self._outward, pair, pieces)
+            for made in self._outward.records() if pieces else ():
+                self._sealed(made, queues, out)
+
+    def _seal(self, work: Work, pair: KernelPair, pieces: Sequence[bytes]) -> None:
+        if pieces:
+            self._call.seal(
+                self._engine,
+                work.handle,
+                pair.handle,
+                b"".join(pieces),
+                sizes_of(pieces),
+                len(pieces),
+            )
+
+    # --- descriptors ---------------------------------------------------------------------------
+
+    def attach(self, tun: int, sockets: Mapping[int, int], *, virtio: bool, trains: bool) -> None:
+        four, six, bare = (sockets.get(version, NO_DESCRIPTOR) for version in (4, 6, BARE))
+        for work in (self._receiving, self._sending):
+            self._call.direct(work.handle, tun, four, six, bare, int(virtio), int(trains))
+
+    def called(self, session: int, info: bytes) -> None:
+        if known := self._sessions.get(session):
+            known.answer(info)
+            self._call.move(self._engine, known.handle, byref(known.told))
+
+    def receive(self, udp: int, now: float, local_port: int = NATT_PORT) -> Received:
+        work = self._receiving
+        self._call.pump_in(self._engine, work.handle, udp, local_port, READS, now)
+        out = Received(work.state.packets)
+        if work.state.count:
+            newest: dict[int, tuple[Address, bytes]] = {}
+            for record in work.records():
+                source = address_of(record.host, record.port)
+                if record.kind == Kind.IKE:
+                    out.ike.append((record.octets, source, record.info))
+                elif record.kind == Kind.UNKNOWN:
+                    out.unknown[source] = out.unknown.get(source, 0) + 1
+                else:
+                    newest[record.tag] = source, record.info
+            for tag, (source, info) in newest.items():
+                session = self._by_tag[tag].session
+                if (source, local_port) != (session.peer, session.local_port):
+                    out.moved.append((Moved(session.number, source, local_port), info))
+                else:
+                    out.called.append((session.number, info))
+        return out
+
+    def transmit(self) -> Transmitted:
+        work = self._sending
+        self._call.pump_out(self._engine, work.handle, READS)
+        out = Transmitted(work.state.reads, work.state.blocked)
+        if work.state.count:
+            for record in work.records():
+                self._finish(record, out)
+            out.blocked = work.state.blocked
+        return out
+
+    def _finish(self, record: Record, out: Transmitted) -> None:
+        pair = self._by_tag[record.tag]
+        if record.kind == Kind.WORN:
+            out.worn.append(Worn(pair.session.number, pair.number))
+            return
+        pieces = sized(record.octets, pair.inner_mtu, pair.session.dropped_out, out.returned)
+        if pieces:
+            self._seal(self._sending, pair, pieces)
+            for made in self._sending.records():
+                self._finish(made, out)
+
+
+def _checked(pair: SaPair) -> PacketSuite:
+    check_carriage(pair)
+    suite = packet_suite(pair.cipher, pair.integrity)
+    for half in (pair.inbound, pair.outbound):
+        suite.check(half.cipher_key, half.salt, half.integrity_key)
+    spi_octets(pair.outbound.spi)
+    return suite
+
+
+def ip_address_of(peer: Address) -> bytes:
+    """The host of an address as it stands in an IP header. Raises MisuseError."""
+    try:
+        return ip_address(peer[0]).packed
+    except ValueError as error:
+        raise MisuseError(f"{peer[0]!r} is no IP address") from error
+
+
+def address_of(host: bytes, port: int) -> Address:
+    """The inverse, with the port."""
+    return str(ip_address(host)), port

@@ -1,0 +1,94 @@
+"""Which engine of the data path this process uses: the compiled one where it can, else Python's."""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from culvert.datapath.kernel_engine import KernelEngine
+from culvert.datapath.plane import Plane
+from culvert.datapath.python_engine import PythonEngine
+from culvert.errors import PlatformError
+from culvert.esp.batch import Kernel, load
+from culvert.rng import Random
+
+ENGINE_VARIABLE = "CULVERT_ENGINE"
+LIBCRYPTO_VARIABLE = "CULVERT_LIBCRYPTO"
+
+_USUAL = ("libcrypto.so.4", "libcrypto.so.3", "libcrypto.so.1.1")
+
+
+class Wish(StrEnum):
+    """What whoever starts the process asked for."""
+
+    AUTO = "auto"
+    PYTHON = "python"
+    KERNEL = "kernel"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``kernel`` is None for the pure engine; ``reason`` is one line for whoever asks why."""
+
+    kernel: Kernel | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        return "kernel" if self.kernel else "python"
+
+    @property
+    def virtio(self) -> bool:
+        """Whether the TUN should carry virtio headers."""
+        return self.kernel is not None
+
+    def make(self, rng: Random) -> Plane:
+        """A fresh engine."""
+        return PythonEngine(rng) if self.kernel is None else KernelEngine(self.kernel, rng)
+
+
+def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Choice:
+    """The option first, then the environment, then what there is. Raises PlatformError."""
+    word = wish or environment.get(ENGINE_VARIABLE, "") or Wish.AUTO
+    if word not in tuple(Wish):
+        raise PlatformError(
+            f"there is no engine {word!r}", action=f"choose one of: {', '.join(Wish)}"
+        )
+    if word == Wish.PYTHON:
+        return Choice(None, "pure Python, as asked for")
+    found = _kernel(environment.get(LIBCRYPTO_VARIABLE, ""))
+    if isinstance(found, Kernel):
+        return Choice(found, f"compiled kernel with {found.libcrypto}")
+    if word == Wish.KERNEL:
+        raise PlatformError(
+            f"the compiled engine cannot be used: {found}",
+            action="leave out --engine kernel, or install culvert where a C compiler is",
+        )
+    return Choice(None, f"pure Python, for the compiled engine cannot be used: {found}")
+
+
+@cache
+def _kernel(libcrypto: str) -> Kernel | str:
+    """Loaded once per process: all engines share it."""
+    return load([libcrypto] if libcrypto else libcryptos())
+
+
+def libcryptos() -> Iterator[str]:
+    """Where libcrypto may be, best first: the one that this interpreter itself has loaded."""
+    hashlib.new("sha256")  # so that its libcrypto is mapped
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        for line in maps.read_text().splitlines():
+            path = line.rpartition(" ")[2]
+            if "/libcrypto" in path and ".so" in path:
+                yield path
+                break
+    yield from _USUAL
+    if found := ctypes.util.find_library("crypto"):
+        yield found

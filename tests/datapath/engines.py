@@ -1,0 +1,33 @@
+"""Engines as the tests make them: the pure one, and the compiled one where it was built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from culvert.datapath.kernel_engine import KernelEngine
+from culvert.datapath.plane import Plane
+from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.engine import libcryptos
+from culvert.esp.batch import Kernel, load
+from culvert.rng import Random
+
+Make = Callable[..., Plane]
+
+
+@cache
+def kernel() -> Kernel:
+    """The compiled kernel; a machine that cannot build it has nothing to test here."""
+    found = load(libcryptos())
+    if isinstance(found, str):
+        pytest.skip(f"no compiled engine: {found}")
+    return found
+
+
+def make(kind: str, rng: Random, **options: Any) -> Plane:
+    return (
+        KernelEngine(kernel(), rng, **options) if kind == "kernel" else PythonEngine(rng, **options)
+    )
