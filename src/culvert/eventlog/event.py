@@ -11,6 +11,8 @@ from culvert.errors import MisuseError
 
 Field = str | int | float | bool | tuple[str, ...]
 
+_PLAIN = frozenset((str, int, float, bool))  # nearly all fields; asked first because that is cheap
+
 NO_FIELDS: Mapping[str, Field] = MappingProxyType({})
 
 
@@ -31,7 +33,7 @@ class LogEvent:
     def __post_init__(self) -> None:
         # The types forbid it already; a secret must not get through where nobody checked them.
         for name, value in cast("Mapping[str, object]", self.fields).items():
-            if not _loggable(value):
+            if type(value) not in _PLAIN and not _loggable(value):
                 raise MisuseError(
                     f"event {self.code}: field {name!r} is a {type(value).__name__}; "
                     "only text and numbers may be logged"
