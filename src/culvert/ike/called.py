@@ -51,6 +51,8 @@ class AggressiveCalled(Phase1):
             return
         self.group = key.group
         self.settings = key.settings or self.settings
+        if not self.settings.natt:
+            self.version = None
         if not key.group:
             peer = text(self._owner.path.remote)
             self._owner.channel.log("ike.group-unknown", group=str(self.identity), peer=peer)
@@ -92,7 +94,7 @@ class AggressiveCalled(Phase1):
     def _check_size(self, question: bytes, chosen: ChosenIke) -> None:
         """Raises UnexpectedMessage for a question so small that its answer could serve to flood
         whoever stands in its source address. No real client's is."""
-        detection = 2 * (GENERIC_HEADER + chosen.suite.hash.octets) if self.version else 0
+        detection = 2 * (GENERIC_HEADER + chosen.suite.hash.octets) if self._detecting else 0
         least = self._responder.octets(chosen) + detection
         if least > len(question) + ALLOWANCE:
             raise UnexpectedMessage(

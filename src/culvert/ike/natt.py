@@ -42,10 +42,14 @@ PREFERENCE = (RFC_3947, DRAFT_03, DRAFT_02_NEWLINE, DRAFT_02)
 
 @dataclass(frozen=True, slots=True)
 class Nat:
-    """Who stands behind a NAT, as one side found out."""
+    """Who stands behind a NAT, as one side found out.
+
+    ``pretended``: our own kind at the other end wants ESP in UDP without one.
+    """
 
     local: bool = False
     remote: bool = False
+    pretended: bool = False
 
     @property
     def found(self) -> bool:
@@ -80,7 +84,7 @@ def detection(
     """
     own = nat_d(hash_name, cookies, sender)
     if disguise:
-        own = bytes([own[0] ^ 0xFF]) + own[1:]
+        own = _disguised(own)
     return (
         Part(version.nat_d, nat_d(hash_name, cookies, receiver)),
         Part(version.nat_d, own),
@@ -103,10 +107,30 @@ def detect(
     found = [part.body for part in of_kind(parts, version.nat_d)]
     if len(found) < 2:
         return None
+    true = _untranslated(hash_name, cookies, peer)
+    pretended = frozenset(map(_disguised, true)).intersection(found[1:])
     return Nat(
         local=found[0] not in _untranslated(hash_name, cookies, own),
-        remote=not _untranslated(hash_name, cookies, peer).intersection(found[1:]),
+        remote=not (true.intersection(found[1:]) or pretended),
+        pretended=bool(pretended),
     )
+
+
+def guess(own: Address, peer: Address) -> Nat:
+    """What the addresses alone say, with a peer that sends no NAT-D payloads.
+
+    A port that is not IKE's was put there by a translator, and so was a public address, where the
+    other end has a private one.
+    """
+    here, there = ip_address(own[0]), ip_address(peer[0])
+    return Nat(
+        local=here.is_private and there.is_global,
+        remote=peer[1] not in (IKE_PORT, NATT_PORT) or (there.is_private and here.is_global),
+    )
+
+
+def _disguised(nat_d: bytes) -> bytes:
+    return bytes([nat_d[0] ^ 0xFF]) + nat_d[1:]
 
 
 def _untranslated(hash_name: str, cookies: bytes, address: Address) -> frozenset[bytes]:

@@ -41,8 +41,9 @@ class Phase1:
 
     @property
     def encapsulated(self) -> bool:
-        """Whether ESP travels in UDP."""
-        return self.version is not None and (self.nat.found or self.settings.force_encapsulation)
+        """Whether ESP travels in UDP: a NAT is in between, or one end cannot do without."""
+        wanted = self.nat.found or self.nat.pretended or self.settings.force_encapsulation
+        return self.version is not None and wanted
 
     @property
     def mode(self) -> int:
@@ -53,15 +54,22 @@ class Phase1:
 
     @property
     def _disguised(self) -> bool:
-        """Whether the peer must be made to see a NAT; our own kind encapsulates by itself."""
-        return self.settings.force_encapsulation and "culvert" not in self.features
+        """Whether the peer must be made to see a NAT."""
+        return self.settings.force_encapsulation
+
+    @property
+    def _detecting(self) -> natt.Version | None:
+        """How NAT-D payloads look. Our own kind looks for a NAT with NAT traversal off, too: to
+        say what is missing."""
+        return self.version or (natt.RFC_3947 if "culvert" in self.features else None)
 
     def _detection(self, path: Path) -> Chain:
         """Our NAT-D payloads, if there is a version to send them in."""
-        if self.version is None or self.chosen is None:
+        version = self._detecting
+        if version is None or self.chosen is None:
             return ()
         return natt.detection(
-            self.version,
+            version,
             self.chosen.suite.hash.name,
             self._owner.channel.cookies,
             path.remote,
@@ -70,18 +78,20 @@ class Phase1:
         )
 
     def _find_nat(self, parts: Chain, path: Path) -> None:
-        if self.version is None or self.chosen is None:
+        version = self._detecting
+        if self.chosen is None:
             return
-        found = natt.detect(
-            parts,
-            self.version,
-            self.chosen.suite.hash.name,
-            self._owner.channel.cookies,
-            path.local,
-            path.remote,
-        )
-        if found is not None:
-            self.nat = found
+        found = None
+        if version is not None:
+            found = natt.detect(
+                parts,
+                version,
+                self.chosen.suite.hash.name,
+                self._owner.channel.cookies,
+                path.local,
+                path.remote,
+            )
+        self.nat = found or natt.guess(path.local, path.remote)
 
     def _tell_nat(self) -> None:
         channel = self._owner.channel
