@@ -82,10 +82,9 @@ class Identity:
                 case 5:
                     return ip_network(IPv6Address(self.data))
                 case 4:
-                    return IPv4Network((self.data[:4], str(IPv4Address(self.data[4:]))))
+                    return IPv4Network((self.data[:4], _prefix(self.data[4:])))
                 case 6:
-                    mask = int.from_bytes(self.data[16:], "big")
-                    return IPv6Network((self.data[:16], mask.bit_count()))
+                    return IPv6Network((self.data[:16], _prefix(self.data[16:])))
                 case _:
                     raise WireError(f"identification type {self.kind} is no network", offset=0)
         except ValueError as error:
@@ -98,3 +97,12 @@ class Identity:
             except WireError:
                 return self.data.hex()
         return self.data.decode("utf-8", "backslashreplace")
+
+
+def _prefix(mask: bytes) -> int:
+    """Raises ValueError for anything but ones followed by zeros."""
+    bits = 8 * len(mask)
+    ones = int.from_bytes(mask, "big").bit_count()
+    if int.from_bytes(mask, "big") != (1 << bits) - (1 << bits - ones):
+        raise ValueError(f"{mask.hex()} is no network mask")
+    return ones

@@ -80,7 +80,7 @@ def parse_chain(first: int, cursor: Cursor) -> Chain:
 def join_chain(parts: Iterable[Part]) -> bytes:
     """The inverse of `parse_chain`, without padding."""
     listed = tuple(parts)
-    followers = [part.kind for part in listed[1:]] + [NONE]
+    followers = [*[part.kind for part in listed], NONE][1:]
     return b"".join(
         [
             bytes((following, 0)) + (len(part.body) + GENERIC_HEADER).to_bytes(2, "big") + part.body
