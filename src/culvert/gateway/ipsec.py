@@ -86,6 +86,8 @@ KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 _OF_NO_CLIENT = (LogEvent, Send, AskGroupKey, Over)
 """What an IKE SA may say before it has a client here, or after."""
 
+_EVERYTHING = (Selector(ip_network("0.0.0.0/0")), Selector(ip_network("::/0")))
+
 REFUSALS = 100
 """Refused attempts kept for the operator; older ones are in the event log."""
 
@@ -279,9 +281,14 @@ class IpsecGateway:
     def _group_key(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
         key = self._keys.skeyid(asked.identity, asked.hash_name, asked.nonce_i, asked.nonce_r)
         sa = self._endpoint.get(number)
-        if sa is not None:
-            self._clients[number] = _Client(sa.path.remote, key.group or str(asked.identity))
-        known = type(key)(key.skeyid, key.group, self._group_settings.get(key.group))
+        if sa is None:
+            return []
+        self._clients[number] = _Client(sa.path.remote, key.group or str(asked.identity))
+        settings = self._group_settings.get(key.group)
+        if settings is not None:
+            # A group has no name of its own for us: we stay who was called.
+            settings = replace(settings, identity=sa.settings.identity)
+        known = replace(key, settings=settings)
         return self._carry(self._endpoint.step(number, known, now=now), now)
 
     def _check(self, number: int, asked: CheckPerson) -> list[Effect]:
@@ -310,7 +317,7 @@ class IpsecGateway:
         client = self._client(number)
         client.user = user
         made: list[Effect] = []
-        if client.initial_contact:
+        if client.initial_contact and self.table.count_of_user(user):
             made += self._replace_older(number, client, now)
         if client.policy:
             made += self._close(number, client.policy, now)
@@ -349,8 +356,7 @@ class IpsecGateway:
             self._config.live.application_version,
             natt=sa is not None and sa.encapsulated,
         )
-        networks = (Selector(ip_network("0.0.0.0/0")), Selector(ip_network("::/0")))
-        answer = Configuration(given, Selector(ip_network(address)), networks)
+        answer = Configuration(given, Selector(ip_network(address)), _EVERYTHING)
         return made + self._carry(self._endpoint.step(number, answer, now=now), now)
 
     def _admit(
