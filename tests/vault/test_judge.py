@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from queue import Queue
 
@@ -90,13 +91,15 @@ def test_right_and_wrong_are_told_apart_by_reason_and_event() -> None:
     bench = Bench(FastHash())
     bench.judge.judge(order(1))
     judged, event = bench.answer()
-    assert judged == Judged(1, accepted=True, user="ann")
+    assert judged == Judged(1, accepted=True, user="ann", cause="accepted")
     assert event.code == "auth.accepted"
     bench.judge.judge(order(2, "wrong"))
     wrong, wrong_event = bench.answer()
     bench.judge.judge(order(2, user="nobody"))
     unknown, unknown_event = bench.answer()
-    assert wrong == unknown == Judged(2, accepted=False, reason="auth-rejected")
+    refused = Judged(2, accepted=False, reason="auth-rejected")
+    assert wrong == replace(refused, cause="wrong-password")
+    assert unknown == replace(refused, cause="unknown-user")
     assert (wrong_event.code, unknown_event.code) == ("auth.wrong-password", "auth.unknown-user")
     bench.judge.close()
 

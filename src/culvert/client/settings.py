@@ -23,6 +23,7 @@ def settings_of(profile: Profile, application: str) -> Settings:
         Identity.of_group(profile.group),
         tuple([IkeSuite.named(name, profile.authentication) for name in profile.phase1]),
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
+        exchange=profile.exchange_mode,
         natt=natt,
         force_encapsulation=True,
         timing=_timing(profile),

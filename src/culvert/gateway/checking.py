@@ -161,6 +161,15 @@ def switches(table: Table) -> frozenset[str]:
     return frozenset(table.texts("legacy")) & SWITCHES.keys()
 
 
+def check_main_mode(gateway: Table, groups: Sequence[str]) -> None:
+    name = gateway.text("main_mode_group")
+    if name and name not in groups:
+        gateway.problem(
+            "main_mode_group",
+            f"there is no group {shown(name)} for callers in main mode{suggestion(name, groups)}",
+        )
+
+
 def check_proposals(table: Table, on: frozenset[str], outer: frozenset[str] = frozenset()) -> None:
     """Every proposal is known, and what it needs is switched on.
 

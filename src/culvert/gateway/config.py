@@ -34,6 +34,7 @@ class RestartSettings:
     lan: tuple[Network, ...]
     forwarding: bool
     pools: tuple[PoolPlan, ...]
+    main_mode_group: str
     users_backend: str
     accounts: tuple[Account, ...]
 
@@ -129,6 +130,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
         gateway.problem("", "there is no [[group]], so nobody could log in")
     keyed = checking.groups(tables.repeated["group"], plans, Path(path).parent, on)
     names = [one.group.name for one in keyed]
+    checking.check_main_mode(gateway, names)
     accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
     return GatewayConfig(
         path,
@@ -136,6 +138,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             listen=gateway.each("listen", checking.address),
             ike_port=gateway.number("ike_port"),
             natt_port=gateway.number("natt_port"),
+            main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
             mtu=gateway.number("mtu"),
             lan=lan,

@@ -42,4 +42,4 @@ def session_table(config: GatewayConfig, database: sqlite3.Connection) -> Sessio
 
 
 def group_keys(config: GatewayConfig, rng: Random) -> GroupKeys:
-    return GroupKeys(config.group_keys, rng)
+    return GroupKeys(config.group_keys, rng, main_mode_group=config.restart.main_mode_group)

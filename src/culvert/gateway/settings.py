@@ -25,6 +25,7 @@ def general_settings(config: GatewayConfig) -> Settings:
         Identity.of_address("127.0.0.1"),  # replaced by `identity_at` for each caller
         tuple([IkeSuite.named(name) for name in live.ike_proposals]),
         (),
+        main_mode=bool(config.restart.main_mode_group),
         natt=live.natt,
         force_encapsulation=True,
         application=live.application_version,

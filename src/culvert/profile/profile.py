@@ -103,6 +103,7 @@ class Profile:
     password: Secret | None = None
     domain: str = ""
     save_password: bool = False
+    exchange_mode: str = "aggressive"
     nat_traversal: str = "auto"
     phase1: tuple[str, ...] = ("aes256-sha2_256-modp2048", "aes128-sha2_256-modp2048")
     phase2: tuple[str, ...] = (
@@ -249,10 +250,10 @@ def _identity(profile: Profile) -> Iterator[Mistake]:
         return
     if not profile.group:
         yield Mistake("group", "is needed with xauth-psk: the group name given by your gateway")
-    if AGGRESSIVE_PSK not in profile.legacy:
+    if profile.exchange_mode == "aggressive" and AGGRESSIVE_PSK not in profile.legacy:
         yield Mistake(
             "legacy",
-            f'must contain "{AGGRESSIVE_PSK}", because xauth-psk uses it and it is weak: '
+            f'must contain "{AGGRESSIVE_PSK}", because aggressive mode uses it and it is weak: '
             f"{WEAKNESSES[AGGRESSIVE_PSK]}",
         )
 
@@ -276,7 +277,7 @@ def _proposals(profile: Profile) -> Iterator[Mistake]:
             else:
                 needed += [(switch, name) for switch in switches_of(name, phase)]
     groups = sorted({group_of(name) for name in profile.phase1 if not problem(name, 1)})
-    if len(groups) > 1:
+    if len(groups) > 1 and profile.exchange_mode == "aggressive":
         yield Mistake(
             "phase1",
             f"uses several groups ({', '.join(groups)}); aggressive mode can offer only one, "

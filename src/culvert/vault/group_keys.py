@@ -21,10 +21,17 @@ NAMED_KINDS = frozenset({2, 3, 11})
 """Identity kinds that may name a group: FQDN, USER_FQDN, KEY_ID (RFC 2407 §4.6.2)."""
 
 
-class GroupKeys:
-    """Pre-shared keys by group name."""
+ADDRESS_KINDS = frozenset({1, 5})
+"""What main mode has to choose a key by: the caller's address (RFC 2409 §5.4)."""
 
-    def __init__(self, keys: Mapping[str, Secret], rng: Random) -> None:
+
+class GroupKeys:
+    """Pre-shared keys by group name. ``main_mode_group``: the one for callers without a name."""
+
+    def __init__(
+        self, keys: Mapping[str, Secret], rng: Random, *, main_mode_group: str = ""
+    ) -> None:
+        self._main_mode = main_mode_group.encode()
         self._keys = {name.encode(): (name, key) for name, key in keys.items()}
         self._decoy = rng.octets(32)
 
@@ -34,8 +41,9 @@ class GroupKeys:
         """SKEYID; ``group`` is empty for a decoy. A decoy stays the same for one identity, as a
         real key would, until this process ends."""
         decoy = hmac.digest(self._decoy, bytes([identity.kind]) + identity.data, hashlib.sha256)
-        group, secret = self._keys.get(identity.data, ("", None))
-        if secret is None or identity.kind not in NAMED_KINDS:
+        name = self._main_mode if identity.kind in ADDRESS_KINDS else identity.data
+        group, secret = self._keys.get(name, ("", None))
+        if secret is None or identity.kind not in NAMED_KINDS | ADDRESS_KINDS:
             group, key = "", decoy
         else:
             key = secret.octets()
