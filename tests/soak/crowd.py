@@ -1,4 +1,4 @@
-"""Many clients in one process, each a real `Connection` with an address and a UDP socket of its own.
+"""Many clients in one process, each a real `Connection` with a UDP socket of its own.
 
     python tests/soak/crowd.py GATEWAY COUNT GROUP_KEY USER PASSWORD
 

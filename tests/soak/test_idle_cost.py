@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +60,11 @@ def test_fifty_idle_sessions_cost_a_gateway_next_to_nothing(tmp_path: Path) -> N
 
 @pytest.mark.soak
 def test_a_thousand_idle_sessions_cost_a_gateway_little(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     cost = measured(tmp_path, sessions=1000, seconds=300.0, dpd=30)
     print(cost)
-    record_property("measured", str(cost))
+    record_property("figures", str(cost))
     check(cost, sessions=1000, asked=9)
 
 
