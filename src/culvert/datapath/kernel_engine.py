@@ -172,6 +172,7 @@ class KernelEngine:
                 b"".join(datagrams),
                 sizes_of(datagrams),
                 len(datagrams),
+                local_port,
                 now,
             )
             for record in self._inward.records():
@@ -267,7 +268,7 @@ class KernelEngine:
                 if (source, local_port) != (session.peer, session.local_port):
                     out.moved.append((Moved(session.number, source, local_port), info))
                 else:
-                    out.called.append((session.number, info))
+                    out.called.append((session.number, source, info))
         return out
 
     def transmit(self) -> Transmitted:

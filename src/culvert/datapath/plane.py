@@ -154,7 +154,9 @@ class Received:
         default_factory=list[tuple[bytes, Address, bytes]]
     )
     moved: list[tuple[Moved, bytes]] = field(default_factory=list[tuple[Moved, bytes]])
-    called: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
+    called: list[tuple[int, Address, bytes]] = field(
+        default_factory=list[tuple[int, Address, bytes]]
+    )
     unknown: dict[Address, int] = field(default_factory=dict[Address, int])
 
 

@@ -242,8 +242,9 @@ class Pump:
             return
         if found.packets:
             listener.busy()
-        for session, info in found.called:
-            direct.called(session, info)
+        for session, peer, info in found.called:
+            source.heard(peer, info)
+            direct.called(session, source.called(peer))
         for (session, peer, local_port), info in found.moved:
             source.heard(peer, info)
             listener.moved(PeerMoved(session, peer, local_port))

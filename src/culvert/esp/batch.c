@@ -949,9 +949,9 @@ static void datagram(engine *e, work *w, u8 *d, u32 n, double now)
 {
     pair *p = n >= 4 ? pair_of_spi(e, d) : NULL;
     if (p) open_one(w, p, d, n, now);
-    else if (n == 1 && d[0] == 0xff) return; /* keepalive (RFC 3948 §2.3) */
+    else if (n == 1 && d[0] == 0xff && w->local_port) return; /* keepalive (RFC 3948 §2.3) */
     else if (n < HEADER) e->refused[R_SHORT]++;
-    else if (!get32(d)) note(w, K_IKE, 0, d + 4, n - 4);
+    else if (!get32(d) && w->local_port) note(w, K_IKE, 0, d + 4, n - 4);
     else { e->refused[R_UNKNOWN_SPI]++; note(w, K_UNKNOWN, 0, NULL, 0); }
 }
 
@@ -962,11 +962,13 @@ static u8 *basket_room(work *w)     /* LARGEST octets, after what still waits in
 }
 
 /* A batch in memory. How many datagrams were taken; call again for the rest. */
-API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, u32 count, double now)
+API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, u32 count,
+                     u32 local_port, double now)
 {
     u32 i = 0;
     pthread_mutex_lock(&e->inbound);
     begin(w);
+    w->local_port = (u16)local_port;
     for (; i < count && roomy(w); octets += sizes[i], i++) {
         u8 *d = basket_room(w);
         u32 n = sizes[i] < LARGEST ? sizes[i] : LARGEST;

@@ -174,7 +174,7 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("records", POINTER(RecordC), (POINTER(WorkC),)),
     ("arena", pointer, (POINTER(WorkC),)),
     ("direct", None, (POINTER(WorkC), *(c_int,) * 6)),
-    ("inward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, c_uint32, c_double)),
+    ("inward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, *(c_uint32,) * 2, c_double)),
     ("outward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, c_uint32)),
     ("seal", None, (pointer, POINTER(WorkC), pointer, c_char_p, _SIZES, c_uint32)),
     ("pump_in", None, (pointer, POINTER(WorkC), c_int, c_uint32, c_uint32, c_double)),
