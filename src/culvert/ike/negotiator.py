@@ -31,6 +31,7 @@ from culvert.ike.wire.reason import Reason
 NOTHING_AGREED = Reason(code=10, ending="phase2-refused")
 
 OPEN_AT_ONCE = 8  # quick modes under way; the Cisco client opens two
+MOST_PAIRS = 64  # of one IKE SA; a pair costs memory, and its peer decides when it is deleted
 
 
 class Negotiator:
@@ -149,6 +150,8 @@ class Negotiator:
             raise UnexpectedMessage("quick mode before there is an address")
         if len(self._open) >= OPEN_AT_ONCE:
             raise UnexpectedMessage(f"more than {OPEN_AT_ONCE} quick modes at once")
+        if len(self._owner.pairs) >= MOST_PAIRS:
+            raise UnexpectedMessage(f"more than {MOST_PAIRS} pairs of IPsec SAs")
         try:
             self._answer(octets, header, sealed.parts, now)
         except ProtocolError as error:
