@@ -307,8 +307,9 @@ class ClientEnd(End):
                 self.answer_later(Resolved(order.ticket, (self._gateway,)), RESOLVING)
             case AskHuman() if self.person is not None:
                 known = dict(zip(WANTS, map(Secret, self.person), strict=True))
-                wanted = {want: known[want] for want in order.wants}
-                self.answer_later(HumanAnswered(order.ticket, wanted), RESOLVING)
+                wanted = {want: known[want] for want in order.wants if want in known}
+                answered = wanted if len(wanted) == len(order.wants) else None  # gives up
+                self.answer_later(HumanAnswered(order.ticket, answered), RESOLVING)
             case ConfigureMachine():
                 self.machine = order
                 self.answer_later(MachineConfigured(order.ticket, "tun0"), CONFIGURING)
