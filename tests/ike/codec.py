@@ -26,8 +26,8 @@ def every_cut(reader: Reader, whole: bytes) -> list[object]:
 
 def every_change(reader: Reader, whole: bytes) -> list[object]:
     """What ``whole`` reads as with each octet replaced by its extremes and neighbours."""
-    made: list[object] = []
-    for at, octet in enumerate(whole):
-        for new in {0, 1, 0x7F, 0x80, 0xFF, octet ^ 1, octet ^ 0x80} - {octet}:
-            made.append(read(reader, whole[:at] + bytes([new]) + whole[at + 1 :]))
-    return made
+    return [
+        read(reader, whole[:at] + bytes([new]) + whole[at + 1 :])
+        for at, octet in enumerate(whole)
+        for new in {0, 1, 0x7F, 0x80, 0xFF, octet ^ 1, octet ^ 0x80} - {octet}
+    ]
