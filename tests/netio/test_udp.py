@@ -51,6 +51,22 @@ def test_a_batch_arrives_in_order_with_both_addresses(host: str) -> None:
         assert left.counters.datagrams_out == right.counters.datagrams_in == len(sent)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_keepalives_end_in_the_kernel_and_nothing_else_does(host: str) -> None:
+    with pair(host) as (client, ike):
+        natt = UdpSocket.bind(host, 0, encapsulated=True)
+        try:
+            sent = [b"\xff", b"\xff\xff", b"\xff", b"\xfe", b"", bytes(1400), b"\xff", b"end"]
+            for octets in sent:
+                client.send(octets, natt.local)
+                client.send(octets, ike.local)
+            others = [octets for octets in sent if octets != b"\xff"]
+            assert [octets for octets, _ in read(natt, len(others))] == others
+            assert [octets for octets, _ in read(ike, len(sent))] == sent
+        finally:
+            natt.close()
+
+
 def test_trains_cross_the_kernel_border_and_are_split_again() -> None:
     with pair() as (left, right):
         assert left.splits
@@ -94,7 +110,7 @@ def test_one_read_stops_at_its_limit_give_or_take_a_train() -> None:
 def test_the_nat_t_port_is_noted_in_the_path() -> None:
     with pair() as (left, _):
         right = UdpSocket.bind("127.0.0.1", 0, encapsulated=True)
-        left.send(b"\xff", right.local)
+        left.send(bytes(4) + b"IKE", right.local)
         assert [path.encapsulated for _, path in read(right, 1)] == [True]
         right.close()
 

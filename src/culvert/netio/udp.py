@@ -8,6 +8,8 @@ raises here: what could not be sent or read is counted.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import ipaddress
 import os
@@ -50,11 +52,29 @@ UDP_SEGMENT = 103
 UDP_GRO = 104
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
+SO_ATTACH_FILTER = 26
 
 _PKTINFO4 = struct.Struct("=i4s4s")  # interface, address to answer from, address called
 _PKTINFO6 = struct.Struct("=16si")  # address called, interface
 _SEGMENT = struct.Struct("=H")
 _NO_SUCH_SOURCE = {errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH}  # by kernel and family
+_FILTER = struct.Struct("@HP")  # struct sock_fprog of <linux/filter.h>
+
+# NAT keepalives, one octet 0xFF (RFC 3948 §2.3), end in the kernel: a thousand idle clients send
+# fifty a second, and each would wake us for nothing. Offsets count from the UDP header.
+_NO_KEEPALIVES = b"".join(
+    struct.pack("=HBBI", *instruction)
+    for instruction in (
+        (0x80, 0, 0, 0),  # A = length
+        (0x15, 0, 2, 9),  # not header and one octet: take it
+        (0x30, 0, 0, 8),  # A = that octet
+        (0x15, 1, 0, 0xFF),  # a keepalive: drop it
+        (0x06, 0, 0, 0xFFFFFFFF),  # take all of it
+        (0x06, 0, 0, 0),  # drop
+    )
+)
+_INSTRUCTION = 8
+
 _CMSG_SPACE = socket.CMSG_SPACE(_PKTINFO6.size) + socket.CMSG_SPACE(4)
 
 Ancillary = list[tuple[int, int, bytes]]
@@ -117,8 +137,9 @@ class UdpSocket:
     ) -> Self:
         """A socket at ``host`` (``0.0.0.0`` or ``::`` for all addresses), port 0 for any free one.
 
-        ``encapsulated``: the NAT-T port, where IKE stands behind the non-ESP marker; it is only
-        noted in the `Path` of what is read. Raises `PlatformError` saying who holds a taken port.
+        ``encapsulated``: the NAT-T port, where IKE stands behind the non-ESP marker, as the `Path`
+        of what is read says; keepalives to it are dropped by the kernel. Raises `PlatformError` saying who
+        holds a taken port.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -126,6 +147,8 @@ class UdpSocket:
             _prepare(opened, fragmentation)
             if ipaddress.ip_address(host).is_unspecified:
                 _ask_for_called_address(opened)
+            if encapsulated:
+                _drop_keepalives(opened)
             opened.bind((host, port))
             return cls(opened, encapsulated=encapsulated)
         except OSError as error:
@@ -316,6 +339,16 @@ def _ask_for_called_address(opened: socket.socket) -> None:
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+
+
+def _drop_keepalives(opened: socket.socket) -> None:
+    """Where the kernel takes no filter the data path drops them, as it always does."""
+    program = ctypes.create_string_buffer(_NO_KEEPALIVES, len(_NO_KEEPALIVES))
+    count = len(_NO_KEEPALIVES) // _INSTRUCTION
+    with contextlib.suppress(OSError):
+        opened.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, _FILTER.pack(count, ctypes.addressof(program))
+        )
 
 
 def _accepts(opened: socket.socket, option: int, value: int) -> bool:
