@@ -15,6 +15,7 @@ from interop.peers.credentials import GROUP, GROUP_KEY, PASSWORD, USERS, PeerFai
 from interop.peers.tunnel import Tunnel
 
 POLL = 0.02
+STARTED = "VPNC started"
 PER_PACKET = "ESP packet with seq"
 
 
@@ -39,6 +40,8 @@ class Vpnc:
     extra: tuple[str, ...] = ()
     patience: float = 15.0
     process: Spawned | None = field(default=None, init=False)
+    skipped: int = field(default=0, init=False)
+    """What an earlier run has written into the same log."""
 
     @property
     def label(self) -> str:
@@ -51,7 +54,7 @@ class Vpnc:
     @property
     def log(self) -> str:
         """Without the line that it writes for every packet."""
-        said = self.process.said if self.process else ""
+        said = self.process.said[self.skipped :] if self.process else ""
         lines = said.splitlines(keepends=True)
         return "".join(line for line in lines if line.strip() and PER_PACKET not in line)
 
@@ -67,13 +70,16 @@ class Vpnc:
         self.down()
 
     def up(self) -> None:
-        """Dial; returns when the tunnel has an address and a route."""
+        """Dial; returns when the tunnel has an address, a route and, last, its keys."""
         place = self.configuration()
         (self.lab.run_folder(self.label) / "vpnc").mkdir(exist_ok=True)
-        command = [namespace.tool("vpnc"), str(place)]
+        # Into a file it would write its lines only at its end.
+        command = [namespace.tool("stdbuf"), "-oL", namespace.tool("vpnc"), str(place)]
+        earlier = self.lab.state / f"{self.label}.log"
+        self.skipped = len(earlier.read_text("utf-8", "replace")) if earlier.exists() else 0
         self.process = self.lab.spawn(self.where, command, private_run=True, label=self.label)
         end = time.monotonic() + self.patience
-        while not (self.tunnel.address and self.tunnel.routes):
+        while not (STARTED in self.log and self.tunnel.address and self.tunnel.routes):
             if not self.alive or time.monotonic() > end:
                 ended = "is late" if self.alive else f"ended with {self.process.status}"
                 self.down()
