@@ -138,8 +138,8 @@ class UdpSocket:
         """A socket at ``host`` (``0.0.0.0`` or ``::`` for all addresses), port 0 for any free one.
 
         ``encapsulated``: the NAT-T port, where IKE stands behind the non-ESP marker, as the `Path`
-        of what is read says; keepalives to it are dropped by the kernel. Raises `PlatformError` saying who
-        holds a taken port.
+        of what is read says; keepalives to it are dropped by the kernel. Raises `PlatformError`
+        saying who holds a taken port.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
