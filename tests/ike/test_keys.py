@@ -63,7 +63,7 @@ def test_the_chain_of_skeyids_and_the_first_iv(hashed: str) -> None:
 
 def test_the_iv_of_an_exchange_is_as_wide_as_the_block() -> None:
     last = b"last block of 16"
-    whole = hashlib.sha1(last + b"\x00\x00\x00\x07").digest()
+    whole = hashlib.new("sha1", last + b"\x00\x00\x00\x07").digest()
     assert exchange_iv(keys("aes128", "sha1"), last, 7) == whole[:16]
     assert exchange_iv(keys("3des", "sha1"), last, 7) == whole[:8]
 

@@ -70,3 +70,57 @@ def test_an_answer_to_nothing_asked_counts_for_nothing() -> None:
     assert one.answered(9, 31.0) is None
     assert one.answered(8, 31.0) == 1.0
     assert one.answered(8, 31.0) is None
+
+
+def test_every_new_question_has_the_next_number() -> None:
+    """RFC 3706 §6.2: one more for each new question, the same for its repeats."""
+    one = liveness()
+    numbers: list[int] = []
+    for turn in range(3):
+        question = one.tick(30.0 * (turn + 1))
+        assert isinstance(question, Question)
+        numbers.append(question.sequence)
+        one.answered(question.sequence, 30.0 * (turn + 1))
+    assert numbers == [8, 9, 10]
+
+
+def test_numbers_keep_their_top_bit_clear() -> None:
+    one = Liveness(delay=1.0, retry=1.0, tries=1, sequence=0xFFFFFFFF, now=0.0)
+    assert one.tick(1.0) == Question(0)
+
+
+def test_the_dead_are_told_apart_by_silence_and_questions() -> None:
+    one = liveness()
+    one.heard(10.0)
+    for now in (40.0, 45.0, 50.0):
+        assert isinstance(one.tick(now), Question)
+    assert one.tick(55.0) == Dead(45.0, 3)
+    assert one.tick(99.0) is None
+
+
+def test_anything_heard_while_asking_is_life() -> None:
+    one = liveness()
+    assert one.tick(30.0) == Question(8)
+    one.heard(31.0)
+    assert one.deadline == 61.0
+    assert one.tick(61.0) == Question(9)
+
+
+def test_questions_of_the_peer_are_answered_once_new_or_repeated_never_old() -> None:
+    one = liveness()
+    taken = [one.questioned(number) for number in (100, 101, 101, 105, 104, 100, 105, 106)]
+    assert taken == [True, True, True, True, False, False, True, True]
+
+
+def test_numbers_of_the_peer_may_wrap() -> None:
+    one = liveness()
+    assert one.questioned(0xFFFFFFFF)
+    assert one.questioned(0)
+    assert not one.questioned(0xFFFFFFFF)
+
+
+def test_with_asking_switched_off_questions_are_still_judged() -> None:
+    one = liveness(delay=0.0)
+    assert one.tick(1e9) is None
+    assert one.questioned(5)
+    assert not one.questioned(4)

@@ -102,5 +102,5 @@ def test_quick_mode_brings_two_identities_and_original_addresses() -> None:
 
 
 def test_the_names_are_those_of_the_pictures() -> None:
-    with pytest.raises(UnexpectedMessage, match="^without KE, NON$"):
+    with pytest.raises(UnexpectedMessage, match=r"^without KE, NON$"):
         check(AGGRESSIVE[0], SA, ID)

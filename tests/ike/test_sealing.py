@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,10 +116,8 @@ def test_a_forged_message_does_not_put_the_chain_out_of_step() -> None:
     writer, reader = both()
     octets = sealed(writer, 0)
     forged = octets[:-1] + bytes([octets[-1] ^ 1])
-    try:
+    with suppress(WireError):
         opened(reader, forged)
-    except WireError:
-        pass
     assert taken(reader, octets) == b"hello"
     assert taken(reader, sealed(writer, 0, b"more")) == b"more"
 

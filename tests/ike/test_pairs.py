@@ -1,0 +1,100 @@
+"""Pairs of IPsec SAs: how they are found, and when each is due."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+
+from culvert.ike.pairs import LINGER, Pair, Pairs
+from culvert.ike.proposal import Lifetime
+from culvert.ike.selector import Selector
+from culvert.ike.timers import Timers
+from culvert.rng import SeededRandom
+
+HERE, THERE = Selector(ip_network("10.0.0.7/32")), Selector(ip_network("0.0.0.0/0"))
+HOUR = Lifetime(3_600)
+
+
+def pairs(seed: int = 1) -> tuple[Pairs, Timers]:
+    timers = Timers()
+    return Pairs(timers, SeededRandom(seed)), timers
+
+
+def pair(number: int, *, initiator: bool = True, local: Selector = HERE) -> Pair:
+    return Pair(number, 0x1000 + number, 0x2000 + number, local, THERE, initiator)
+
+
+def test_numbers_are_never_given_twice() -> None:
+    made, _ = pairs()
+    first = made.next_number()
+    made.add(pair(first), HOUR, now=0.0)
+    made.drop(first)
+    assert made.next_number() == first + 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_asked_renews_between_eight_and_nine_tenths_of_the_life(seed: int) -> None:
+    made, timers = pairs(seed)
+    made.add(pair(1), HOUR, now=100.0)
+    assert 100.0 + 0.8 * 3_600 < timers.deadline <= 100.0 + 0.9 * 3_600
+    assert timers.due(timers.deadline) == [("pair-soft", 1)]
+    assert timers.deadline == 3_700.0
+
+
+def test_who_was_asked_waits_for_the_end() -> None:
+    made, timers = pairs()
+    made.add(pair(1, initiator=False), HOUR, now=0.0)
+    assert timers.deadline == 3_600.0
+    assert timers.due(3_600.0) == [("pair-hard", 1)]
+
+
+def test_no_limit_of_seconds_sets_no_deadline() -> None:
+    made, timers = pairs()
+    made.add(pair(1), Lifetime(0, 1_000), now=0.0)
+    assert timers.due(1e9) == []
+
+
+def test_the_newest_pair_for_the_same_selectors_is_found() -> None:
+    made, _ = pairs()
+    other = Selector(ip_network("10.0.0.8/32"))
+    for each in (pair(1), pair(2), pair(3, local=other)):
+        made.add(each, HOUR, now=0.0)
+    assert made.same(HERE, THERE) == 2
+    assert made.same(other, THERE) == 3
+    assert made.same(THERE, HERE) == 0
+
+
+def test_a_pair_is_found_by_the_spi_of_either_direction() -> None:
+    made, _ = pairs()
+    made.add(pair(1), HOUR, now=0.0)
+    assert made.by_spi(0x1001) == made.by_spi(0x2001) == pair(1)
+    assert made.by_spi(0x3001) is None
+
+
+def test_a_replaced_pair_lingers_and_is_not_renewed_any_more() -> None:
+    made, timers = pairs()
+    made.add(pair(1), HOUR, now=0.0)
+    made.retire(1, now=50.0)
+    assert timers.deadline == 50.0 + LINGER
+    assert timers.due(3_000.0) == [("pair-retired", 1)]
+    made.retire(77, now=50.0)
+    assert not timers.running("pair-retired", 77)
+
+
+def test_a_dropped_pair_leaves_no_timer() -> None:
+    made, timers = pairs()
+    made.add(pair(1), HOUR, now=0.0)
+    made.retire(1, now=1.0)
+    assert made.drop(1) == pair(1)
+    assert timers.due(1e9) == []
+    assert (len(made), made.get(1), made.drop(1)) == (0, None, None)
+
+
+def test_pairs_may_be_dropped_while_looked_through() -> None:
+    made, _ = pairs()
+    for number in (1, 2, 3):
+        made.add(pair(number), HOUR, now=0.0)
+    for each in made:
+        made.drop(each.number)
+    assert len(made) == 0

@@ -1,0 +1,35 @@
+"""SPIs: never reserved, never twice at a time."""
+
+from __future__ import annotations
+
+from culvert.ike.spis import RESERVED, Spis
+from culvert.rng import SeededRandom
+
+
+class Drawn:
+    """Chance that says what it is told to."""
+
+    def __init__(self, *values: int) -> None:
+        self._values = list(values)
+
+    def octets(self, count: int) -> bytes:
+        return self._values.pop(0).to_bytes(count, "big")
+
+
+def test_reserved_ones_are_drawn_again() -> None:
+    spis = Spis(Drawn(0, 1, RESERVED - 1, RESERVED))
+    assert spis.draw() == RESERVED
+
+
+def test_one_in_use_is_not_drawn_again_until_it_is_released() -> None:
+    spis = Spis(Drawn(0x1000, 0x1000, 0x2000, 0x1000))
+    assert [spis.draw(), spis.draw()] == [0x1000, 0x2000]
+    assert len(spis) == 2
+    spis.release(0x1000)
+    assert spis.draw() == 0x1000
+
+
+def test_releasing_what_is_not_in_use_changes_nothing() -> None:
+    spis = Spis(SeededRandom(1))
+    spis.release(0x1234)
+    assert len(spis) == 0
