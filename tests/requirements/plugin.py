@@ -5,7 +5,8 @@ NAME`` the outcomes of all marked tests are written to ``results/NAME.json`` at 
 `tools/requirements` merges those files. Without it nothing is written.
 
 Outcomes travel as user properties of the reports, so runs distributed by xdist need no merging: the
-one process that hears every report writes the file.
+one process that hears every report writes the file. What a test measured travels the same way
+(``record_property("figures", text)``), marked or not, and is written beside the outcomes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pytest
 
 SCHEMA = 1
 PROPERTY = "requirement"
+FIGURES = "figures"
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("list.toml")
 
@@ -81,12 +83,15 @@ class Ledger:
         self.suite = suite
         self.path = path
         self.tests: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.figures: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome: str = report.outcome
         if hasattr(report, "wasxfail") and outcome == "skipped":
             outcome = "xfailed"
         for name, value in report.user_properties:
+            if name == FIGURES:
+                self.figures[report.nodeid] = str(value)
             if name != PROPERTY or not isinstance(value, (list, tuple)):
                 continue
             id, part = value
@@ -104,6 +109,7 @@ class Ledger:
             **revision(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "tests": [self.tests[key] for key in sorted(self.tests)],
+            FIGURES: self.figures,
         }
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")

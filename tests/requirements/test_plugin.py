@@ -92,3 +92,11 @@ def test_a_record_names_its_suite_commit_and_date(tmp_path: Path) -> None:
     assert made["suite"] == "mine"
     assert made["commit"] == "unknown" or len(made["commit"]) == 40
     assert made["date"].endswith("+00:00")
+
+
+def test_what_a_test_measured_stands_beside_the_outcomes(tmp_path: Path) -> None:
+    sample = 'def test_it(record_property): record_property("figures", "12 of them")\n'
+    assert run(tmp_path, sample, "--culvert-suite", "mine").returncode == 0
+    written = json.loads((tmp_path / "out/mine.json").read_text("utf-8"))
+    assert written["figures"] == {"test_sample.py::test_it": "12 of them"}
+    assert not written["tests"]
