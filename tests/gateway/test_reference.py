@@ -86,7 +86,12 @@ OTHER = {
         "split_exclude": '["192.168.3.0/24"]',
     },
     "choice": {"nat_traversal": '"force"', "backend": '"fast-hash"'},
-    "text": {"tun": '"other0"', "pool": '"second"', "default_domain": '"example.org"', "main_mode_group": '"ciscovpn"'},
+    "text": {
+        "tun": '"other0"',
+        "pool": '"second"',
+        "default_domain": '"example.org"',
+        "main_mode_group": '"ciscovpn"',
+    },
 }
 
 
