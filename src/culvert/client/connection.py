@@ -9,7 +9,7 @@ Sans-IO: every entry returns the effects to carry out; the driver brings the ans
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from math import inf
@@ -19,6 +19,7 @@ from culvert import __version__
 from culvert.client.configuration import Given, given, wanted_routes
 from culvert.client.settings import IKE_PORT, NATT_PORT, inner_mtu_of, settings_of
 from culvert.crypto.hash import hmac
+from culvert.datapath.mtu import Carriage
 from culvert.effects import (
     ActivateSa,
     Answer,
@@ -44,6 +45,7 @@ from culvert.effects import (
     TunnelSettings,
 )
 from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
@@ -74,6 +76,8 @@ from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.session.ending import closing_words, ending, endings, heard
+from culvert.session.session import Counters
+from culvert.session.silence import Silence
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 SESSION = 1  # a client's data path carries this one session
@@ -106,17 +110,30 @@ class _Progress:
     began: float = 0.0
     weak: tuple[str, ...] = ()
     configuring: bool = False
+    silence: Silence | None = None
 
 
 class Connection:
-    """``began``: wall time and monotonic second of one moment, from which wall times follow."""
+    """``began``: wall time and monotonic second of one moment, from which wall times follow.
 
-    def __init__(self, profile: Profile, rng: Random, *, began: tuple[datetime, float]) -> None:
+    ``bare_esp``: the data path carries ESP without UDP.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        rng: Random,
+        *,
+        began: tuple[datetime, float],
+        bare_esp: bool = False,
+    ) -> None:
         self.profile = profile
         self.state = "idle"
         self._wall, self._began = began
         self._endpoint = Endpoint(
-            settings_of(profile, f"culvert {__version__}"), rng, natt_port=NATT_PORT
+            settings_of(profile, f"culvert {__version__}", bare_esp=bare_esp),
+            rng,
+            natt_port=NATT_PORT,
         )
         self._sa = 0
         self._user = profile.user
@@ -133,7 +150,9 @@ class Connection:
 
     @property
     def deadline(self) -> float:
-        return min(self._endpoint.deadline, self._renew_at)
+        silence = self._so_far.silence
+        quiet = silence.deadline if silence else inf
+        return min(self._endpoint.deadline, self._renew_at, quiet)
 
     def connect(self, *, now: float) -> list[Effect]:
         """Begin; what is missing is asked for."""
@@ -165,6 +184,8 @@ class Connection:
         if self._renew_at <= now:
             self._renew_at = inf
             made += self._ask_for_pairs(now)
+        if self._so_far.silence and (told := self._so_far.silence.tick(now=now)):
+            made.append(self._told(told))
         return made
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
@@ -193,6 +214,7 @@ class Connection:
         traffic = so_far.carried
         esp = so_far.esp
         udp = sa is not None and sa.encapsulated and so_far.pairs > 0
+        problem = so_far.silence.problem if so_far.silence else None
         return {
             "user": self._user,
             "group": self.profile.group,
@@ -216,6 +238,7 @@ class Connection:
             "dns": list(so_far.given.dns),
             "banner": so_far.given.banner,
             "weak": list(so_far.weak),
+            "problem": asdict(problem) if problem else None,
         }
 
     # --- before IKE --------------------------------------------------------------------------
@@ -283,7 +306,8 @@ class Connection:
             case Configured(attributes=attributes):
                 return self._configured(given(attributes), now)
             case Moved(path=path):
-                return [MovePeer(SESSION, path.remote, path.local[1])]
+                to = data_path(path, encapsulated=self._encapsulated)
+                return [MovePeer(SESSION, to.remote, to.local[1])]
             case Over():
                 return self._over(news, now)
             case _:
@@ -381,7 +405,7 @@ class Connection:
     def _pair(self, pair: Install | Activate | Remove, now: float) -> list[Effect]:
         match pair:
             case Install():
-                return self._install(pair)
+                return self._install(pair, now)
             case Activate(number=number):
                 return [ActivateSa(SESSION, number), *self._configure()]
             case Remove(number=number):
@@ -392,13 +416,16 @@ class Connection:
             case _:
                 assert_never(pair)
 
-    def _install(self, pair: Install) -> list[Effect]:
+    def _install(self, pair: Install, now: float) -> list[Effect]:
         so_far = self._so_far
+        if so_far.silence is None:
+            so_far.silence = self._watch(now)
         so_far.pairs += 1
         self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
         whole = pair.remote.network.prefixlen == 0
+        path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
         return [
             InstallSa(
                 session=SESSION,
@@ -409,8 +436,8 @@ class Connection:
                 outbound=_half(pair.outbound),
                 local=(str(pair.local.network),),
                 remote=so_far.routes if whole else (str(pair.remote.network),),
-                peer=pair.path.remote,
-                local_port=pair.path.local[1],
+                peer=path.remote,
+                local_port=path.local[1],
                 udp_encapsulated=pair.udp_encapsulated,
                 replaces=pair.replaces,
             )
@@ -431,7 +458,7 @@ class Connection:
             connection=self.profile.name,
             address=answer.address,
             prefix_length=32,
-            mtu=self.profile.mtu or inner_mtu_of(so_far.esp),
+            mtu=self.profile.mtu or inner_mtu_of(so_far.esp, self._carriage),
             routes=so_far.routes,
             excluded=tuple([str(network) for network in local_lan]),
             dns_servers=answer.dns if applies else (),
@@ -470,14 +497,16 @@ class Connection:
 
     def _peer_moved(self, moved: PeerMoved, now: float) -> list[Effect]:
         def follow(sa: IkeSa) -> list[Output]:
-            local = (sa.path.local[0], moved.local_port)
-            return sa.moved(Path(local, moved.peer, sa.path.encapsulated))
+            return sa.moved(after_move(sa.path, moved.peer, moved.local_port))
 
         return self._carry(self._endpoint.act(self._sa, follow), now)
 
     def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
         so_far = self._so_far
         so_far.carried = traffic
+        if so_far.silence is not None:
+            counted = Counters(packets_in=traffic.packets_in, packets_out=traffic.packets_out)
+            so_far.silence.counted(counted, now=now)
         sa = self._endpoint.get(self._sa)
         if sa is not None and traffic.packets_in > so_far.heard_packets:
             streaming = traffic.packets_in - so_far.heard_packets >= STREAM
@@ -486,6 +515,22 @@ class Connection:
             # Hearing moved the deadline of its own accord.
             return self._carry(self._endpoint.act(self._sa, _nothing), now)
         return []
+
+    @property
+    def _encapsulated(self) -> bool:
+        sa = self._endpoint.get(self._sa)
+        return sa is not None and sa.encapsulated
+
+    @property
+    def _carriage(self) -> Carriage:
+        return Carriage.UDP if self._encapsulated else Carriage.BARE
+
+    def _watch(self, now: float) -> Silence:
+        sa = self._endpoint.get(self._sa)
+        nat = sa is not None and sa.nat.found
+        return Silence(
+            untraversed=nat and not self._encapsulated, encapsulated=self._encapsulated, now=now
+        )
 
     # --- ends --------------------------------------------------------------------------------
 
@@ -517,6 +562,7 @@ class Connection:
         self._renew_at = inf
         self._so_far.up_at = None
         self._so_far.pairs = 0
+        self._so_far.silence = None
         made: list[Effect] = [SessionEnded(SESSION, reason, by_peer)]
         if was_configured:
             self._so_far.configuring = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 
 from culvert import __version__
 from culvert.client.connection import Connection
@@ -16,6 +17,7 @@ from culvert.driver.process import Ending, check_vacant, serve
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.netio.machine import Machine
+from culvert.netio.raw_esp import RawEsp
 from culvert.profile.profile import Profile
 from culvert.rng import Random, SystemRandom
 
@@ -53,8 +55,17 @@ async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choic
     machine = Machine(directory=where.undo)
     await _recover(machine, journal)
     rng = SystemRandom()
+    bare_esp = _plain_esp(journal)
     service = ClientService(
-        where, machine, journal, rng, make_core, ending, engine, idle_exit=idle_exit
+        where,
+        machine,
+        journal,
+        rng,
+        partial(make_core, bare_esp=bare_esp),
+        ending,
+        engine,
+        bare_esp=bare_esp,
+        idle_exit=idle_exit,
     )
     started = LogEvent("service.started", {"version": __version__, "engine": engine.reason})
     await serve(
@@ -62,9 +73,19 @@ async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choic
     )
 
 
-def make_core(profile: Profile, rng: Random) -> Connection:
+def make_core(profile: Profile, rng: Random, *, bare_esp: bool) -> Connection:
     """The coordinator of one connection, with the wall clock of now."""
-    return Connection(profile, rng, began=(wall_clock(), boottime()))
+    return Connection(profile, rng, began=(wall_clock(), boottime()), bare_esp=bare_esp)
+
+
+def _plain_esp(journal: Journal) -> bool:
+    """Whether connections may send ESP without UDP; why they may not is told once."""
+    try:
+        RawEsp.open().close()
+    except PlatformError as error:
+        journal.record(LogEvent("data.udp-only", {"why": error.what, "action": error.action}))
+        return False
+    return True
 
 
 async def _recover(machine: Machine, journal: Journal) -> None:

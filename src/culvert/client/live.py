@@ -24,6 +24,7 @@ from culvert.effects import (
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.netio.machine import Applied, Machine
+from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.profile.profile import Profile
@@ -71,6 +72,8 @@ class Live(NoSurroundings):
         rng: Random,
         record: Callable[[LogEvent], None],
         engine: Choice,
+        *,
+        bare_esp: bool = False,
     ) -> None:
         self.profile = profile
         self.uid = -1
@@ -87,7 +90,14 @@ class Live(NoSurroundings):
         self._tun: Tun | None = None
         self._given: dict[str, Secret] = {}
         self._engine = engine
-        self._pump = Pump(engine.make(rng), *open_ports(), ports=(IKE_PORT, NATT_PORT))
+        ike, natt = open_ports()
+        self._pump = Pump(
+            engine.make(rng),
+            ike,
+            natt,
+            esp=RawEsp.open() if bare_esp else None,
+            ports=(IKE_PORT, NATT_PORT),
+        )
         self._driver = Driver(core, self._pump, self, self._heard)
 
     @property

@@ -57,6 +57,7 @@ class ClientService:
         ending: Ending,
         engine: Choice,
         *,
+        bare_esp: bool = False,
         idle_exit: float = 0.0,
     ) -> None:
         self._where = where
@@ -66,6 +67,7 @@ class ClientService:
         self._make_core = make_core
         self._ending = ending
         self._engine = engine
+        self._bare_esp = bare_esp
         self._idle_exit = idle_exit
         self._idle_timer: asyncio.TimerHandle | None = None
         self._live: dict[str, Live] = {}
@@ -176,9 +178,24 @@ class ClientService:
             )
         if len(self._live) >= LIVE:
             raise RequestError("platform.unavailable", f"{LIVE} connections are the most at once")
+        if profile.nat_traversal == "off" and not self._bare_esp:
+            raise RequestError(
+                "platform.unavailable",
+                "NAT traversal is off in the profile, and this service may not send plain ESP",
+                "Set nat_traversal to auto, or give the service the capability CAP_NET_RAW.",
+            )
         core: ClientCore = self._make_core(profile, self._rng)
         record = self._journal.tagged(profile.name)
-        live = Live(profile, core, self._machine, self._alone, self._rng, record, self._engine)
+        live = Live(
+            profile,
+            core,
+            self._machine,
+            self._alone,
+            self._rng,
+            record,
+            self._engine,
+            bare_esp=self._bare_esp,
+        )
         live.uid = request.peer.uid
         live.ask_with = lambda order: self._ask(live, order, request)
         self._live[profile.name] = live

@@ -14,8 +14,8 @@ IKE_PORT, NATT_PORT = 500, 4500
 USUAL_PATH_MTU = 1500
 
 
-def settings_of(profile: Profile, application: str) -> Settings:
-    """ESP travels in UDP only until plain ESP is built, so encapsulation is forced."""
+def settings_of(profile: Profile, application: str, *, bare_esp: bool) -> Settings:
+    """``bare_esp``: this machine can send ESP without UDP; else encapsulation is forced."""
     pfs = f"-{profile.pfs}" if profile.pfs else ""
     natt = profile.nat_traversal != "off"
     return Settings(
@@ -25,7 +25,7 @@ def settings_of(profile: Profile, application: str) -> Settings:
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
         exchange=profile.exchange_mode,
         natt=natt,
-        force_encapsulation=True,
+        force_encapsulation=profile.nat_traversal == "force" or not bare_esp,
         timing=_timing(profile),
         application=application,
     )
@@ -44,7 +44,7 @@ def _timing(profile: Profile) -> Timing:
     )
 
 
-def inner_mtu_of(suite: EspSuite) -> int:
+def inner_mtu_of(suite: EspSuite, carriage: Carriage) -> int:
     integrity = suite.integrity.name if suite.integrity else ""
     packets = packet_suite(suite.cipher.cipher, integrity)
-    return inner_mtu(packets, path_mtu=USUAL_PATH_MTU, carriage=Carriage.UDP)
+    return inner_mtu(packets, path_mtu=USUAL_PATH_MTU, carriage=carriage)

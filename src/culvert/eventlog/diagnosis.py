@@ -146,7 +146,15 @@ def _told(row: DiagnosisRow, entries: Sequence[Entry], decisive: tuple[Entry, ..
     # Faults of the service and of setting up the machine tell the same under two names.
     known.setdefault("problem", known.get("what", SEE_LOG))
     known.setdefault("what", known["problem"])
+    return _filled(row, known)
 
+
+def verdict(id: str, fields: Mapping[str, Field]) -> Verdict:
+    """The diagnosis ``id`` for somebody who has found it by counting, with these fields."""
+    return _filled(next(row for row in diagnoses() if row.id == id), fields)
+
+
+def _filled(row: DiagnosisRow, known: Mapping[str, Field]) -> Verdict:
     def said(wording: str) -> str:
         return one_line(fill(wording, known))
 

@@ -54,7 +54,6 @@ class LiveSettings:
     alert_when_disconnecting: bool
     ike_proposals: tuple[str, ...]
     legacy: frozenset[str]
-    natt: bool
     lockout: LockoutRule
     groups: tuple[Group, ...]
 
@@ -164,7 +163,6 @@ def _live(
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
         ike_proposals=gateway.texts("phase1"),
         legacy=on,
-        natt=gateway.text("nat_traversal") != "off",
         lockout=LockoutRule(
             lockout.number("tries"), lockout.number("window"), lockout.number("duration")
         ),

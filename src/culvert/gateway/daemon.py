@@ -30,6 +30,7 @@ from culvert.gateway.service import GatewayService
 from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
 from culvert.netio.machine import Machine
+from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.policy.pool import PoolPlan
@@ -114,13 +115,22 @@ class _Gateway:
         # In the machine's own zone: a group's hours are meant there.
         began = wall_clock().astimezone(), boottime()
         self._table = people.session_table(config, self._database)
-        core = IpsecGateway(config, self._table, people.group_keys(config, rng), rng, began=began)
+        esp = self._plain_esp()
+        core = IpsecGateway(
+            config,
+            self._table,
+            people.group_keys(config, rng),
+            rng,
+            began=began,
+            bare_esp=esp is not None,
+        )
         house = GatewayHouse(config, self._database, record)
         ike, natt = open_sockets(config.restart)
         pump = Pump(
             self._engine.make(rng),
             ike,
             natt,
+            esp=esp,
             ports=(config.restart.ike_port, config.restart.natt_port),
         )
         driver = Driver(core, pump, house, record)
@@ -189,6 +199,15 @@ class _Gateway:
         undone = self._machine.recover()
         if undone.changes:
             self._journal.record(LogEvent("client.repaired", {"changes": len(undone.changes)}))
+
+    def _plain_esp(self) -> RawEsp | None:
+        """None where this process may not; then ESP travels in UDP only, and the log says why."""
+        try:
+            return RawEsp.open(strangers=True)
+        except PlatformError as error:
+            fields = {"why": error.what, "action": error.action}
+            self._journal.record(LogEvent("data.udp-only", fields))
+            return None
 
     def _open_tun(self) -> Tun:
         """The device, with the routes to the pools. In a thread."""

@@ -44,6 +44,7 @@ from culvert.gateway.settings import (
     group_settings,
     identity_at,
 )
+from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
@@ -78,6 +79,7 @@ from culvert.rng import Random
 from culvert.session.client_software import client_software
 from culvert.session.ending import ending, endings, heard
 from culvert.session.session import Counters, Kind, Session, SpiPair, State
+from culvert.session.silence import Silence
 from culvert.session.table import SessionTable
 from culvert.vault.group_keys import GroupKeys
 
@@ -121,10 +123,14 @@ class _Client:
     pairs: dict[int, SpiPair] = field(default_factory=dict[int, SpiPair])
     heard_packets: int = 0
     active_at: float = 0.0
+    silence: Silence | None = None
 
 
 class IpsecGateway:
-    """``began``: wall time and monotonic second of one moment, from which all wall times follow."""
+    """``began``: wall time and monotonic second of one moment, from which all wall times follow.
+
+    ``bare_esp``: the data path carries ESP without UDP.
+    """
 
     def __init__(
         self,
@@ -134,13 +140,14 @@ class IpsecGateway:
         rng: Random,
         *,
         began: tuple[datetime, float],
+        bare_esp: bool = False,
     ) -> None:
         self.table = table
         self.refusals: deque[Attempt] = deque(maxlen=REFUSALS)
         self._config = config
         self._keys = keys
         self._wall, self._began = began
-        self._settings = general_settings(config)
+        self._settings = general_settings(config, bare_esp=bare_esp)
         self._group_settings = {
             group.name: group_settings(self._settings, group) for group in config.live.groups
         }
@@ -158,12 +165,17 @@ class IpsecGateway:
         self._tickets: dict[int, int] = {}
         self._last_ticket = 0
         self._checks: dict[int, float] = {}  # session -> next look at its time limits
+        self._quiet: dict[int, float] = {}  # session -> when its silence is told
 
     # --- entries -----------------------------------------------------------------------------
 
     @property
     def deadline(self) -> float:
-        return min(self._endpoint.deadline, min(self._checks.values(), default=inf))
+        return min(
+            self._endpoint.deadline,
+            min(self._checks.values(), default=inf),
+            min(self._quiet.values(), default=inf),
+        )
 
     @property
     def refused_datagrams(self) -> Mapping[str, int]:
@@ -193,6 +205,8 @@ class IpsecGateway:
         made = self._carry(self._endpoint.tick(now=now), now)
         for session in [s for s, at in self._checks.items() if at <= now]:
             made += self._check_limits(session, now)
+        for session in [s for s, at in self._quiet.items() if at <= now]:
+            made += self._tell_silence(session, now)
         return made
 
     def logout(self, number: int, *, now: float) -> list[Effect]:
@@ -287,7 +301,12 @@ class IpsecGateway:
         settings = self._group_settings.get(key.group)
         if settings is not None:
             # A group has no name of its own for us: we stay who was called.
-            settings = replace(settings, identity=sa.settings.identity)
+            settings = replace(
+                settings,
+                identity=sa.settings.identity,
+                # Plain ESP is built for IPv4.
+                force_encapsulation=settings.force_encapsulation or ":" in sa.path.remote[0],
+            )
         known = replace(key, settings=settings)
         return self._carry(self._endpoint.step(number, known, now=now), now)
 
@@ -411,6 +430,7 @@ class IpsecGateway:
             session.weak = tuple(dict.fromkeys((*session.weak, *_weak(pair.suite.legacy))))
             session.transport = "nat-t" if pair.udp_encapsulated else "esp"
             session.tunnel_port = pair.path.local[1] if pair.udp_encapsulated else 0
+        path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
         return [
             InstallSa(
                 session=client.session,
@@ -421,8 +441,8 @@ class IpsecGateway:
                 outbound=_half(pair.outbound),
                 local=_carried(pair.local, group),
                 remote=(str(pair.remote.network),),
-                peer=pair.path.remote,
-                local_port=pair.path.local[1],
+                peer=path.remote,
+                local_port=path.local[1],
                 udp_encapsulated=pair.udp_encapsulated,
                 replaces=pair.replaces,
             )
@@ -434,6 +454,7 @@ class IpsecGateway:
         session = self.table.find(client.session)
         if session is not None and session.state is not State.UP:
             session.state = State.UP
+            self._watch(number, client, session, now)
             fields: dict[str, Field] = {
                 "user": session.user,
                 "group": session.group,
@@ -460,7 +481,8 @@ class IpsecGateway:
         if session is None:
             return []
         session.public = path.remote
-        return [MovePeer(client.session, path.remote, path.local[1])]
+        to = data_path(path, encapsulated=session.transport != "esp")
+        return [MovePeer(client.session, to.remote, to.local[1])]
 
     # --- ends --------------------------------------------------------------------------------
 
@@ -505,6 +527,7 @@ class IpsecGateway:
         closed = self.table.end(client.session, reason, now=now, by_peer=over.by_peer)
         self._by_session.pop(client.session, None)
         self._checks.pop(client.session, None)
+        self._quiet.pop(client.session, None)
         if client.lease is not None:
             pool, address = client.lease
             pool.release(address)
@@ -531,8 +554,7 @@ class IpsecGateway:
             return []
 
         def follow(sa: IkeSa) -> list[Output]:
-            local = (sa.path.local[0], moved.local_port)
-            return sa.moved(Path(local, moved.peer, sa.path.encapsulated))
+            return sa.moved(after_move(sa.path, moved.peer, moved.local_port))
 
         return self._carry(self._endpoint.act(number, follow), now)
 
@@ -553,10 +575,47 @@ class IpsecGateway:
         )
         client = self._client(number)
         client.active_at = now
+        self._listen(traffic.session, client, now)
         sa = self._endpoint.get(number)
         if sa is not None and traffic.packets_in > client.heard_packets:
             client.heard_packets = traffic.packets_in
             sa.heard(now=now)
+
+    # --- a tunnel that brings nothing ---------------------------------------------------------
+
+    def _watch(self, number: int, client: _Client, session: Session, now: float) -> None:
+        sa = self._endpoint.get(number)
+        if sa is not None:
+            client.silence = Silence(
+                untraversed=sa.nat.found and not sa.encapsulated,
+                encapsulated=sa.encapsulated,
+                now=now,
+            )
+            self._heed(session.number, client)
+
+    def _listen(self, number: int, client: _Client, now: float) -> None:
+        session = self.table.find(number)
+        if session is not None and client.silence is not None:
+            client.silence.counted(session.counters, now=now)
+            self._heed(number, client)
+
+    def _heed(self, number: int, client: _Client) -> None:
+        """What the row shows, and when to look again."""
+        session = self.table.find(number)
+        if client.silence is None or session is None:
+            return
+        session.problem = client.silence.problem
+        if client.silence.deadline < inf:
+            self._quiet[number] = client.silence.deadline
+        else:
+            self._quiet.pop(number, None)
+
+    def _tell_silence(self, number: int, now: float) -> list[Effect]:
+        owner = self._by_session[number]
+        client = self._client(owner)
+        told = client.silence.tick(now=now) if client.silence else None
+        self._heed(number, client)
+        return [Record(self._tagged(owner, told))] if told else []
 
     # --- time limits of a group --------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from culvert.inet.address import Path
 from culvert.policy.group import Group
 
 
-def general_settings(config: GatewayConfig) -> Settings:
+def general_settings(config: GatewayConfig, *, bare_esp: bool) -> Settings:
     """What counts before a caller has named its group.
 
-    ESP travels in UDP only until plain ESP is built, so encapsulation is forced.
+    ``bare_esp``: this machine can send ESP without UDP; else encapsulation is forced.
     """
     live = config.live
     return Settings(
@@ -26,8 +26,8 @@ def general_settings(config: GatewayConfig) -> Settings:
         tuple([IkeSuite.named(name) for name in live.ike_proposals]),
         (),
         main_mode=bool(config.restart.main_mode_group),
-        natt=live.natt,
-        force_encapsulation=True,
+        natt=any(group.natt for group in live.groups),
+        force_encapsulation=not bare_esp,
         application=live.application_version,
     )
 
@@ -38,6 +38,8 @@ def group_settings(general: Settings, group: Group) -> Settings:
     return replace(
         general,
         phase2=tuple([EspSuite.named(name) for name in group.esp_proposals]),
+        natt=group.natt,
+        force_encapsulation=general.force_encapsulation or group.natt_force,
         phase1_life=Lifetime(group.ike_life_seconds),
         phase2_life=Lifetime(group.esp_life_seconds, group.esp_life_kilobytes),
         timing=Timing(

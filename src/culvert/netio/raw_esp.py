@@ -1,4 +1,4 @@
-"""Plain ESP (RFC 4303, IP protocol 50): a raw socket, used as if it were a UDP socket without ports.
+"""Plain ESP (RFC 4303, IP protocol 50): a raw socket used like a UDP socket, without ports.
 
 A peer is ``(host, 0)``, IPv4 only. Received packets lose their IP header here; packets in fragments
 come whole. A kernel without ESP answers no "protocol unreachable" as long as this socket is open

@@ -1,0 +1,21 @@
+"""Where the data path sends what an IKE SA agreed on: IKE's own path, or without any port."""
+
+from __future__ import annotations
+
+from culvert.inet.address import Address, Path
+
+NO_PORT = 0  # plain ESP, IP protocol 50
+
+
+def data_path(path: Path, *, encapsulated: bool) -> Path:
+    """ESP in UDP goes beside IKE; plain ESP goes between the same hosts."""
+    if encapsulated:
+        return path
+    return Path((path.local[0], NO_PORT), (path.remote[0], NO_PORT))
+
+
+def after_move(path: Path, peer: Address, local_port: int) -> Path:
+    """IKE's path once ESP of ``peer`` has come to ``local_port``. Plain ESP tells the host only."""
+    if local_port == NO_PORT:
+        return path._replace(remote=(peer[0], path.remote[1]))
+    return Path((path.local[0], local_port), peer, path.encapsulated)
