@@ -1,7 +1,8 @@
 """The inbound page: from a batch of datagrams on the NAT-T port to packets for the TUN.
 
-keepalive dropped · four zero octets → IKE (both in UDP only) · SPI → SA · opened · is the inner source one this
-session may use, the destination one we agreed to carry · MSS (RFC 3948 §2, RFC 4301 §5.2)
+keepalive dropped · four zero octets → IKE · SPI → SA · opened · is the inner source one this
+session may use, the destination one we agreed to carry · MSS (RFC 3948 §2, RFC 4301 §5.2).
+Bare ESP has neither keepalives nor IKE among it.
 """
 
 from __future__ import annotations

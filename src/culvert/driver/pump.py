@@ -52,7 +52,7 @@ DROPS = {
 
 
 class Datagrams(Protocol):
-    """A socket as the pump uses it (`culvert.netio.udp.UdpSocket`, `culvert.netio.raw_esp.RawEsp`)."""
+    """A socket as the pump uses it (`culvert.netio.udp.UdpSocket`)."""
 
     local: Address
     splits: bool
@@ -96,9 +96,10 @@ class Inside(Protocol):
 class Pump:
     """The data path of one coordinator.
 
-    ``esp``: the socket of plain ESP, if there is one. ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
+    ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
     not have 500 and 4500 has its own sockets under these numbers all the same; its peer sees
     other ports than the core said and takes that for a NAT, which is what it amounts to.
+    ``esp``: the socket of plain ESP, if there is one.
     """
 
     def __init__(
@@ -222,8 +223,8 @@ class Pump:
             if self._tun is not None:
                 self._tun.write_batch(found.inside)
             listener.busy()
-        for session, peer, local_port in found.moved:
-            listener.moved(PeerMoved(session, peer, local_port))
+        for moved in found.moved:
+            listener.moved(PeerMoved(*moved))
         if found.unknown:
             self._strangers.update(found.unknown)
             listener.busy()
