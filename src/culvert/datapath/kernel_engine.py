@@ -221,7 +221,7 @@ class KernelEngine:
         elif record.kind == Kind.WORN:
             out.worn.append(Worn(pair.session.number, pair.number))
         else:
-            pieces = sized(record.octets, pair.inner_mtu, pair.session.dropped_out, out.returned)
+            pieces = _pieces(record.octets, pair, out.returned)
             self._seal(self._outward, pair, pieces)
             for made in self._outward.records() if pieces else ():
                 self._sealed(made, queues, out)
@@ -286,11 +286,18 @@ class KernelEngine:
         if record.kind == Kind.WORN:
             out.worn.append(Worn(pair.session.number, pair.number))
             return
-        pieces = sized(record.octets, pair.inner_mtu, pair.session.dropped_out, out.returned)
+        pieces = _pieces(record.octets, pair, out.returned)
         if pieces:
             self._seal(self._sending, pair, pieces)
             for made in self._sending.records():
                 self._finish(made, out)
+
+
+def _pieces(packet: bytes, pair: KernelPair, returned: list[bytes]) -> Sequence[bytes]:
+    """A packet the kernel left to us; of a super-packet also the last segment, which may fit."""
+    if len(packet) <= pair.inner_mtu:
+        return (packet,)
+    return sized(packet, pair.inner_mtu, pair.session.dropped_out, returned)
 
 
 def _checked(pair: SaPair) -> PacketSuite:

@@ -147,6 +147,7 @@ API int batch_library(const char *path, int plain_hashes)
 
 typedef struct mac {
     const hash *h;
+    bool copies;                    /* the plain states serve, not EVP's */
     plain inner, outer;
     void *evp_inner, *evp_outer, *evp_work;
 } mac;
@@ -169,7 +170,8 @@ static bool mac_key(mac *m, const hash *h, const u8 *key, u32 size)
         out[i] = octet ^ 0x5c;
     }
     m->h = h;
-    if (h->init)
+    m->copies = h->init;
+    if (m->copies)
         return h->init(&m->inner) == 1 && h->update(&m->inner, in, h->block) == 1 &&
                h->init(&m->outer) == 1 && h->update(&m->outer, out, h->block) == 1;
     const void *md = lib.digest_by_name(h->name);
@@ -186,7 +188,7 @@ static bool mac_key(mac *m, const hash *h, const u8 *key, u32 size)
 static bool mac_of(mac *m, const u8 *octets, u32 size, u8 out[64])
 {
     u8 first[64];
-    if (m->h->init) {
+    if (m->copies) {
         plain state = m->inner;
         m->h->update(&state, octets, size);
         m->h->final(first, &state);

@@ -1,0 +1,290 @@
+"""The compiled engine does what the pure one does, octet for octet, whatever comes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from culvert.datapath.kernel_engine import KernelEngine
+from culvert.datapath.plane import BARE, NATT_PORT, Counters, Inbound, Outbound, Plane
+from culvert.inet.address import Address
+from culvert.inet.packet import addresses
+from culvert.rng import SeededRandom
+from datapath.engines import kernel, make
+from datapath.orders import CLIENT, SUITES, both_ends, fragmentable
+from datapath.segments import ACK, SYN, Flow, offered
+from datapath.segments import cut as cut_frame
+
+SESSIONS = 3
+SIX = bytes.fromhex("fd00" + "00" * 13)
+
+
+def leased(session: int, six: bool) -> bytes:
+    return SIX + bytes([session]) if six else bytes((10, 1, 0, session))
+
+
+def server(number: int, six: bool) -> bytes:
+    return (
+        bytes.fromhex("fd01" + "00" * 13) + bytes([number]) if six else bytes((192, 168, 2, number))
+    )
+
+
+@dataclass
+class Stage:
+    """Both engines as the gateway of some sessions, and the clients, all pure."""
+
+    gateways: tuple[Plane, Plane]
+    clients: dict[int, Plane]
+
+
+def stage(suite: tuple[str, int, str], path_mtu: int = 1500) -> Stage:
+    gateways = tuple(
+        make(kind, SeededRandom(7), path_mtu=path_mtu) for kind in ("python", "kernel")
+    )
+    clients: dict[int, Plane] = {}
+    for session in range(1, SESSIONS + 1):
+        here, there = both_ends(
+            session=session,
+            suite=suite,
+            to_gateway=0x1000 + session,
+            to_client=0x2000 + session,
+            near_gateway=("192.168.2.0/25", "fd01::/64"),
+            near_client=(f"10.1.0.{session}/32", f"fd00::{session}/128"),
+            client=(CLIENT[0], 1000 + session),
+        )
+        for one in gateways:
+            one.install(here)
+            one.activate(session, 1)
+        # A client that sends what it should not: the gateways have something to refuse.
+        clients[session] = make("python", SeededRandom(session), path_mtu=1600)
+        everything = ("0.0.0.0/0", "::/0")
+        clients[session].install(_between(there, everything))
+        clients[session].activate(session, 1)
+    return Stage((gateways[0], gateways[1]), clients)
+
+
+def _between(order: Any, everything: tuple[str, ...]) -> Any:
+    return replace(order, local=everything, remote=everything)
+
+
+# --- what may come -----------------------------------------------------------------------------
+
+SIZES = st.sampled_from(
+    [0, 1, 2, 7, 13, 14, 15, 16, 17, 100, 1379, 1380, 1381, 1393, 1394, 1500, 3000]
+)
+
+
+@st.composite
+def inner(draw: st.DrawFn, *, downwards: bool) -> bytes:
+    """A packet between a client and the networks, mostly."""
+    six = draw(st.booleans())
+    far, near = (
+        leased(draw(st.integers(1, SESSIONS + 1)), six),
+        server(draw(st.integers(1, 200)), six),
+    )
+    flow = Flow(near, far) if downwards else Flow(far, near)
+    payload = bytes(draw(SIZES))
+    match draw(st.integers(0, 6)):
+        case 0:
+            mss = draw(st.sampled_from([500, 1300, 1460, 65535]))
+            options = draw(st.sampled_from([b"", b"\x01", b"\x01\x01\x01", b"\x03\x03\x07"]))
+            options += b"\x02\x04" + mss.to_bytes(2, "big")
+            options += b"\0" * (-len(options) % 4)
+            return flow.tcp(b"", flags=draw(st.sampled_from([SYN, SYN | ACK])), options=options)
+        case 1:
+            return flow.tcp(payload, sequence=draw(st.integers(0, 2**32 - 1)))
+        case 2:
+            packet = flow.udp(payload)
+            return packet if six else fragmentable(packet)
+        case 3:
+            return flow.udp(payload) + draw(st.binary(max_size=5))
+        case 4:
+            packet = flow.udp(payload)
+            return packet[: draw(st.integers(0, len(packet)))]
+        case 5:
+            return draw(st.binary(max_size=90))
+        case _:
+            head = draw(st.sampled_from([b"\x45", b"\x4f", b"\x60", b"\x41"]))
+            packet = bytearray(flow.udp(payload))
+            packet[0] = head[0]
+            return bytes(packet)
+
+
+# --- from the TUN ------------------------------------------------------------------------------
+
+
+@settings(max_examples=150)
+@given(
+    suite=st.sampled_from(SUITES),
+    batches=st.lists(st.lists(inner(downwards=True), max_size=12), max_size=3),
+    path_mtu=st.sampled_from([576, 1280, 1500, 9000]),
+)
+def test_both_engines_seal_the_same_octets(
+    suite: tuple[str, int, str], batches: list[list[bytes]], path_mtu: int
+) -> None:
+    on = stage(suite, path_mtu)
+    for batch in batches:
+        pure, compiled = (one.from_tunnel(batch, 1.0) for one in on.gateways)
+        assert by_spi(compiled) == by_spi(pure)
+        assert compiled.returned == pure.returned
+    assert counted(on.gateways[1]) == counted(on.gateways[0])
+
+
+@settings(max_examples=100)
+@given(
+    suite=st.sampled_from([SUITES[0], SUITES[-1], ("aes-cbc", 16, "hmac-sha1-96")]),
+    six=st.booleans(),
+    size=st.integers(2, 40_000),
+    segment=st.integers(100, 1400),
+    flags=st.integers(0, 255).filter(lambda one: not one & SYN),
+    options=st.sampled_from([b"", b"\x01\x01\x08\x0a" + bytes(8)]),
+    udp=st.booleans(),
+    path_mtu=st.sampled_from([1280, 1500]),
+)
+def test_a_super_packet_is_cut_as_if_the_machine_had(
+    suite: tuple[str, int, str],
+    six: bool,
+    size: int,
+    segment: int,
+    flags: int,
+    options: bytes,
+    udp: bool,
+    path_mtu: int,
+) -> None:
+    on = stage(suite, path_mtu)
+    framed = KernelEngine(kernel(), SeededRandom(7), path_mtu=path_mtu, virtio=True)
+    adopt(framed, suite)
+    payload = bytes(range(251)) * (size // 251) + bytes(size % 251)
+    flow = Flow(server(1, six), leased(1, six))
+    packet = (
+        flow.udp(payload)
+        if udp
+        else flow.tcp(payload, 2**32 - 5, flags, options=options, identification=65530)
+    )
+    frames = [offered(flow.udp(b"before")), offered(packet, segment), offered(flow.tcp(b"after"))]
+    pieces = [piece for frame in frames for piece in cut_frame(frame)]
+    pure, compiled = on.gateways[0].from_tunnel(pieces, 0.0), framed.from_tunnel(frames, 0.0)
+    assert by_spi(compiled) == by_spi(pure)
+    assert compiled.returned == pure.returned
+
+
+@given(header=st.binary(min_size=0, max_size=10), packet=st.binary(max_size=200))
+def test_a_frame_that_makes_no_sense_is_refused(header: bytes, packet: bytes) -> None:
+    framed = KernelEngine(kernel(), SeededRandom(7), virtio=True)
+    adopt(framed, SUITES[0])
+    whole = Flow(server(1, False), leased(1, False)).udp(b"x" * 90)
+    for frame in (header, header + packet, header.ljust(10, b"\1") + whole):
+        found = framed.from_tunnel([frame], 0.0)
+        assert all(len(one) < 300 for burst in found.bursts for one in burst.datagrams)
+
+
+# --- from the network --------------------------------------------------------------------------
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.integers(1, SESSIONS),
+        inner(downwards=False),
+        st.sampled_from(["whole", "whole", "whole", "twice", "late", "flipped", "cut", "foreign"]),
+        st.integers(0, 2000),
+    ),
+    max_size=14,
+)
+STRAYS = st.lists(
+    st.one_of(
+        st.sampled_from([b"\xff", b"", b"\0\0\0\0", bytes(8), bytes(4) + b"isakmp", b"\xff\xff"]),
+        st.binary(max_size=40),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=150)
+@given(
+    suite=st.sampled_from(SUITES),
+    batches=st.lists(ARRIVALS, min_size=1, max_size=3),
+    strays=STRAYS,
+    ports=st.lists(st.sampled_from([1001, 1002, 9]), min_size=3, max_size=3),
+    local_port=st.sampled_from([NATT_PORT, BARE, 4501]),
+)
+def test_both_engines_open_and_refuse_the_same(
+    suite: tuple[str, int, str],
+    batches: list[list[tuple[int, bytes, str, int]]],
+    strays: list[bytes],
+    ports: list[int],
+    local_port: int,
+) -> None:
+    on = stage(suite)
+    for number, arrivals in enumerate(batches):
+        batch = [
+            (datagram, (CLIENT[0], ports[at % 3] if at % 4 == 3 else 1000 + session))
+            for at, (session, datagram) in enumerate(delivered(on, arrivals))
+        ]
+        batch += [(stray, ("192.0.2.1", number)) for stray in strays]
+        pure, compiled = (one.from_network(batch, float(number), local_port) for one in on.gateways)
+        assert by_flow(compiled) == by_flow(pure)
+        assert compiled.ike == pure.ike
+        assert compiled.unknown == pure.unknown
+        assert sorted(compiled.moved) == sorted(pure.moved)
+    assert counted(on.gateways[1]) == counted(on.gateways[0])
+
+
+def delivered(on: Stage, arrivals: list[tuple[int, bytes, str, int]]) -> list[tuple[int, bytes]]:
+    """What the network makes of what the clients send."""
+    found: list[tuple[int, bytes]] = []
+    late: list[tuple[int, bytes]] = []
+    for session, packet, fate, at in arrivals:
+        for burst in on.clients[session].from_tunnel([packet], 0.0).bursts:
+            for datagram in burst.datagrams:
+                changed = bytearray(datagram)
+                if fate == "flipped":
+                    changed[4 + at % (len(changed) - 4)] ^= 1 << at % 8
+                elif fate == "cut":
+                    del changed[at % len(changed) :]
+                elif fate == "foreign":
+                    changed[:4] = b"\0\0\x10" + bytes([at % 7])
+                (late if fate == "late" else found).append((session, bytes(changed)))
+                if fate == "twice":
+                    found.append((session, datagram))
+    return found + late
+
+
+# --- helpers -----------------------------------------------------------------------------------
+
+
+def adopt(engine: Plane, suite: tuple[str, int, str]) -> None:
+    """The same sessions, with the same chance, as the engines of `stage`."""
+    for session in range(1, SESSIONS + 1):
+        here, _ = both_ends(
+            session=session,
+            suite=suite,
+            to_gateway=0x1000 + session,
+            to_client=0x2000 + session,
+            near_gateway=("192.168.2.0/25", "fd01::/64"),
+            near_client=(f"10.1.0.{session}/32", f"fd00::{session}/128"),
+            client=(CLIENT[0], 1000 + session),
+        )
+        engine.install(here)
+        engine.activate(session, 1)
+
+
+def by_spi(out: Outbound) -> dict[bytes, tuple[Address, int, list[bytes]]]:
+    return {
+        burst.datagrams[0][:4]: (burst.peer, burst.local_port, burst.datagrams)
+        for burst in out.bursts
+    }
+
+
+def by_flow(found: Inbound) -> dict[bytes, list[bytes]]:
+    """The order between flows is no promise, the order within one is."""
+    flows: dict[bytes, list[bytes]] = defaultdict(list)
+    for packet in found.inside:
+        flows[addresses(packet)].append(packet)
+    return flows
+
+
+def counted(engine: Plane) -> tuple[dict[str, int], list[Counters]]:
+    return dict(engine.refused), [engine.traffic(n) for n in range(1, SESSIONS + 1)]

@@ -1,0 +1,135 @@
+"""What only the compiled engine has: two threads, libcryptos of other kinds, many SAs, borders."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from culvert.datapath.kernel_engine import KernelEngine
+from culvert.esp.batch import Kernel, load
+from culvert.rng import SeededRandom
+from datapath.engines import kernel, make
+from datapath.orders import CLIENT, GATEWAY, LEASED, SERVER, SUITES, both_ends, udp
+from datapath.segments import Flow, offered
+
+ROUNDS = 300
+
+
+def test_two_directions_on_two_threads_do_not_disturb_each_other() -> None:
+    gateway, client = (KernelEngine(kernel(), SeededRandom(n)) for n in (1, 2))
+    for engine, order in zip((gateway, client), both_ends(), strict=True):
+        engine.install(order)
+        engine.activate(1, 1)
+    ups = [udp(LEASED, SERVER, bytes([n]) * 1200) for n in range(32)]
+    downs = [udp(SERVER, LEASED, bytes([n]) * 1100) for n in range(32)]
+    arrived = [
+        (datagram, CLIENT)
+        for _ in range(ROUNDS)
+        for datagram in client.from_tunnel(ups, 0.0).bursts[0].datagrams
+    ]
+    opened: list[list[bytes]] = []
+    sealed: list[bytes] = []
+
+    def receive() -> None:
+        for at in range(0, len(arrived), 32):
+            batch = arrived[at : at + 32]
+            opened.append(gateway.from_network(batch, 0.0).inside)
+
+    def send() -> None:
+        for _ in range(ROUNDS):
+            sealed.extend(gateway.from_tunnel(downs, 0.0).bursts[0].datagrams)
+
+    threads = [threading.Thread(target=work) for work in (receive, send)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert opened == [ups] * ROUNDS
+    assert client.from_network([(d, GATEWAY) for d in sealed], 0.0).inside == downs * ROUNDS
+    assert gateway.traffic(1).dropped_in == {}
+
+
+@pytest.fixture
+def evp_only() -> Iterator[Kernel]:
+    """A libcrypto without the plain hash functions, deprecated since 3.0."""
+    usual = kernel()
+    found = load([usual.libcrypto], plain_hashes=False)
+    assert isinstance(found, Kernel)
+    yield found
+    load([usual.libcrypto])
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+def test_hashes_through_evp_give_the_same(evp_only: Kernel, suite: tuple[str, int, str]) -> None:
+    compiled, pure = KernelEngine(evp_only, SeededRandom(1)), make("python", SeededRandom(1))
+    client = make("python", SeededRandom(2))
+    here, there = both_ends(suite=suite)
+    for engine, order in ((compiled, here), (pure, here), (client, there)):
+        engine.install(order)
+        engine.activate(1, 1)
+    downs = [udp(SERVER, LEASED, b"answer" * n) for n in range(9)]
+    assert compiled.from_tunnel(downs, 0.0) == pure.from_tunnel(downs, 0.0)
+    ups = client.from_tunnel([udp(LEASED, SERVER)], 0.0).bursts[0].datagrams
+    assert compiled.from_network([(ups[0], CLIENT)], 0.0).inside == [udp(LEASED, SERVER)]
+
+
+def test_sas_made_before_another_libcrypto_was_chosen_go_on() -> None:
+    found = kernel()
+    gateway, client = (KernelEngine(found, SeededRandom(n)) for n in (1, 2))
+    for engine, order in zip((gateway, client), both_ends(), strict=True):
+        engine.install(order)
+        engine.activate(1, 1)
+    load([found.libcrypto], plain_hashes=False)
+    try:
+        (burst,) = client.from_tunnel([udp(LEASED, SERVER)], 0.0).bursts
+        assert gateway.from_network([(burst.datagrams[0], CLIENT)], 0.0).inside
+    finally:
+        load([found.libcrypto])
+
+
+def test_ten_thousand_sas_are_found_and_all_can_go() -> None:
+    gateway = KernelEngine(kernel(), SeededRandom(1))
+    for number in range(1, 10_001):
+        order, _ = both_ends(
+            session=number,
+            suite=("aes-gcm-16", 16, ""),
+            to_gateway=0x10000 + number,
+            to_client=0x20000 + number,
+            near_client=(f"10.{number >> 8}.{number & 255}.9/32",),
+            client=("198.51.100.1", number),
+        )
+        gateway.install(order)
+        gateway.activate(number, 1)
+    packets = [udp(SERVER, f"10.{n >> 8}.{n & 255}.9") for n in range(1, 10_001)]
+    out = gateway.from_tunnel(packets, 0.0)
+    assert [burst.peer[1] for burst in out.bursts] == list(range(1, 10_001))
+    for number in range(1, 10_001):
+        gateway.forget(number)
+    assert gateway.from_tunnel(packets, 0.0).bursts == []
+    assert gateway.refused == {"no-sa": 10_000}
+
+
+def test_a_batch_larger_than_the_buffers_is_taken_in_parts() -> None:
+    gateway, client = (KernelEngine(kernel(), SeededRandom(n)) for n in (1, 2))
+    for engine, order in zip((gateway, client), both_ends(), strict=True):
+        engine.install(order)
+        engine.activate(1, 1)
+    packets = [udp(LEASED, SERVER, n.to_bytes(4, "big") + bytes(1300)) for n in range(5000)]
+    (burst,) = client.from_tunnel(packets, 0.0).bursts
+    assert len(burst.datagrams) == 5000
+    arrived = [(datagram, CLIENT) for datagram in burst.datagrams]
+    assert gateway.from_network(arrived, 0.0).inside == packets
+
+
+def test_a_super_packet_of_the_smallest_segments_fits_the_buffers() -> None:
+    framed = KernelEngine(kernel(), SeededRandom(1), virtio=True)
+    order, _ = both_ends()
+    framed.install(order)
+    framed.activate(1, 1)
+    flow = Flow(bytes((192, 168, 2, 251)), bytes((10, 1, 0, 5)))
+    frames = [offered(flow.tcp(bytes(65_000)), 48)] * 5
+    (burst,) = framed.from_tunnel(frames, 0.0).bursts
+    assert len(burst.datagrams) == 5 * 1355
+    assert framed.from_tunnel([offered(flow.tcp(bytes(65_000)), 10)], 0.0).bursts == []
