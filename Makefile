@@ -51,6 +51,7 @@ soak: $(READY) lab-tools  ## hours (root)
 fuzz: $(READY)  ## every property with many more examples
 	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer and not soak" --hypothesis-profile=fuzz \
 		--timeout=0 $(ARGS)
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/guided.py
 
 bench: $(READY)  ## figures, printed (root for those with real packets)
 	$(PYTEST) tests/bench -o python_files='bench_*.py' -s --timeout=0 --culvert-suite=bench $(ARGS)
