@@ -12,9 +12,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 PROPERTY = "simulation"
+OFTENER = 20  # times as many examples where `make fuzz` asks for many: each is a conversation
 RANGE = 1 << 40  # short enough to type, long enough never to come twice
+
+
+def examples(usual: int) -> settings:
+    """How many examples a property tries whose every example is a whole conversation."""
+    default = settings.get_profile("default").max_examples
+    return settings(max_examples=usual * (OFTENER if settings().max_examples > default else 1))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

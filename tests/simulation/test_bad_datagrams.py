@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.ike.wire.header import AGGRESSIVE, NO_COOKIE, OCTETS
 from simulation.ends import ClientEnd, End
 from simulation.meddler import Meddler, with_length
+from simulation.plugin import examples
 from simulation.target import STRANGER, Target, first_message
 from simulation.world import World
 
@@ -149,6 +150,7 @@ def test_every_exchange_payload_and_flag_behind_genuine_cookies_hurts_nobody(pic
 # --- from strangers ----------------------------------------------------------------------------
 
 
+@examples(100)
 @given(st.binary(max_size=3000))
 def test_random_octets_are_refused_or_dropped(octets: bytes) -> None:
     target = Target()
@@ -197,6 +199,7 @@ def mutated(octets: bytes, changes: list[tuple[str, int, int]]) -> bytes:
     return bytes(made[:LARGEST])
 
 
+@examples(100)
 @given(st.sampled_from(RECORDED), mutations, st.booleans())
 def test_recorded_messages_however_changed_never_do_harm(
     octets: bytes, changes: list[tuple[str, int, int]], fitting: bool
@@ -216,7 +219,7 @@ def test_recorded_messages_however_changed_never_do_harm(
 
 
 @given(mutations, st.booleans())
-@settings(max_examples=300)
+@examples(300)
 def test_first_messages_however_changed_are_answered_only_if_they_are_sound(
     changes: list[tuple[str, int, int]], fitting: bool
 ) -> None:

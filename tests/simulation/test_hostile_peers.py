@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.ike.negotiator import MOST_PAIRS
@@ -35,6 +35,7 @@ from culvert.ike.wire.proposal import Proposal, SecurityAssociation, Transform
 from culvert.ike.wire.reason import DELETE_WITH_REASON
 from simulation.ends import NON_ESP_MARKER, ClientEnd
 from simulation.meddler import ike_sa, sealed
+from simulation.plugin import examples
 from simulation.world import GATEWAY, World
 
 SEED = 1
@@ -142,7 +143,7 @@ def brought_to(step: str) -> tuple[World, ClientEnd]:
 @pytest.mark.parametrize("step", UNTIL)
 def test_a_gateway_survives_whatever_a_client_seals(step: str) -> None:
     @given(st.lists(messages, min_size=1, max_size=6))
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @examples(60)
     def holds(said: Said) -> None:
         world, client = brought_to(step)
         gateway, source = world.gateway, ike_sa(world.gateway).path.remote
@@ -164,7 +165,7 @@ def test_a_gateway_survives_whatever_a_client_seals(step: str) -> None:
 @pytest.mark.parametrize("step", UNTIL)
 def test_a_client_survives_whatever_a_gateway_seals(step: str) -> None:
     @given(st.lists(messages, min_size=1, max_size=6))
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @examples(60)
     def holds(said: Said) -> None:
         world, client = brought_to(step)
         assert client.link is not None

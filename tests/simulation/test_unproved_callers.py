@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.ike import vendor
@@ -27,6 +27,7 @@ from culvert.ike.wire.notify import UNSUPPORTED_EXCHANGE_TYPE, Notify
 from culvert.ike.wire.payload import NOTIFY, SA, VENDOR_ID, Part, one
 from culvert.inet.address import Address
 from simulation.cases import PHASE1
+from simulation.plugin import examples
 from simulation.target import STRANGER, Target, first_message
 from simulation.world import GROUP, QUICK_PHASE1, Terms
 
@@ -81,7 +82,7 @@ def test_an_answer_is_at_most_200_octets_larger_than_the_question(identity: str)
     terms = Terms(phase1=EVERY_GROUP, identity=identity)
 
     @given(offers())
-    @settings(max_examples=200)
+    @examples(200)
     def holds(octets: bytes) -> None:
         reaction = Target(terms).throw(octets)
         assert len(reaction.sent) <= 1

@@ -1,0 +1,179 @@
+"""What is fuzzed: every parser of octets or text from outside, as a function of octets.
+
+A target returns for whatever it is given, or it has found a bug: refusals that are documented are
+caught here, by their type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from culvert.datapath.python_engine import PythonEngine
+from culvert.errors import ConfigError, ProtocolError, WireError
+from culvert.eventlog.event import LogEvent
+from culvert.gateway.config import examine
+from culvert.ike import vendor
+from culvert.ike.proposal import choose_esp, choose_ike, compare_esp, compare_ike
+from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.attribute import join, parse_attributes
+from culvert.ike.wire.config import ConfigMessage
+from culvert.ike.wire.identity import Identity
+from culvert.ike.wire.message import clear_body, clear_message, parse_header
+from culvert.ike.wire.notify import Delete, Notify
+from culvert.ike.wire.payload import ATTRIBUTES, DELETE, ID, NOTIFY, SA, Part
+from culvert.ike.wire.proposal import SecurityAssociation
+from culvert.ike.wire.reason import DELETE_WITH_REASON, Reason
+from culvert.inet import ipv4
+from culvert.inet.icmp import too_big
+from culvert.inet.mss import clamp
+from culvert.inet.packet import whole
+from culvert.octets.cursor import Cursor
+from culvert.profile.adapters.detect import adapt_any
+from culvert.profile.toml import read, write
+from culvert.rng import SeededRandom
+from datapath.orders import CLIENT, LEASED, SERVER, both_ends
+from simulation.target import Target
+
+Fuzzed = Callable[[bytes], None]
+
+IKE_SUITES = (IkeSuite.named("aes256-sha2_256-modp2048"), IkeSuite.named("3des-sha1-modp1024"))
+ESP_SUITES = (EspSuite.named("aes256gcm16"), EspSuite.named("aes128-sha1-modp1024"))
+MODES, GROUPS = frozenset((3,)), frozenset((2, 14))
+
+
+def isakmp(octets: bytes) -> None:
+    """Header and chain of a clear message, and every payload that has a parser of its own."""
+    try:
+        header = parse_header(octets)
+        parts = clear_body(octets, header)
+    except WireError as error:
+        assert 0 <= error.offset <= len(octets)
+        return
+    again = clear_message(header, parts) if parts else octets
+    assert [part.body for part in clear_body(again, parse_header(again))] == [
+        part.body for part in parts
+    ]
+    vendor.features(parts)
+    for part in parts:
+        try:
+            _payload(part)
+        except ProtocolError:
+            continue
+
+
+def _payload(part: Part) -> None:
+    match part.kind:
+        case kind if kind == SA:
+            _offer(SecurityAssociation.parse(part))
+        case kind if kind == ID:
+            identity = Identity.parse(part)
+            assert identity.to_bytes() == part.body
+            LogEvent("ike.group-unknown", {"group": str(identity), "peer": ""})
+            identity.network()
+        case kind if kind == NOTIFY:
+            Notify.parse(part)
+        case kind if kind == DELETE:
+            Delete.parse(part)
+        case kind if kind == ATTRIBUTES:
+            ConfigMessage.parse(part)
+        case kind if kind == DELETE_WITH_REASON:
+            Reason.parse(part)
+        case _:
+            pass
+
+
+def _offer(offered: SecurityAssociation) -> None:
+    choose_ike(offered, IKE_SUITES)
+    compare_ike(offered, IKE_SUITES)
+    choose_esp(offered, ESP_SUITES, MODES, GROUPS)
+    compare_esp(offered, ESP_SUITES, MODES, GROUPS)
+
+
+def attributes(octets: bytes) -> None:
+    """A list of attributes; what parses is written back as it was."""
+    try:
+        found = parse_attributes(Cursor(octets))
+    except WireError as error:
+        assert 0 <= error.offset <= len(octets)
+        return
+    assert join(found) == octets
+
+
+def gateway(octets: bytes) -> None:
+    """A whole gateway, and a stranger who sends this on both ports."""
+    for reaction in Target().throw_both_ways(octets):
+        assert sum(map(len, reaction.sent)) <= len(octets) + 200
+
+
+def inbound(octets: bytes) -> None:
+    """Datagrams on the NAT-T port, cut where the octets say, at a plane with a session."""
+    plane = PythonEngine(SeededRandom(1))
+    order, _ = both_ends()
+    plane.install(order)
+    plane.activate(1, 1)
+    batch = [(piece, CLIENT) for piece in octets.split(b"\xfe\xff\xfe\xff")]
+    found = plane.from_network(batch, 0.0)
+    assert found.inside == []
+
+
+def outbound(octets: bytes) -> None:
+    """Packets from the machine: anything, and a good one among them still gets through."""
+    plane = PythonEngine(SeededRandom(1))
+    order, _ = both_ends()
+    plane.install(order)
+    plane.activate(1, 1)
+    good = ipv4.build(17, _host(SERVER), _host(LEASED), bytes(8))
+    found = plane.from_tunnel([octets, good], 0.0)
+    assert found.bursts
+
+
+def packets(octets: bytes) -> None:
+    """What is done to an inner packet."""
+    try:
+        packet = whole(octets)
+    except WireError:
+        return
+    assert len(clamp(packet, 1400)) == len(packet)
+    for work in (lambda: too_big(packet, 1280), lambda: ipv4.fragments(packet, 576)):
+        try:
+            work()
+        except WireError:
+            continue
+
+
+def profiles(octets: bytes) -> None:
+    """A connection profile in any format; one that is taken can be written and read again."""
+    try:
+        adapted = adapt_any(_text(octets), "", name="fuzz")
+    except ConfigError:
+        return
+    assert read(write(adapted.profile), name="fuzz") == adapted.profile
+
+
+def configurations(octets: bytes) -> None:
+    """The gateway's configuration file."""
+    found = examine(_text(octets), "gateway.toml")
+    assert (found.config is None) == bool(found.problems)
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
+
+
+def _host(address: str) -> bytes:
+    return bytes(map(int, address.split(".")))
+
+
+TARGETS: dict[str, Fuzzed] = {
+    target.__name__: target
+    for target in (
+        isakmp,
+        attributes,
+        gateway,
+        inbound,
+        outbound,
+        packets,
+        profiles,
+        configurations,
+    )
+}
