@@ -31,6 +31,9 @@ COMPUTED = {
 
 AREAS = tuple({f"{code.partition('.')[0]}." for code in vocabulary()})
 
+FILES = (".toml", ".sock", ".db")
+"""Names of files look like codes too."""
+
 ERRORS = frozenset(code for row in exit_codes() for code in row.codes) - vocabulary().keys()
 """Codes of errors have the same shape."""
 
@@ -109,7 +112,7 @@ def written() -> Iterator[Written]:
         if _name(call) == "get":
             continue  # reading is not writing
         for code in _codes(call):
-            if code.startswith(AREAS) and code not in ERRORS:
+            if code.startswith(AREAS) and code not in ERRORS and not code.endswith(FILES):
                 yield Written(f"{name}:{call.lineno}", code, _fields(call))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,16 +10,21 @@ import click
 
 
 class LazyGroup(click.Group):
-    """``commands_at``: name → (``module:attribute``, one line of help)."""
+    """``commands_at``: name → (``module:attribute``, one line of help).
+
+    ``unlisted`` ones work, but are for units and shells: help that fits a screen leaves them out.
+    """
 
     def __init__(
         self,
         *arguments: Any,  # click's own signature
         commands_at: Mapping[str, tuple[str, str]],
+        unlisted: Collection[str] = (),
         **settings: Any,  # click's own signature
     ) -> None:
         super().__init__(*arguments, **settings)
         self._commands_at = commands_at
+        self._unlisted = unlisted
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of the table: the daily ones first."""
@@ -36,4 +41,5 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._commands_at.items()])
+            listed = [row for row in self._commands_at.items() if row[0] not in self._unlisted]
+            formatter.write_dl([(name, line) for name, (_, line) in listed])

@@ -34,6 +34,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
+    unlisted=("service", "completion"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )
