@@ -1,0 +1,85 @@
+"""Takes off what logs are wrapped in: syslog, journal, container, NetworkManager, quoted mail."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LONGEST_LINE = 8192
+"""Signs of a line that are read; the rest of a longer one says nothing that any family prints."""
+
+DEEPEST = 4
+"""Wrappers in wrappers that are taken off; nobody nests more."""
+
+ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,16}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)?|.)")
+QUOTE = re.compile(r"(?:> ?){1,9}(?=\S)|\*\*(?=\S)")
+STAMP = (
+    r"(?:[A-Z][a-z]{2} {1,2}\d{1,2}(?: \d{4})? \d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+    r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)"
+)
+SYSLOG = re.compile(
+    rf"(?:<\d{{1,3}}>)?(?:1 )?(?P<at>{STAMP})(?: (?P<host>[\w.:-]{{1,64}}))??"
+    r"(?: (?:\w{1,12}\.\w{1,12}))? (?P<process>[A-Za-z_][\w./@-]{0,63}?)(?:\[\d{1,9}\])?: +(?P<text>.*)"
+)
+SYSLOG_5424 = re.compile(
+    rf"<\d{{1,3}}>1 (?P<at>{STAMP}) (?P<host>\S{{1,255}}) (?P<process>[\w./-]{{1,48}}) \S{{1,128}} "
+    r"\S{1,32} (?:-|\[[^\]]{0,999}\]) ?\ufeff?(?P<text>.*)"
+)
+CONTAINER = re.compile(r"(?P<process>[a-z][\w.-]{1,60}) +\| (?P<text>.*)")
+MANAGER = re.compile(
+    r"<(?:info|warn|error|debug|trace)> {1,3}\[\d{1,12}\.\d{1,6}\] (?:[\w-]{1,40}(?:\[[^\]]{1,200}\])?: )?(?P<text>.*)"
+)
+NETIFD = re.compile(r"[\w-]{1,32} \(\d{1,9}\): (?P<text>.*)")
+REPEATED = re.compile(r"(?:last message repeated (\d{1,9}) times?|message repeated (\d{1,9}) times: \[)")
+
+HAS_WRAPPER = frozenset("<>0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-vpnc-service"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A line without its wrappers. ``stamp`` is the wrapper's, as it stands there."""
+
+    text: str
+    process: str = ""
+    host: str = ""
+    stamp: str = ""
+
+
+def unwrapped(line: str) -> Bare:
+    """The message of a line, and who said it when, if a wrapper tells."""
+    text = line if "\x1b" not in line else ANSI.sub("", line)
+    process = host = stamp = ""
+    for _ in range(DEEPEST):
+        found = _wrapper(text, process)
+        if found is None:
+            break
+        groups = found.groupdict()
+        process = groups.get("process") or process
+        host = groups.get("host") or host
+        stamp = groups.get("at") or stamp
+        text = groups["text"]
+    return Bare(text, process.rpartition("/")[2], host, stamp)
+
+
+def plain(line: str) -> str:
+    """A line cut to what is read, without what mail and forums put in front."""
+    text = line[:LONGEST_LINE].rstrip("\r\n\0 \t")
+    if text[:1] in ">*" and (quote := QUOTE.match(text)):
+        text = text[quote.end() :]
+    if "\\" in text:
+        text = text.replace("\\*", "*").replace("\\_", "_").replace("\\[", "[").replace("\\]", "]")
+    return text.replace("\0", "").removeprefix("\ufeff")
+
+
+def _wrapper(text: str, process: str) -> re.Match[str] | None:
+    first = text[:1]
+    if first == "<":
+        return SYSLOG_5424.match(text) or SYSLOG.match(text) or MANAGER.match(text)
+    if first in HAS_WRAPPER and (found := SYSLOG.match(text)):
+        return found
+    if process in MANAGERS:
+        return NETIFD.match(text)
+    if " | " in text[:70]:
+        return CONTAINER.match(text)
+    return None

@@ -1,0 +1,98 @@
+"""Octets of a log file to lines, in bounded memory: gzip, UTF-8, UTF-16, Windows code page."""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from collections.abc import Iterable, Iterator
+
+from culvert.errors import ConfigError
+from culvert.explain.carrier import LONGEST_LINE
+
+GZIP = b"\x1f\x8b"
+INFLATE = 1 << 16
+"""Octets inflated at a time: a file that unpacks to a thousand times its size is read as it comes."""
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """The lines of a file that is read in pieces. Of a line longer than the limit the rest is left out.
+
+    Raises ConfigError if a packed file is damaged at its beginning; what follows later damage is lost.
+    """
+    kept = ""
+    dropping = False
+    for text in _texts(_unpacked(iter(chunks))):
+        *whole, kept_next = (kept + text).replace("\r\n", "\n").split("\n")
+        for line in whole:
+            if not dropping:
+                yield line[: LONGEST_LINE + 1]
+            dropping = False
+        if dropping:
+            kept_next = ""
+        elif len(kept_next) > LONGEST_LINE:
+            yield kept_next[: LONGEST_LINE + 1]
+            kept_next, dropping = "", True
+        kept = kept_next
+    if kept and not dropping:
+        yield kept
+
+
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= len(GZIP):
+            break
+    if not first.startswith(GZIP):
+        yield first
+        yield from chunks
+        return
+    unpack = zlib.decompressobj(31)
+    waiting = first
+    begun = False
+    while waiting:
+        try:
+            out = unpack.decompress(waiting, INFLATE)
+        except zlib.error as error:
+            if begun:
+                return
+            raise ConfigError(f"packed file is damaged: {error}") from None
+        begun = begun or bool(out)
+        yield out
+        waiting = unpack.unconsumed_tail
+        if unpack.eof:
+            waiting, unpack = unpack.unused_data, zlib.decompressobj(31)
+            if not waiting.startswith(GZIP):
+                waiting = b""
+        if not waiting:
+            waiting = next(chunks, b"")
+
+
+def _texts(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Text of the pieces; the first tells UTF-16, and octets that are no UTF-8 are read as cp1252."""
+    decoder: codecs.IncrementalDecoder | None = None
+    for chunk in chunks:
+        if decoder is None:
+            decoder = codecs.getincrementaldecoder(_encoding(chunk))("culvert-cp1252")
+        yield decoder.decode(chunk).replace("\0", "")
+    if decoder is not None:
+        yield decoder.decode(b"", final=True)
+
+
+def _encoding(first: bytes) -> str:
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(first) > 3 and first[1::2].count(0) > len(first) // 3:
+        return "utf-16-le"
+    return "utf-8-sig"
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    """What is no UTF-8 was written on Windows or in Western Europe."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return wrong.decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("culvert-cp1252", _as_cp1252)

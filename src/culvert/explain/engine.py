@@ -1,0 +1,47 @@
+"""The door of the room: lines in, `Explanation` out. Reads line by line, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from culvert.errors import ConfigError
+from culvert.explain.catalogue import LANGUAGES
+from culvert.explain.explanation import Explanation
+from culvert.explain.grammar.family import names
+from culvert.explain.reader import Reader
+from culvert.explain.tell import told
+from culvert.explain.timeline import lanes
+
+PROGRESS_EVERY = 50_000
+"""Lines between two calls of ``progress``."""
+
+
+def explain(
+    lines: Iterable[str],
+    *,
+    family: str = "",
+    language: str = "en",
+    progress: Callable[[int], None] | None = None,
+) -> Explanation:
+    """What happened, why, and what to change.
+
+    ``family`` spares the guess; ``progress`` is called with the number of lines read. Raises
+    ConfigError for a family or a language that is not known.
+    """
+    if family and family not in names():
+        raise ConfigError(f"no log family {family!r}; there are {', '.join(names())}")
+    if language not in LANGUAGES:
+        raise ConfigError(f"no texts in {language!r}; there are {', '.join(LANGUAGES)}")
+    reader = Reader(family)
+    counted = lines if progress is None else _counted(lines, progress)
+    sorted_facts = lanes(reader.facts(counted))
+    return told(sorted_facts, reader.tally, language)
+
+
+def _counted(lines: Iterable[str], progress: Callable[[int], None]) -> Iterator[str]:
+    number = 0
+    for number, line in enumerate(lines, start=1):  # noqa: B007  # the last number is told, too
+        if number % PROGRESS_EVERY == 0:
+            progress(number)
+        yield line
+    progress(number)

@@ -1,0 +1,1 @@
+"""How the lines of each log family look and what they say; the families are tables/explain/*.toml."""

@@ -1,0 +1,270 @@
+"""Lines to facts: families are told apart, records joined, and every row that fits speaks."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from culvert.eventlog.wording import one_line
+from culvert.explain.carrier import Bare, plain, unwrapped
+from culvert.explain.explanation import Evidence
+from culvert.explain.facts import SIGN, Fact, Value
+from culvert.explain.grammar.family import Family, Reading, families
+from culvert.explain.grammar.index import Hit, bare_index, index_of
+from culvert.explain.mask import masked
+from culvert.explain.stamp import Moment, moment
+
+LINES_OF_RECORD = 48
+"""Lines that one record may have; the longest seen (a decoded IKE header) has twelve."""
+
+SIGNS_OF_PROOF = 600
+UNKNOWN_KEPT = 20
+HEX_SPI = 8
+FRAME_WEIGHT = 0.5
+"""A line that merely looks like a family tells less than one that is understood."""
+
+UNDERSTOOD = 2.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read: for the verdict on the family, and so that nothing is lost silently."""
+
+    lines: int = 0
+    unknown: int = 0
+    kept: list[Evidence] = field(default_factory=list[Evidence])
+    families: Counter[str] = field(default_factory=Counter[str])
+
+    def missed(self, record: _Record) -> None:
+        self.unknown += len(record.texts)
+        if len(self.kept) < UNKNOWN_KEPT:
+            self.kept.append(Evidence(record.line, _shown(record.raw)))
+
+    @property
+    def family(self) -> str:
+        found = self.families.most_common(1)
+        return found[0][0] if found and found[0][1] > 0 else "unknown"
+
+
+@dataclass(slots=True)
+class _Record:
+    """Lines that belong together. ``raw`` is what is quoted, ``texts`` what is understood."""
+
+    family: Family | None
+    line: int
+    texts: list[str]
+    raw: list[str]
+    bare: Bare
+    frame: Mapping[str, str]
+
+
+class Reader:
+    """Reads line after line; holds one record, never the file."""
+
+    def __init__(self, family: str = "") -> None:
+        self.tally = Tally()
+        self._forced = families()[family] if family else None
+        self._current: Family | None = self._forced
+        self._open: _Record | None = None
+
+    def facts(self, lines: Iterable[str]) -> Iterator[Fact]:
+        for line in lines:
+            yield from self._line(line)
+        yield from self._close()
+
+    def _line(self, line: str) -> Iterator[Fact]:
+        self.tally.lines += 1
+        raw = plain(line)
+        if not raw or raw.isspace():
+            if self._open is not None and self._has_text(self._open):
+                yield from self._close()
+            return
+        bare = unwrapped(raw)
+        text = bare.text
+        family, frame = self._framed(text, bare.process)
+        if family is None and self._continues(bare):
+            self._join(text, raw)
+            return
+        if self._open is not None:
+            yield from self._close()
+        if family is not None and family.head.weight >= 1:
+            self._current = family
+        groups = _groups(frame) if frame else {}
+        self._open = _Record(family, self.tally.lines, [text], [raw], bare, groups)
+        if family is None or not family.head.joins:
+            yield from self._close()
+
+    def _has_text(self, record: _Record) -> bool:
+        """Is there more than the head of a record? A time stamp alone waits for its text."""
+        if len(record.texts) > 1 or record.family is None:
+            return True
+        found = record.family.framed(record.texts[0])
+        return found is None or bool(record.texts[0][found.end() :].strip())
+
+    def _continues(self, bare: Bare) -> bool:
+        record = self._open
+        return (
+            record is not None
+            and record.family is not None
+            and record.family.head.joins
+            and not bare.stamp
+            and len(record.texts) < LINES_OF_RECORD
+        )
+
+    def _join(self, text: str, raw: str) -> None:
+        if self._open is not None:
+            self._open.texts.append(text)
+            self._open.raw.append(raw)
+
+    def _framed(self, text: str, process: str) -> tuple[Family | None, re.Match[str] | None]:
+        """The family whose record begins here: by the program that wrote it, else by its look."""
+        if self._forced is not None:
+            return self._forced_frame(text, process)
+        if process and (named := by_process().get(process)):
+            return _of_process(named, text)
+        if self._current is not None and (found := self._current.framed(text)):
+            return self._current, found
+        if probe().match(text) is None:
+            return None, None
+        for family in families().values():
+            if found := family.framed(text):
+                return family, found
+        return None, None
+
+    def _forced_frame(
+        self, text: str, process: str
+    ) -> tuple[Family | None, re.Match[str] | None]:
+        forced = self._forced
+        if forced is None:
+            return None, None
+        found = forced.framed(text)
+        own = bool(process) and process in forced.head.processes
+        return (forced, found) if found or own or not forced.frames else (None, None)
+
+    def _close(self) -> Iterator[Fact]:
+        record, self._open = self._open, None
+        if record is None:
+            return
+        text = record.texts[0] if len(record.texts) == 1 else " ".join(record.texts)
+        hits = self._hits(record, text)
+        name = record.family.name if record.family else ""
+        if name:
+            self.tally.families[name] += FRAME_WEIGHT * _weight(name)
+        if not hits:
+            self.tally.missed(record)
+            return
+        yield from self._said(record, hits)
+
+    def _hits(self, record: _Record, text: str) -> list[Hit]:
+        if record.family is not None:
+            return index_of(record.family.name).hits(text)
+        if self._forced is not None:
+            return index_of(self._forced.name).hits(text)
+        current = self._current
+        if current is not None and (own := index_of(current.name).hits(text)):
+            return own
+        return _of_one_family(bare_index().hits(text))
+
+    def _said(self, record: _Record, hits: list[Hit]) -> Iterator[Fact]:
+        quoted = _shown(record.raw)
+        at = moment(record.bare.stamp or record.raw[0])
+        for reading, found in hits:
+            family = reading.family
+            weight = _weight(family)
+            self.tally.families[family] += UNDERSTOOD * weight
+            if self._current is None and weight >= 1:
+                self._current = families()[family]
+            yield _fact(reading, found, record, quoted, at)
+
+
+def _fact(
+    reading: Reading, found: re.Match[str], record: _Record, quoted: str, at: Moment | None
+) -> Fact:
+    row = reading.row
+    values: dict[str, Value] = dict(record.frame)
+    for name, value in found.groupdict().items():
+        if value:
+            values[name] = value.strip(" '\",;.")
+    values.update(row.set)
+    if (swapped := str(values.get("spi_swapped", ""))) and len(swapped) >= HEX_SPI:
+        values["spi"] = _swapped(swapped)
+    says = {lang: text for lang, text in (("en", row.en), ("de", row.de), ("nl", row.nl)) if text}
+    if row.sign:
+        values["of"] = row.sign
+    head = families()[reading.family].head
+    keys = tuple((name, str(values[name])) for name in head.keys if values.get(name))
+    return Fact(
+        row.fact or SIGN,
+        reading.family,
+        record.line,
+        quoted,
+        at,
+        values,
+        says,
+        row.strength if row.sign else 0,
+        keys,
+    )
+
+
+def _swapped(spi: str) -> str:
+    """An SPI that was printed in the byte order of the machine, in network order (S4-54)."""
+    return f"0x{bytes.fromhex(spi[-HEX_SPI:])[::-1].hex().upper()}"
+
+
+def _groups(frame: re.Match[str]) -> dict[str, str]:
+    """What the head of a record tells; ``peer2`` is a second place for ``peer``."""
+    return {key.rstrip("0123456789"): value for key, value in frame.groupdict().items() if value}
+
+
+def _of_one_family(hits: list[Hit]) -> list[Hit]:
+    """A line without frame may fit rows of several families: those of the first are heard.
+
+    The family with the most rows that fit; of equals the one that is asked first.
+    """
+    if len(hits) < 2:
+        return hits
+    count = Counter(reading.family for reading, _ in hits)
+    order = list(families())
+    best = max(count, key=lambda name: (count[name], _weight(name), -order.index(name)))
+    return [hit for hit in hits if hit[0].family == best]
+
+
+def _shown(raw: list[str]) -> str:
+    """The lines as they are quoted: one line, no secrets, nothing that moves a cursor."""
+    return one_line(masked(" ".join(raw).replace("\t", " "))[:SIGNS_OF_PROOF])
+
+
+def _weight(name: str) -> float:
+    return families()[name].head.weight
+
+
+@cache
+def by_process() -> Mapping[str, tuple[Family, ...]]:
+    """The families whose program has this name in syslog."""
+    found: dict[str, tuple[Family, ...]] = {}
+    for family in families().values():
+        for process in family.head.processes:
+            found[process] = (*found.get(process, ()), family)
+    return found
+
+
+def _of_process(named: tuple[Family, ...], text: str) -> tuple[Family, re.Match[str] | None]:
+    """Several families may share a program's name: the first whose lines look like this one."""
+    for family in named:
+        if found := family.framed(text):
+            return family, found
+    return named[-1], None
+
+
+@cache
+def probe() -> re.Pattern[str]:
+    """Does a line begin a record of any family? Asked before each of them is."""
+    frames = [
+        re.sub(r"\(\?P<\w+>", "(?:", frame)
+        for family in families().values()
+        for frame in family.head.frames
+    ]
+    return re.compile("|".join(f"(?:{frame})" for frame in frames) or r"(?!)")
