@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 
 import pytest
 
+from culvert.crypto.hash import digest
 from culvert.ike.keys import (
     Phase1Keys,
     exchange_hash,
@@ -56,14 +56,14 @@ def test_the_chain_of_skeyids_and_the_first_iv(hashed: str) -> None:
     a = prf(hashed, b"skeyid", d + b"shared" + COOKIES + b"\x01")
     e = prf(hashed, b"skeyid", a + b"shared" + COOKIES + b"\x02")
     assert (made.skeyid_d, made.skeyid_a, made.skeyid_e) == (d, a, e)
-    publics = hashlib.new(NAMES[hashed], b"public ipublic r").digest()
+    publics = digest(keys("aes256", hashed).hash_name, b"public ipublic r")
     assert made.first_iv == publics[:16]
     assert keys("3des", hashed).first_iv == publics[:8]
 
 
 def test_the_iv_of_an_exchange_is_as_wide_as_the_block() -> None:
     last = b"last block of 16"
-    whole = hashlib.new("sha1", last + b"\x00\x00\x00\x07").digest()
+    whole = digest("sha1", last + b"\x00\x00\x00\x07")
     assert exchange_iv(keys("aes128", "sha1"), last, 7) == whole[:16]
     assert exchange_iv(keys("3des", "sha1"), last, 7) == whole[:8]
 

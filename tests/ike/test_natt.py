@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
+from culvert.crypto.hash import digest
 from culvert.ike.natt import (
     DRAFT_02,
     DRAFT_02_NEWLINE,
@@ -45,11 +44,9 @@ def found(parts: Chain, own: Address, peer: Address, version: Version = RFC_3947
 
 
 def test_nat_d_is_a_hash_of_cookies_address_and_port() -> None:
-    wanted = hashlib.new("sha1", COOKIES + bytes((192, 0, 2, 1)) + b"\x01\xf4").digest()
+    wanted = digest("sha1", COOKIES + bytes((192, 0, 2, 1)) + b"\x01\xf4")
     assert nat_d("sha1", COOKIES, GATEWAY) == wanted
-    six = hashlib.new(
-        "md5", COOKIES + bytes.fromhex("20010db8" + "00" * 11 + "01") + b"\x11\x94"
-    ).digest()
+    six = digest("md5", COOKIES + bytes.fromhex("20010db8" + "00" * 11 + "01") + b"\x11\x94")
     assert nat_d("md5", COOKIES, ("2001:db8::1", 4_500)) == six
 
 
@@ -70,13 +67,13 @@ def test_each_side_learns_who_stands_behind_a_nat(
     at_client = found(sent(GATEWAY, client_seen), own=CLIENT, peer=gateway_called)
     assert at_gateway == Nat(local=gateway_behind, remote=client_behind)
     assert at_client == Nat(local=client_behind, remote=gateway_behind)
+    assert at_client is not None
     assert at_client.found is (client_behind or gateway_behind)
 
 
 def test_a_side_that_floated_may_have_hashed_either_port() -> None:
     """Peers on 4500 hash that port or still 500; neither is a NAT."""
-    floated: Address = (CLIENT[0], 4_500), (GATEWAY[0], 4_500)
-    own, peer = floated[1], floated[0]
+    own, peer = (GATEWAY[0], 4_500), (CLIENT[0], 4_500)
     for port in (500, 4_500):
         parts = sent((CLIENT[0], port), (GATEWAY[0], port))
         assert found(parts, own, peer) == Nat()

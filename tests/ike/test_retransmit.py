@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from culvert.ike.retransmit import (
@@ -32,7 +34,7 @@ def test_the_schedule_grows_and_ends_with_patience() -> None:
 
 def test_repeats_are_never_further_apart_than_the_longest_wait() -> None:
     times = schedule(120.0)
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert max(waits) == pytest.approx(LONGEST_WAIT)
     assert times[-1] == 120.0
 
