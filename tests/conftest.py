@@ -1,10 +1,10 @@
-"""What every test run loads: the ledger of proved requirements, and how hard properties try."""
+"""What every test run loads: ledgers of what is proved, and how hard properties try."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
-pytest_plugins = ["requirements.plugin", "simulation.plugin"]
+pytest_plugins = ["requirements.plugin", "interop.cells", "simulation.plugin"]
 
 # No deadline per example: how fast one is says more about the machine than about the code.
 settings.register_profile("culvert", deadline=None, print_blob=True)

@@ -24,6 +24,7 @@ import pytest
 
 SCHEMA = 1
 PROPERTY = "requirement"
+CELL = "cell"  # of docs/interop.md, see interop/cells.py
 FIGURES = "figures"
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("list.toml")
@@ -83,21 +84,24 @@ class Ledger:
         self.suite = suite
         self.path = path
         self.tests: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.cells: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.figures: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome: str = report.outcome
         if hasattr(report, "wasxfail") and outcome == "skipped":
             outcome = "xfailed"
+        kinds = {PROPERTY: (self.tests, "id", "part"), CELL: (self.cells, "row", "column")}
         for name, value in report.user_properties:
             if name == FIGURES:
                 self.figures[report.nodeid] = str(value)
-            if name != PROPERTY or not isinstance(value, (list, tuple)):
+            if name not in kinds or not isinstance(value, (list, tuple)):
                 continue
-            id, part = value
-            row = self.tests.setdefault(
-                (id, part, report.nodeid),
-                {"id": id, "part": part, "node": report.nodeid, "outcome": outcome},
+            rows, *keys = kinds[name]
+            first, second = value
+            row = rows.setdefault(
+                (first, second, report.nodeid),
+                {keys[0]: first, keys[1]: second, "node": report.nodeid, "outcome": outcome},
             )
             row["outcome"] = min(row["outcome"], outcome, key=WORST.index)
 
@@ -109,6 +113,7 @@ class Ledger:
             **revision(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "tests": [self.tests[key] for key in sorted(self.tests)],
+            "cells": [self.cells[key] for key in sorted(self.cells)],
             FIGURES: self.figures,
         }
         new = self.path.with_suffix(".new")
