@@ -8,18 +8,21 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PYTHON
 BIN := .venv/bin
-READY := .make/venv
+VENV := .make/venv
+READY := .make/engine
 PYTEST := $(BIN)/python -m pytest
 # Tests that run at the same time; real-peer tests have labs of their own.
 JOBS ?= 2
 PEER_JOBS ?= 2
+# How long the compiled engine is fuzzed.
+FUZZ_SECONDS ?= 120
 # More words for pytest, for example: make test-quick ARGS="-k pat"
 ARGS ?=
 
 UNIT := not root and not peer and not long and not soak
-REAL := (root or peer or long) and not soak
+REAL := (root or peer or long) and not soak and not interop_matrix
 
-.PHONY: help demo test-quick test check interop soak fuzz bench requirements lock clean peers lab-tools
+.PHONY: help demo test-quick test check interop soak fuzz bench wheels requirements lock clean peers lab-tools
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -42,8 +45,10 @@ check: $(READY)  ## format, lint, types, floors
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-interop: $(READY) lab-tools peers  ## every real peer (root)
-	$(PYTEST) tests/interop -m "not soak" --culvert-suite=interop $(ARGS)
+interop: $(READY) lab-tools peers  ## every real peer with every suite (root), and docs/interop.md
+	ended=0; $(PYTEST) tests/interop -n $(PEER_JOBS) --dist loadfile -m "not soak" \
+		--culvert-suite=interop $(ARGS) || ended=$$?; \
+	$(BIN)/python tools/interop_matrix && exit $$ended
 
 soak: $(READY) lab-tools  ## hours (root)
 	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)
@@ -52,9 +57,13 @@ fuzz: $(READY)  ## every property with many more examples
 	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer and not soak" --hypothesis-profile=fuzz \
 		--timeout=0 $(ARGS)
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/guided.py
+	tools/fuzz-batch $(FUZZ_SECONDS)
 
 bench: $(READY)  ## figures, printed (root for those with real packets)
 	$(PYTEST) tests/bench -o python_files='bench_*.py' -s --timeout=0 --culvert-suite=bench $(ARGS)
+
+wheels: $(READY)  ## dist/*.whl: with the compiled engine, for every CPython 3 of this platform
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist .
 
 requirements:  ## what is proved, from the results of earlier runs; runs nothing
 	@$(PYTHON) tools/requirements
@@ -73,7 +82,7 @@ lab-tools:
 peers:
 	@tools/install-peers ipsec
 
-$(READY): requirements.lock pyproject.toml
+$(VENV): requirements.lock pyproject.toml
 	@tools/install-base venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "culvert needs Python 3.11 or later; say which with PYTHON=python3.x" >&2; exit 1; }
@@ -81,3 +90,8 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mkdir -p $(@D) && touch $@
+
+# The installation above has built it; this is for changes since. Without a compiler: pure Python.
+$(READY): $(VENV) setup.py src/culvert/esp/batch.c
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@

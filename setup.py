@@ -29,16 +29,15 @@ class PlainLibrary(build_ext):
         try:
             super().build_extension(ext)
         except Exception as error:  # whatever a missing or broken compiler raises
-            # A library of an earlier build would be of another version.
-            Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
             self.warn(f"culvert: no compiled data path, pure Python will serve ({error})")
 
     def copy_extensions_to_source(self) -> None:
-        """An editable install: into the tree, if it was built."""
-        if all(
-            Path(self.build_lib, self.get_ext_filename(e.name)).exists() for e in self.extensions
-        ):
-            super().copy_extensions_to_source()
+        """An editable install: into the tree; what an earlier build left there goes."""
+        for one in self.extensions:
+            name = self.get_ext_filename(one.name)
+            Path("src", name).unlink(missing_ok=True)
+            if Path(self.build_lib, name).exists():
+                super().copy_extensions_to_source()
 
 
 class AnyPython(bdist_wheel):
