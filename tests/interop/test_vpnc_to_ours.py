@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from interop.ours import DOMAIN, OurGateway, until
 from interop.pat import ADDRESSES, BOTH, mapped, ports_of, received
-from interop.peers.credentials import USERS, PeerFailure
+from interop.peers.credentials import USERS
 from interop.peers.tunnel import carries_nothing, prove_data
 from interop.peers.vpnc import Vpnc
 
@@ -157,22 +156,8 @@ def test_vpnc_without_a_nat_between_has_a_tunnel_too(lab: Lab, gateway: OurGatew
     with Vpnc(lab, "pub"):
         (row,) = gateway.sessions
         assert row["public_ip"] == topology.PUB
-        assert (row["transport"], row["tunnel_port"]) == ("nat-t", 4500)
+        assert (row["transport"], row["tunnel_port"]) == ("esp", 0)
         prove_data(lab, "pub")
-
-
-def test_vpnc_without_natt_is_refused_with_the_reason(lab: Lab, gateway: OurGateway) -> None:
-    # Bare ESP is not carried yet. A tunnel that carries nothing would be the failure of the note.
-    client = Vpnc(lab, natt="none")
-    with contextlib.suppress(PeerFailure):
-        client.up()  # its device stands a moment before phase 2
-    assert client.process is not None
-    assert client.process.wait()
-    assert "NO_PROPOSAL_CHOSEN" in client.log
-    refused = gateway.heard("ike.proposal-refused")[-1]["fields"]
-    assert "encapsulation tunnel" in refused["remote"]
-    story = gateway.culvert("gateway", "why", str(refused["session"]))
-    assert "Phase 2 was refused" in story.out
 
 
 def test_vpnc_gets_what_mode_config_hands_out(lab: Lab, gateway: OurGateway) -> None:
