@@ -23,7 +23,7 @@ from culvert.ike.wire.notify import (
     Delete,
     Notify,
 )
-from culvert.ike.wire.payload import DELETE, NOTIFY, Chain, one
+from culvert.ike.wire.payload import DELETE, NOTIFY, Chain, of_kind, one
 from culvert.ike.wire.proposal import PROTO_ESP, PROTO_ISAKMP
 from culvert.ike.wire.reason import DELETE_WITH_REASON, Reason
 from culvert.inet.address import text
@@ -33,6 +33,7 @@ from culvert.tables.numbers import notify_name
 ERRORS = range(1, 8192)  # RFC 2408 §3.14.1
 # What an error in clear, while we call, most likely means (never certain).
 HINTS = {NO_PROPOSAL_CHOSEN: "proposal-refused", AUTHENTICATION_FAILED: "group-mismatch"}
+MAY_BE_REFUSED = frozenset((R_U_THERE, R_U_THERE_ACK, RESPONDER_LIFETIME))
 
 
 class Informational:
@@ -139,13 +140,17 @@ class Informational:
         channel.end_exchange(header.message_id)
         channel.answers.keep(octets, None, now=now)
         why = one(sealed.parts, DELETE_WITH_REASON)
+        told = Reason.parse(why) if why else None
+        notifies = [Notify.parse(part) for part in of_kind(sealed.parts, NOTIFY)]
+        deletes = [Delete.parse(part) for part in of_kind(sealed.parts, DELETE)]
+        # Whatever may be refused comes first: a refusal takes back what was put out, and once a
+        # pair or this SA is gone, that must be told.
+        notifies.sort(key=lambda notify: notify.kind not in MAY_BE_REFUSED)
         fresh = False
-        for part in sealed.parts:
-            if part.kind == NOTIFY:
-                fresh |= self._notified(Notify.parse(part), sealed.parts, octets, now)
-            elif part.kind == DELETE:
-                told = Reason.parse(why) if why else None
-                fresh |= self._deleted(Delete.parse(part), told, now)
+        for notify in notifies:
+            fresh |= self._notified(notify, sealed.parts, octets, now)
+        for delete in deletes:
+            fresh |= self._deleted(delete, told, now)
         return fresh
 
     def _hint(self, octets: bytes, header: Header, now: float) -> bool:
@@ -182,7 +187,9 @@ class Informational:
                 return self._answered(notify, now)
             case kind if kind == ALTIGA_KEEPALIVE:
                 channel.log("live.heartbeat-received")
-                return True
+                # Life, but it has no number: a recorded one must not move the peer.
+                self.heard(now)
+                return False
             case kind if kind == INITIAL_CONTACT:
                 channel.log("ike.initial-contact", peer=text(self._owner.path.remote))
                 return False

@@ -236,7 +236,8 @@ class Negotiator:
         channel.end_exchange(quick.message_id)
         del self._open[quick.message_id]
         number, agreed = self._agreed.pop(quick.message_id)
-        self._activate(quick, number, agreed, now)
+        if self._owner.pairs.get(number) is not None:  # else deleted before it was confirmed
+            self._activate(quick, number, agreed, now)
         return True
 
     # --- pairs -------------------------------------------------------------------------------
