@@ -124,3 +124,15 @@ def test_with_asking_switched_off_questions_are_still_judged() -> None:
     assert one.tick(1e9) is None
     assert one.questioned(5)
     assert not one.questioned(4)
+
+
+def test_questions_to_many_peers_wait_for_the_same_moment() -> None:
+    def silent_since(now: float) -> Liveness:
+        return Liveness(delay=30.0, retry=5.0, tries=3, sequence=7, now=now, grain=1.0)
+
+    peers = [silent_since(now) for now in (100.01, 100.5, 101.0)]
+    assert {peer.deadline for peer in peers} == {131.0}
+    first = peers[0]
+    assert asked(first)[:2] == [(131.0, 8), (136.0, 8)]
+    first.heard(136.3)
+    assert first.deadline == 167.0

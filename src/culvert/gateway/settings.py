@@ -13,6 +13,10 @@ from culvert.ike.wire.identity import FQDN, USER_FQDN, Identity
 from culvert.inet.address import Path
 from culvert.policy.group import Group
 
+DPD_GRAIN = 1.0
+"""Seconds: questions to idle clients go out together, at whole seconds. A thousand of them then
+cost a wake-up a second instead of sixty."""
+
 
 def general_settings(config: GatewayConfig, *, bare_esp: bool) -> Settings:
     """What counts before a caller has named its group.
@@ -46,6 +50,7 @@ def group_settings(general: Settings, group: Group) -> Settings:
             dpd_delay=float(liveness.idle_seconds),
             dpd_retry=float(liveness.retry_seconds),
             dpd_tries=liveness.tries,
+            dpd_grain=DPD_GRAIN,
             keepalive=float(group.keepalive_seconds),
         ),
     )

@@ -59,6 +59,7 @@ class Informational:
             tries=timing.dpd_tries,
             sequence=int.from_bytes(self._owner.rng.octets(4), "big"),
             now=now,
+            grain=timing.dpd_grain,
         )
         self._arm()
         if self._owner.encapsulated and self._owner.nat.local and timing.keepalive:

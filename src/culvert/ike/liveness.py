@@ -8,7 +8,7 @@ quiet ── nothing heard for `delay` ──> asking ── answered, or anythi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 
 DOUBT = 3.0
 """Seconds after which a stream that has stopped is asked about. A NAT that forgot us looks like
@@ -32,12 +32,24 @@ class Dead:
 
 
 class Liveness:
-    """``delay`` 0 switches asking off; questions of the peer are answered all the same."""
+    """``delay`` 0 switches asking off; questions of the peer are answered all the same.
+
+    ``grain``: a first question waits for the next multiple of so many seconds, together with
+    those to other peers. One who wakes up for each of a thousand pays far more than for a bunch.
+    """
 
     def __init__(
-        self, *, delay: float, retry: float, tries: int, sequence: int, now: float
+        self,
+        *,
+        delay: float,
+        retry: float,
+        tries: int,
+        sequence: int,
+        now: float,
+        grain: float = 0.0,
     ) -> None:
         self._delay = delay
+        self._grain = grain
         self._retry = retry
         self._tries = tries
         self._sequence = sequence & 0x7FFFFFFF
@@ -47,7 +59,7 @@ class Liveness:
         self._asked_at = now
         self._heard = now
         self._expected = -1
-        self.deadline = now + delay if delay else inf
+        self.deadline = self._after_silence(now) if delay else inf
 
     def heard(self, now: float, *, streaming: bool = False) -> None:
         """Anything authentic from the peer counts as life. ``streaming``: more is expected."""
@@ -56,7 +68,11 @@ class Liveness:
         self._open = False
         self._doubts = streaming and self._delay > DOUBT
         if self._delay:
-            self.deadline = now + (DOUBT if self._doubts else self._delay)
+            self.deadline = now + DOUBT if self._doubts else self._after_silence(now)
+
+    def _after_silence(self, since: float) -> float:
+        at = since + self._delay
+        return ceil(at / self._grain) * self._grain if self._grain else at
 
     def tick(self, now: float) -> Question | Dead | None:
         if now < self.deadline:
@@ -67,7 +83,7 @@ class Liveness:
         if self._doubts:
             # Ahead of time, so it does not count as one of the `tries`.
             self._doubts = False
-            self.deadline = self._heard + self._delay
+            self.deadline = self._after_silence(self._heard)
             return self._question(now)
         self._asked += 1
         self.deadline = now + self._retry

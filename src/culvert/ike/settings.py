@@ -22,11 +22,13 @@ class Role(Enum):
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds. DPD asks after ``dpd_delay`` of silence, again every ``dpd_retry``, at most
-    ``dpd_tries`` times; a delay of 0 never asks."""
+    ``dpd_tries`` times; a delay of 0 never asks. ``dpd_grain``: questions to many peers wait for
+    each other until the next multiple of this."""
 
     dpd_delay: float = 30.0
     dpd_retry: float = 5.0
     dpd_tries: int = 5
+    dpd_grain: float = 0.0
     keepalive: float = 20.0  # RFC 3948 §4
     answer_patience: float = 30.0  # an unanswered message of ours, repeats included
     person_patience: float = 120.0  # a person looks for a password
