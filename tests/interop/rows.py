@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+ENDS = ("client", "gateway")
 TABLE = Path(__file__).with_name("rows.toml")
 _read: dict[str, Any] = tomllib.loads(TABLE.read_text("utf-8"))
 
@@ -23,11 +24,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``section`` is the table it stands in."""
+    """``section`` is the table it stands in; ``ends``: which of our ends it is about."""
 
     id: str
     section: str
     title: str
+    ends: tuple[str, ...] = ENDS
 
 
 def phase1(suite: str, mode: str) -> str:
@@ -61,5 +63,5 @@ ROWS = (
         for pfs in PFS
         for suite in PHASE2
     ),
-    *(Row(**row) for row in _read["row"]),
+    *(Row(**{**row, "ends": tuple(row.get("ends", ENDS))}) for row in _read["row"]),
 )

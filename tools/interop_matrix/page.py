@@ -17,8 +17,8 @@ Written by `make interop` from its runs (`tools/interop_matrix`, from `docs/resu
 edits would be lost. Each table is about one of our two ends; its columns are the programs at the
 other end. strongSwan and vpnc are unmodified. A cell is
 
-- a date: the last run, in which a megabyte came through the tunnel unchanged (ike-scan: in which
-  the gateway's answer was the right one);
+- a date: the last run, and it passed: for a suite, a megabyte came through the tunnel unchanged
+  (ike-scan has no tunnel: the gateway took the suite);
 - *failed* and a date: that run failed;
 - *self only* and a date: it works between our own ends, and no other program has confirmed it in
   either direction;
@@ -65,8 +65,8 @@ def made(record: Run, cannot: tuple[Cannot, ...]) -> str:
     sections = dict.fromkeys(row.section for row in ROWS)
     parts = [HEAD, summary(matrix)]
     for section in sections:
-        rows = [row for row in ROWS if row.section == section]
         for end, told in ENDS.items():
+            rows = [row for row in ROWS if row.section == section and end in row.ends]
             columns = [column for column in COLUMNS if end in column.proves]
             parts.append(f"## {section}, {told}\n\n{table(matrix, rows, columns)}")
     reasons = "\n".join(f"{number}. {reason}" for number, reason in enumerate(matrix.reasons, 1))
@@ -79,7 +79,9 @@ def summary(matrix: Matrix) -> str:
     lines = ["## Summary", "", "| Peer | proves | passed | failed | cannot | not run |"]
     lines.append("|---|---|--:|--:|--:|--:|")
     for column in COLUMNS:
-        kinds = Counter(kind(matrix, row.id, column.id) for row in ROWS)
+        kinds = Counter(
+            kind(matrix, row.id, column.id) for row in ROWS if {*row.ends} & {*column.proves}
+        )
         counts = " | ".join(str(kinds[name]) for name in ("passed", "failed", "cannot", "not run"))
         ends = " and ".join(ENDS[end] for end in column.proves)
         lines.append(f"| {column.title} | {ends} | {counts} |")
