@@ -32,7 +32,6 @@ MANAGER = re.compile(
 NETIFD = re.compile(r"[\w-]{1,32} \(\d{1,9}\): (?P<text>.*)")
 REPEATED = re.compile(r"(?:last message repeated (\d{1,9}) times?|message repeated (\d{1,9}) times: \[)")
 
-HAS_WRAPPER = frozenset("<>0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-vpnc-service"})
 
 
@@ -76,7 +75,9 @@ def _wrapper(text: str, process: str) -> re.Match[str] | None:
     first = text[:1]
     if first == "<":
         return SYSLOG_5424.match(text) or SYSLOG.match(text) or MANAGER.match(text)
-    if first in HAS_WRAPPER and (found := SYSLOG.match(text)):
+    # `Jan  2 …` and `2026-01-02T…` are told by one sign; nearly every other line stops here.
+    dated = text[3:4] == " " or text[10:11] == "T"
+    if dated and (found := SYSLOG.match(text)):
         return found
     if process in MANAGERS:
         return NETIFD.match(text)

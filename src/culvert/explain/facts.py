@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+from culvert.eventlog.wording import one_line
+from culvert.explain.mask import masked
 from culvert.explain.stamp import Moment
 from culvert.tables.loader import document, rows
 
 TABLE = "explain/facts.toml"
 SIGN = "sign"
 """The fact of a line that itself proves a diagnosis; ``of`` names it."""
+
+LONGEST_QUOTE = 600
+"""Signs of a record that are quoted; the longest seen has 330."""
 
 Value = str | int | bool
 
@@ -54,12 +59,12 @@ def fact_rows() -> Mapping[str, FactRow]:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``line`` and ``text`` are the proof. ``strength`` 1 names a cause … 6 is a hint (signs only)."""
+    """``line`` and ``raw`` (the lines as they stand) are the proof. ``strength`` 1 names a cause … 6 is a hint (signs only)."""
 
     id: str
     family: str
     line: int = 0
-    text: str = ""
+    raw: tuple[str, ...] = ()
     at: Moment | None = None
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     says: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -70,6 +75,15 @@ class Fact:
     def row(self) -> FactRow:
         return fact_rows()[self.id]
 
+    @property
+    def text(self) -> str:
+        """The proof as it is quoted: one line, no secrets, nothing that moves a cursor."""
+        return quoted(self.raw)
+
     def value(self, name: str) -> str:
-        found = self.values.get(name, "")
-        return "" if found is None else str(found)
+        return str(self.values.get(name, ""))
+
+
+def quoted(raw: Sequence[str]) -> str:
+    """Lines as they are shown to people."""
+    return one_line(masked(" ".join(raw).replace("\t", " "))[:LONGEST_QUOTE])

@@ -8,19 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from culvert.eventlog.wording import one_line
 from culvert.explain.carrier import Bare, plain, unwrapped
 from culvert.explain.explanation import Evidence
-from culvert.explain.facts import SIGN, Fact, Value
+from culvert.explain.facts import SIGN, Fact, Value, quoted
 from culvert.explain.grammar.family import Family, Reading, families
 from culvert.explain.grammar.index import Hit, bare_index, index_of
-from culvert.explain.mask import masked
-from culvert.explain.stamp import Moment, moment
+from culvert.explain.stamp import Clock, Moment
 
 LINES_OF_RECORD = 48
 """Lines that one record may have; the longest seen (a decoded IKE header) has twelve."""
 
-SIGNS_OF_PROOF = 600
 UNKNOWN_KEPT = 20
 HEX_SPI = 8
 FRAME_WEIGHT = 0.5
@@ -41,7 +38,7 @@ class Tally:
     def missed(self, record: _Record) -> None:
         self.unknown += len(record.texts)
         if len(self.kept) < UNKNOWN_KEPT:
-            self.kept.append(Evidence(record.line, _shown(record.raw)))
+            self.kept.append(Evidence(record.line, quoted(record.raw)))
 
     @property
     def family(self) -> str:
@@ -69,6 +66,7 @@ class Reader:
         self._forced = families()[family] if family else None
         self._current: Family | None = self._forced
         self._open: _Record | None = None
+        self._clock = Clock()
 
     def facts(self, lines: Iterable[str]) -> Iterator[Fact]:
         for line in lines:
@@ -127,7 +125,7 @@ class Reader:
             return _of_process(named, text)
         if self._current is not None and (found := self._current.framed(text)):
             return self._current, found
-        if probe().match(text) is None:
+        if not _may_begin(text):
             return None, None
         for family in families().values():
             if found := family.framed(text):
@@ -169,19 +167,27 @@ class Reader:
         return _of_one_family(bare_index().hits(text))
 
     def _said(self, record: _Record, hits: list[Hit]) -> Iterator[Fact]:
-        quoted = _shown(record.raw)
-        at = moment(record.bare.stamp or record.raw[0])
+        raw = tuple(record.raw)
+        at: Moment | None = None
+        read = False
         for reading, found in hits:
             family = reading.family
-            weight = _weight(family)
-            self.tally.families[family] += UNDERSTOOD * weight
-            if self._current is None and weight >= 1:
+            self.tally.families[family] += UNDERSTOOD * _weight(family)
+            if self._current is None and _weight(family) >= 1:
                 self._current = families()[family]
-            yield _fact(reading, found, record, quoted, at)
+            if reading.silent:
+                continue
+            if not read:
+                at, read = self._clock.read(record.bare.stamp or raw[0]), True
+            yield _fact(reading, found, record, raw, at)
 
 
 def _fact(
-    reading: Reading, found: re.Match[str], record: _Record, quoted: str, at: Moment | None
+    reading: Reading,
+    found: re.Match[str],
+    record: _Record,
+    raw: tuple[str, ...],
+    at: Moment | None,
 ) -> Fact:
     row = reading.row
     values: dict[str, Value] = dict(record.frame)
@@ -191,19 +197,17 @@ def _fact(
     values.update(row.set)
     if (swapped := str(values.get("spi_swapped", ""))) and len(swapped) >= HEX_SPI:
         values["spi"] = _swapped(swapped)
-    says = {lang: text for lang, text in (("en", row.en), ("de", row.de), ("nl", row.nl)) if text}
     if row.sign:
         values["of"] = row.sign
-    head = families()[reading.family].head
-    keys = tuple((name, str(values[name])) for name in head.keys if values.get(name))
+    keys = tuple((name, str(values[name])) for name in reading.keys if values.get(name))
     return Fact(
         row.fact or SIGN,
         reading.family,
         record.line,
-        quoted,
+        raw,
         at,
         values,
-        says,
+        reading.says,
         row.strength if row.sign else 0,
         keys,
     )
@@ -232,15 +236,6 @@ def _of_one_family(hits: list[Hit]) -> list[Hit]:
     return [hit for hit in hits if hit[0].family == best]
 
 
-def _shown(raw: list[str]) -> str:
-    """The lines as they are quoted: one line, no secrets, nothing that moves a cursor."""
-    return one_line(masked(" ".join(raw).replace("\t", " "))[:SIGNS_OF_PROOF])
-
-
-def _weight(name: str) -> float:
-    return families()[name].head.weight
-
-
 @cache
 def by_process() -> Mapping[str, tuple[Family, ...]]:
     """The families whose program has this name in syslog."""
@@ -265,6 +260,22 @@ def probe() -> re.Pattern[str]:
     frames = [
         re.sub(r"\(\?P<\w+>", "(?:", frame)
         for family in families().values()
+        if not family.head.needs
         for frame in family.head.frames
     ]
     return re.compile("|".join(f"(?:{frame})" for frame in frames) or r"(?!)")
+
+
+@cache
+def _needs() -> tuple[str, ...]:
+    return tuple(word for family in families().values() for word in family.head.needs)
+
+
+def _may_begin(text: str) -> bool:
+    """Could a record of any family begin here?"""
+    return any(word in text for word in _needs()) or probe().match(text) is not None
+
+
+@cache
+def _weight(name: str) -> float:
+    return families()[name].head.weight

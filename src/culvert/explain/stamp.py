@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date
+from functools import lru_cache
 
 HEAD = 160
 """A time stands in the first signs of its line."""
@@ -44,33 +45,65 @@ class Moment:
 
 def moment(line: str) -> Moment | None:
     """The time that a line begins with, if it prints one."""
-    head = line[:HEAD]
-    for form in FORMS:
-        if found := form.search(head):
-            try:
-                return _made({key: value for key, value in found.groupdict().items() if value})
-            except (ValueError, OverflowError, KeyError):
-                return None
-    return None
+    return Clock().read(line)
+
+
+class Clock:
+    """Reads times line after line: the form that fitted last is tried first."""
+
+    def __init__(self) -> None:
+        self._form: re.Pattern[str] | None = None
+        self._text = ""
+        self._moment: Moment | None = None
+
+    def read(self, line: str) -> Moment | None:
+        head = line[:HEAD]
+        if self._text and head.startswith(self._text):
+            return self._moment
+        if self._form is not None and (found := self._form.match(head)):
+            return self._kept(found)
+        for form in FORMS:
+            if found := form.search(head):
+                self._form = form
+                return self._kept(found)
+        return None
+
+    def _kept(self, found: re.Match[str]) -> Moment | None:
+        try:
+            made = _made({key: value for key, value in found.groupdict().items() if value})
+        except (ValueError, OverflowError, KeyError):
+            return None
+        # Only a time at the very beginning, and whole, may stand for the next line's.
+        follows = found.string[found.end() : found.end() + 1]
+        whole = found.start() == 0 and not follows.isdigit() and follows not in {".", ","}
+        self._text = found.string[: found.end()] + follows if whole and follows else ""
+        self._moment = made
+        return made
 
 
 def _made(part: dict[str, str]) -> Moment:
     hour = int(part["h"]) % 12 + 12 * (part["pm"] == "PM") if "pm" in part else int(part["h"])
-    month = MONTHS[part["mon"].lower()] if "mon" in part else int(part.get("mo", "1"))
-    year = int(part.get("y", str(NO_YEAR)))
-    at = datetime(
-        year + 2000 if year < 100 else year,
-        month,
-        int(part.get("d", "1")),
-        hour,
-        int(part["mi"]),
-        int(part["s"]),
-        tzinfo=UTC,
-    ) + timedelta(microseconds=int(part.get("f", "0")[:6].ljust(6, "0")))
-    clock = at.strftime("%H:%M:%S")
+    minute, second = int(part["mi"]), int(part["s"])
+    if hour >= 24 or minute >= 60 or second > 60:
+        raise ValueError("no time of day")
+    year = int(part.get("y", NO_YEAR))
+    month = MONTHS[part["mon"].lower()] if "mon" in part else int(part.get("mo", 1))
+    day = int(part.get("d", 1))
+    seconds = _day(year + 2000 if year < 100 else year, month, day) * 86400.0
+    seconds += hour * 3600 + minute * 60 + second
+    clock = f"{hour:02}:{minute:02}:{second:02}"
     if "f" in part:
+        seconds += float(f"0.{part['f']}")
         clock += f".{part['f'][:3]}"
     if "d" not in part:
-        return Moment(at.timestamp(), clock)
-    day = at.strftime("%Y-%m-%d") if "y" in part else at.strftime("%m-%d")
-    return Moment(at.timestamp(), f"{day} {clock}")
+        return Moment(seconds, clock)
+    shown = f"{month:02}-{day:02}"
+    if "y" in part:
+        shown = f"{year + 2000 if year < 100 else year}-{shown}"
+    return Moment(seconds, f"{shown} {clock}")
+
+
+@lru_cache(maxsize=64)
+def _day(year: int, month: int, day: int) -> int:
+    """The number of a day; a log has few different ones."""
+    return date(year, month, day).toordinal()

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from culvert.errors import ConfigError
-from culvert.explain.grammar.template import Template, compiled
+from culvert.explain.grammar.template import Template
 from culvert.tables.loader import document, rows
 
 FOLDER = "explain"
 LIST = f"{FOLDER}/families.toml"
+
+SILENT = frozenset({"info", "follow-up"})
+"""Facts without effect: rows of these exist so that their lines count as understood."""
 
 Value = str | int | bool
 
@@ -41,6 +44,7 @@ class Head:
     name: str
     title: str
     frames: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
     joins: bool = False
     bare: bool = False
@@ -52,12 +56,19 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A row with its texts compiled, and the family whose lines it reads."""
+    """A row with its texts compiled, and the family whose lines it reads.
+
+    ``silent``: it says nothing that anything could follow from; the line is known, and that is all.
+    """
 
     family: str
     row: Row
     templates: tuple[Template, ...]
-    unless: tuple[str, ...] = ()
+    unless: tuple[str, ...]
+    keys: tuple[str, ...]
+    says: Mapping[str, str]
+
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +115,23 @@ def _family(name: str) -> Family:
     return Family(
         head,
         tuple(re.compile(frame) for frame in head.frames),
-        tuple(Reading(name, row, _templates(path, row), tuple(map(str.lower, listed(row.unless))))
+        tuple(_reading(head, path, row)
             for row in (*own, *lent)),
+    )
+
+
+def _reading(head: Head, path: str, row: Row) -> Reading:
+    words = (("en", row.en), ("de", row.de), ("nl", row.nl))
+    templates = _templates(path, row)
+    speaks = row.sign or row.set or row.en or any(template.names for template in templates)
+    return Reading(
+        head.name,
+        row,
+        templates,
+        tuple(text.lower() for text in listed(row.unless)),
+        head.keys,
+        {language: text for language, text in words if text},
+        row.fact in SILENT and not speaks,
     )
 
 
@@ -116,7 +142,7 @@ def _rows(path: str) -> tuple[Row, ...]:
 
 def _templates(path: str, row: Row) -> tuple[Template, ...]:
     try:
-        return tuple(compiled(text) for text in listed(row.text))
+        return tuple(Template(text) for text in listed(row.text))
     except (ValueError, re.error) as error:
         raise ConfigError(f"{row.text!r}: {error}", path=path) from None
 

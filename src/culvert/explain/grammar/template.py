@@ -32,14 +32,27 @@ EXACT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Template:
-    """``words`` stand in every text that fits: whoever lacks one need not be tried."""
+    """``words`` stand in every text that fits: whoever lacks one need not be tried.
 
-    text: str
-    pattern: re.Pattern[str]
-    words: frozenset[str]
-    names: tuple[str, ...]
+    The pattern is made when it is first needed: one log uses a few dozen of two thousand.
+    """
+
+    __slots__ = ("_pattern", "_pieces", "names", "text", "words")
+
+    def __init__(self, text: str) -> None:
+        """Raises ValueError for an unknown kind of placeholder."""
+        self.text = text
+        self.words = _words(text)
+        self._pieces = tuple(_pieces(_bare(text)))
+        self.names = tuple(piece.name for piece in self._pieces if piece.name)
+        self._pattern: re.Pattern[str] | None = None
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        if self._pattern is None:
+            self._pattern = _compiled(self.text, self._pieces)
+        return self._pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +63,13 @@ class _Piece:
     skip: bool = False
 
 
-def compiled(text: str) -> Template:
-    """The template of a row's text. Raises ValueError for an unknown kind of placeholder."""
+def _bare(text: str) -> str:
+    return text.removesuffix("$").removesuffix(" ..")
+
+
+def _compiled(text: str, pieces: tuple[_Piece, ...]) -> re.Pattern[str]:
     ends = text.endswith("$")
-    pieces = _pieces(text.removesuffix("$"))
+    bare = _bare(text)
     made: list[str] = []
     place = 0
     while place < len(pieces):
@@ -61,18 +77,17 @@ def compiled(text: str) -> Template:
         after = pieces[place + 1] if place + 1 < len(pieces) else None
         if piece.name or piece.skip:
             third = pieces[place + 2] if place + 2 < len(pieces) else None
+            if ends and after is not None and after.literal and third is None:
+                after = _Piece(f"{after.literal}\\s*$")
             taken, used = _placeholder(piece, after, third, ends=ends)
             made.append(taken)
             place += used
         else:
             made.append(piece.literal)
             place += 1
-    start = r"(?<!\w)" if re.match(r"\w", text) else ""
-    stop = r"\s*$" if ends else r"(?!\w)" if re.search(r"\w$", text) else ""
-    names = tuple(piece.name for piece in pieces if piece.name)
-    return Template(
-        text, re.compile(f"{start}{''.join(made)}{stop}", re.IGNORECASE), _words(text), names
-    )
+    start = r"(?<!\w)" if re.match(r"\w", bare) else ""
+    stop = r"\s*$" if ends else r"(?!\w)" if re.search(r"\w$", bare) else ""
+    return re.compile(f"{start}{''.join(made)}{stop}", re.IGNORECASE)
 
 
 def _pieces(text: str) -> list[_Piece]:
