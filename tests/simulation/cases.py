@@ -98,7 +98,8 @@ class Case:
     """One random connection; everything in it follows from ``seed``.
 
     ``rebinds``: moments at which the NAT forgets its mappings. ``dies_at``: when the end that dies
-    does. ``leaves``: how a connection that came up is ended.
+    does. ``leaves``: how a connection that came up is ended. ``bare_esp``: whether client and
+    gateway could do without UDP.
     """
 
     seed: int
@@ -115,6 +116,7 @@ class Case:
     rebinds: tuple[float, ...]
     dies_at: float
     leaves: str
+    bare_esp: tuple[bool, bool]
 
 
 def drawn(seed: int) -> Case:
@@ -146,4 +148,5 @@ def drawn(seed: int) -> Case:
         rebinds=tuple(chance.uniform(0.0, 20.0) for _ in range(chance.randint(0, 2))),
         dies_at=chance.uniform(0.0, 12.0),
         leaves=chance.choice(("disconnect", "logout", "shutdown", "power")),
+        bare_esp=(chance.random() < 0.7, chance.random() < 0.7),
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol, assert_never
 
 from culvert.client.connection import Connection
-from culvert.datapath.plane import Counters
+from culvert.datapath.plane import BARE, Counters
 from culvert.datapath.python_engine import PythonEngine
 from culvert.effects import (
     ActivateSa,
@@ -108,11 +108,11 @@ class End:
         if to[1] == IKE_PORT:
             if octets != KEEPALIVE:
                 self.do(self._core.receive(octets, Path(to, source), now=self.now))
-        elif to[1] == NATT_PORT:
-            self._encapsulated(octets, source, to)
+        elif to[1] in (NATT_PORT, BARE):
+            self._of_the_tunnel(octets, source, to)
 
-    def _encapsulated(self, octets: bytes, source: Address, to: Address) -> None:
-        found = self.plane.from_network([(octets, source)], self.now, NATT_PORT)
+    def _of_the_tunnel(self, octets: bytes, source: Address, to: Address) -> None:
+        found = self.plane.from_network([(octets, source)], self.now, to[1])
         self.inside += found.inside
         if found.inside:
             self._count_soon()
@@ -260,13 +260,15 @@ class ClientEnd(End):
         person: tuple[str, str] | None,
         gateway: str,
         began: datetime,
+        bare_esp: bool,
     ) -> None:
         self.profile = profile
+        self._bare_esp = bare_esp
         self.person = person
         self.machine: ConfigureMachine | None = None
         self._gateway = gateway
         self._began = began
-        self.core = Connection(profile, rng, began=(began, 0.0))
+        self.core = Connection(profile, rng, began=(began, 0.0), bare_esp=bare_esp)
         super().__init__(name, network, self.core, rng)
 
     def connect(self) -> None:
@@ -298,7 +300,9 @@ class ClientEnd(End):
         """Power cut and start: no memory of anything."""
         self.machine = None
         self.plane = PythonEngine(self._rng)
-        self.core = Connection(self.profile, self._rng, began=(self._began, 0.0))
+        self.core = Connection(
+            self.profile, self._rng, began=(self._began, 0.0), bare_esp=self._bare_esp
+        )
         self.run_core(self.core)
 
     def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
@@ -323,10 +327,18 @@ class GatewayEnd(End):
     """A gateway with its people. `restart` begins again from the configuration alone."""
 
     def __init__(
-        self, name: str, network: Network, config: GatewayConfig, rng: Random, *, began: datetime
+        self,
+        name: str,
+        network: Network,
+        config: GatewayConfig,
+        rng: Random,
+        *,
+        began: datetime,
+        bare_esp: bool,
     ) -> None:
         self.config = config
         self._began = began
+        self._bare_esp = bare_esp
         self._judge = SimulatedJudge(config, (began, 0.0))
         self._fresh_core(rng)
         super().__init__(name, network, self.core, rng)
@@ -334,7 +346,14 @@ class GatewayEnd(End):
     def _fresh_core(self, rng: Random) -> None:
         self.table = SessionTable(limit=self.config.live.session_limit)
         keys = GroupKeys(self.config.group_keys, rng)
-        self.core = IpsecGateway(self.config, self.table, keys, rng, began=(self._began, 0.0))
+        self.core = IpsecGateway(
+            self.config,
+            self.table,
+            keys,
+            rng,
+            began=(self._began, 0.0),
+            bare_esp=self._bare_esp,
+        )
 
     def reboot(self) -> None:
         """Power cut and start: no memory of anything."""

@@ -14,6 +14,7 @@ from simulation.timeline import Timeline
 
 IP_AND_UDP = 28  # octets of an IPv4 and a UDP header
 IP = 20
+NO_PORT = 0  # of ESP without UDP
 LARGEST = 65_507  # octets of a UDP datagram over IPv4
 
 
@@ -91,7 +92,7 @@ class Network:
         return [entry for entry in self.journal if isinstance(entry, Seen)]
 
     def send(self, link: Link, octets: bytes, port: int, to: Address) -> None:
-        """One datagram of ``link``'s host, from its UDP port ``port``."""
+        """One datagram of ``link``'s host, from its UDP port ``port``, or ESP from `NO_PORT`."""
         if len(octets) > LARGEST:
             raise AssertionError(f"{len(octets)} octets are no UDP datagram")
         seen = Seen(self.timeline.now, link.host.name, octets, (link.address, port), to)
@@ -129,6 +130,9 @@ class Network:
     def _across(self, link: Link, seen: Seen) -> None:
         """Out of the sender's network, through its NAT, to the far end's."""
         source = seen.source
+        if link.behind is not None and source[1] == NO_PORT:
+            seen.fate += "?"  # what has no ports cannot be told apart on the way back
+            return
         if link.behind is not None:
             source = link.behind.outward(source, seen.to, self.timeline.now)
         self._deliver(seen, source)

@@ -37,7 +37,7 @@ class Played:
 
 def play(case: Case) -> Played:
     """From the first message until nothing is left to be done."""
-    world = World(case.seed, _terms(case))
+    world = World(case.seed, _terms(case), bare_esp=case.bare_esp[1])
     with world.shown_if_wrong():
         occupant = _occupant(case, world) if case.outcome in CROWDED else None
         clients = _clients(case, world)
@@ -123,12 +123,15 @@ def _clients(case: Case, world: World) -> list[ClientEnd]:
         case _:
             pass
     kept = _profile(case, "subject", **wrong)
-    made = [world.client(kept, person=person, behind=behind, faults=case.faults)]
+    people = [(kept, person)]
     if case.neighbour:
-        kept = _profile(case, "neighbour")
-        person = (USERS[1], PASSWORD)
-        made.append(world.client(kept, person=person, behind=behind, faults=case.faults))
-    return made
+        people.append((_profile(case, "neighbour"), (USERS[1], PASSWORD)))
+    return [
+        world.client(
+            kept, person=person, behind=behind, faults=case.faults, bare_esp=case.bare_esp[0]
+        )
+        for kept, person in people
+    ]
 
 
 def _plan(case: Case, world: World, subject: ClientEnd) -> None:

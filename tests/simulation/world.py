@@ -131,9 +131,12 @@ def profile(name: str = "office", **changes: Any) -> Profile:
 
 
 class World:
-    """Everything that happens follows from ``seed`` (and the calls that a test makes)."""
+    """Everything that happens follows from ``seed`` (and the calls that a test makes).
 
-    def __init__(self, seed: int, terms: Terms | None = None) -> None:
+    ``bare_esp``: the gateway's machine can carry ESP without UDP.
+    """
+
+    def __init__(self, seed: int, terms: Terms | None = None, *, bare_esp: bool = True) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.timeline = Timeline()
@@ -146,6 +149,7 @@ class World:
             configuration(terms or Terms()),
             SeededRandom(seed),
             began=BEGAN,
+            bare_esp=bare_esp,
         )
         self.gateway.link = self.network.join(Link(self.gateway, GATEWAY))
 
@@ -172,6 +176,7 @@ class World:
         person: tuple[str, str] | None = None,
         behind: Nat | None = None,
         faults: Faults = PERFECT,
+        bare_esp: bool = True,
     ) -> ClientEnd:
         """One more client, not connected yet; it stands in the public network unless ``behind``
         a NAT. Without a ``person`` its user is the next of `USERS`, with the right password."""
@@ -184,6 +189,7 @@ class World:
             person=person or (USERS[number - 1], PASSWORD),
             gateway=GATEWAY,
             began=BEGAN,
+            bare_esp=bare_esp,
         )
         address = f"10.10.10.{number + 1}" if behind else f"198.51.100.{number + 1}"
         made.link = self.network.join(Link(made, address, faults, behind))
