@@ -169,6 +169,12 @@ class Program:
         """A crash."""
         self.running.stop(signal.SIGKILL)
 
+    def repair(self) -> None:
+        """`culvert repair`, which must not fail."""
+        done = self.culvert("repair")
+        if done.status:
+            raise PeerFailure(f"repair on {self.where}: {done.status}\n{done.out}{done.err}")
+
 
 @dataclass
 class OurGateway(Program):

@@ -71,7 +71,7 @@ def fetch(
         digest = hashlib.sha256()
         octets = 0
         same = answer.status == http.HTTPStatus.OK
-        with original.open("rb") as expected:
+        with answer, original.open("rb") as expected:
             while chunk := answer.read(CHUNK):
                 digest.update(chunk)
                 octets += len(chunk)
