@@ -20,7 +20,6 @@ PATIENCE = 20.0
 ENOUGH = 3
 """Packets that must have gone unanswered: one or two may have been for a computer that is off."""
 
-NOTHING_BACK = "data.nothing-back"
 NATT_MISSING = "ike.natt-missing"
 
 
@@ -54,7 +53,7 @@ class Silence:
         self.deadline = inf
         fields: dict[str, Field] = {"packets_out": self._out, "packets_in": 0}
         self.problem = _problem(self._diagnosis, fields)
-        return LogEvent(NOTHING_BACK, fields)
+        return LogEvent("data.nothing-back", fields)
 
     @property
     def _diagnosis(self) -> str:
