@@ -62,9 +62,12 @@ class Nat:
         self._rng = rng
         self._by_inside: dict[tuple[Address, tuple[str, int]], _Mapping] = {}
         self._by_port: dict[int, _Mapping] = {}
+        self._forwarded: dict[int, Address] = {}
 
     def outward(self, inside: Address, to: Address, now: float) -> Address:
         """The source that the far end sees."""
+        if inside[1] in self._forwarded and self._forwarded[inside[1]] == inside:
+            return self.address, inside[1]
         key = inside, self.mapping.of(to)
         found = self._by_inside.get(key)
         if found is not None and self._is_over(found, now):
@@ -79,6 +82,8 @@ class Nat:
 
     def inward(self, port: int, source: Address, now: float) -> Address | None:
         """Who inside gets a datagram from ``source`` to ``port``; None if nobody does."""
+        if port in self._forwarded:
+            return self._forwarded[port]
         found = self._by_port.get(port)
         if found is None or self._is_over(found, now):
             return None
@@ -86,6 +91,10 @@ class Nat:
             self.refused += 1
             return None
         return found.inside  # inbound traffic alone keeps no mapping alive (REQ-6)
+
+    def forward(self, inside: Address) -> None:
+        """Whatever comes to this port from outside goes to ``inside``, as set by hand."""
+        self._forwarded[inside[1]] = inside
 
     def flush(self) -> None:
         """A reboot: every mapping is gone, and the next ones get other ports."""
@@ -102,7 +111,11 @@ class Nat:
 
     def _port(self, wanted: int, now: float) -> int:
         held = self._by_port.get(wanted)
-        if self.preserves and (held is None or self._is_over(held, now)):
+        if (
+            self.preserves
+            and wanted not in self._forwarded
+            and (held is None or self._is_over(held, now))
+        ):
             return wanted
         while True:
             # RFC 6056: hard to guess; the range of most home routers.

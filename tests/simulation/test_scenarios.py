@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.ends import ClientEnd
+from simulation.ends import KEEPALIVE, ClientEnd
 from simulation.journal import Seen
 from simulation.nat import Depends
 from simulation.network import Faults
-from simulation.world import SERVER, Terms, World, packet, profile
+from simulation.world import GATEWAY, SERVER, Terms, World, packet, profile
 
 SEED = 1
 A_BAD_LINE = Faults(loss=0.2, duplication=0.1, reordering=0.1, delay=0.05, jitter=0.05)
@@ -233,13 +233,45 @@ def test_a_black_hole_for_large_datagrams_ends_with_no_answer() -> None:
         assert world.gateway.events == []
 
 
-def test_no_keepalive_is_sent_where_there_is_no_nat() -> None:
+@pytest.mark.requirement("S4-11")
+@pytest.mark.parametrize("gateway_behind", [False, True])
+@pytest.mark.parametrize("client_behind", [False, True])
+def test_each_end_knows_who_is_behind_a_nat_and_wraps_esp_only_then(
+    client_behind: bool, gateway_behind: bool
+) -> None:
     world = World(SEED)
     with world.shown_if_wrong():
-        client = world.client()
+        host = GATEWAY
+        if gateway_behind:
+            host = "203.0.113.1"
+            world.put_gateway_behind(world.new_nat(host))
+        client = world.client(behind=world.nat if client_behind else None, host=host)
+        connected(world, client)
+        assert world.passes_both_ways(client, within=1.0)
+        detected = [end.told("ike.nat-detected")[-1].fields for end in (client, world.gateway)]
+        assert [(found["local"], found["remote"]) for found in detected] == [
+            (client_behind, gateway_behind),
+            (gateway_behind, client_behind),
+        ]
+        (session,) = world.gateway.table
+        wrapped = client_behind or gateway_behind
+        assert session.transport == ("nat-t" if wrapped else "esp")
+        assert client.core.snapshot["transport"] == session.transport
+        goodbye(world)
+
+
+@pytest.mark.requirement("S4-12")
+@pytest.mark.parametrize("behind", [False, True])
+def test_only_the_end_behind_a_nat_keeps_it_open(behind: bool) -> None:
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = world.client(behind=world.nat if behind else None)
         connected(world, client)
         world.run(600.0)
-        assert not [octets for _, octets, _ in client.sent if octets == b"\xff"]
+        assert ("nat-t" if behind else "esp") == client.core.snapshot["transport"]
+        assert [o for _, o, _ in world.gateway.sent if o == KEEPALIVE] == []
+        kept_open = [o for _, o, _ in client.sent if o == KEEPALIVE]
+        assert len(kept_open) == (30 if behind else 0)
         goodbye(world)
 
 
@@ -282,6 +314,30 @@ def test_a_day_of_traffic_with_rekeying_loses_no_packet() -> None:
             world.gateway.inside.clear()
             client.inside.clear()
         assert len(client.told("quick.rekeying")) >= 23
+        goodbye(world)
+
+
+@pytest.mark.requirement("S1-177")
+def test_a_phase_1_of_an_hour_outlives_five_phases_2_of_ten_minutes_without_loss() -> None:
+    world = World(SEED, Terms(phase1_lifetime=3600, phase2_lifetime=600))
+    with world.shown_if_wrong():
+        client = world.client(behind=world.nat)
+        connected(world, client)
+        began = world.now
+        number = 0
+        while len(client.told("quick.rekeying")) < 5 or number % 100:
+            number += 1
+            there = packet(client.address, SERVER, number)
+            back = packet(SERVER, client.address, number)
+            client.carry(there)
+            world.gateway.carry(back)
+            world.run(1.0)
+            assert client.up, client.reason
+            assert world.gateway.inside[-1:] == [there], f"lost after {number} s"
+            assert client.inside[-1:] == [back], f"lost after {number} s"
+        assert world.now < began + 3600.0
+        assert len(client.told("quick.established")) == 6
+        assert len(client.told("ike.phase1-established")) == 1
         goodbye(world)
 
 

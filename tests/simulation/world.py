@@ -22,7 +22,7 @@ from culvert.profile.profile import Profile
 from culvert.profile.proposal import WEAKNESSES
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
-from simulation.ends import ClientEnd, End, GatewayEnd
+from simulation.ends import IKE_PORT, NATT_PORT, ClientEnd, End, GatewayEnd
 from simulation.journal import diagram
 from simulation.nat import Depends, Nat
 from simulation.network import PERFECT, Faults, Link, Network
@@ -63,6 +63,7 @@ class Terms:
     tries: int = 0
     half_open_limit: int = 1000
     half_open_per_source: int = 64
+    phase1_lifetime: int = 86_400
     phase2_lifetime: int = 28_800
     idle_timeout: int = 0
     max_connect_time: int = 0
@@ -86,6 +87,7 @@ legacy = {list(EVERY_SWITCH)}
 session_limit = {self.session_limit}
 half_open_limit = {self.half_open_limit}
 half_open_per_source = {self.half_open_per_source}
+phase1_lifetime = {self.phase1_lifetime}
 phase2_lifetime = {self.phase2_lifetime}
 [lockout]
 tries = {self.tries}
@@ -177,9 +179,11 @@ class World:
         behind: Nat | None = None,
         faults: Faults = PERFECT,
         bare_esp: bool = True,
+        host: str = GATEWAY,
     ) -> ClientEnd:
         """One more client, not connected yet; it stands in the public network unless ``behind``
-        a NAT. Without a ``person`` its user is the next of `USERS`, with the right password."""
+        a NAT, and calls ``host``. Without a ``person`` its user is the next of `USERS`, with the
+        right password."""
         number = len(self.clients) + 1
         made = ClientEnd(
             f"C{number}",
@@ -187,7 +191,7 @@ class World:
             kept or profile(),
             SeededRandom(self.seed * 1000 + number),
             person=person or (USERS[number - 1], PASSWORD),
-            gateway=GATEWAY,
+            gateway=host,
             began=BEGAN,
             bare_esp=bare_esp,
         )
@@ -195,6 +199,14 @@ class World:
         made.link = self.network.join(Link(made, address, faults, behind))
         self.clients.append(made)
         return made
+
+    def put_gateway_behind(self, nat: Nat) -> None:
+        """With its two ports forwarded; clients then call the NAT's address."""
+        if self.gateway.link is None:
+            raise AssertionError("the gateway is joined to no network")
+        self.network.move(self.gateway.link, "10.99.0.1", nat)
+        for port in (IKE_PORT, NATT_PORT):
+            nat.forward(("10.99.0.1", port))
 
     # --- time --------------------------------------------------------------------------------
 
