@@ -40,6 +40,7 @@ def test_our_client_at_strongswan(lab: Lab, pki: Pki, suite: str) -> None:
         assert started["fields"]["mode"] == "main"
 
 
+@pytest.mark.cell("xauth", "strongswan-client")
 @pytest.mark.peer("strongswan")
 def test_strongswan_at_our_gateway(lab: Lab, pki: Pki) -> None:
     with (

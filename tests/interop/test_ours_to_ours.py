@@ -55,6 +55,10 @@ def both(gateway: OurGateway, clients: dict[str, OurClient]) -> dict[str, OurCli
     return clients
 
 
+@pytest.mark.cell("two-behind-one-pat", "ourselves")
+@pytest.mark.cell("xauth", "ourselves")
+@pytest.mark.cell("mode-config", "ourselves")
+@pytest.mark.cell("split", "ourselves")
 @pytest.mark.requirement("S4-01", part="own client")
 def test_two_at_once_each_with_its_own_address_row_and_100_mb(
     lab: Lab, gateway: OurGateway, both: dict[str, OurClient]
@@ -97,6 +101,7 @@ def test_both_reconnect_with_swapped_ports(
                 prove_data(lab, where)
 
 
+@pytest.mark.cell("nat-rebinding", "ourselves")
 @pytest.mark.requirement("S4-03")
 def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
     lab: Lab, gateway: OurGateway, both: dict[str, OurClient]
@@ -236,6 +241,7 @@ def test_what_a_session_carried_is_in_its_last_event(
     assert ended["octets_in"] > 0
 
 
+@pytest.mark.cell("logout-reason", "ourselves")
 @pytest.mark.requirement("S4-45", part="logout")
 def test_a_logout_is_told_with_its_reason_at_both_ends(
     lab: Lab, gateway: OurGateway, both: dict[str, OurClient]
@@ -269,6 +275,7 @@ def test_the_gateway_pings_a_client_through_its_tunnel(
         assert gateway.session_of(client.user)["packets_in"] >= row["packets_in"] + 3
 
 
+@pytest.mark.cell("several-phase2", "ourselves")
 @pytest.mark.requirement("S4-55")
 def test_a_second_pair_for_the_gateway_itself_is_told_as_additional(
     lab: Lab, gateway: OurGateway, clients: dict[str, OurClient]

@@ -49,6 +49,7 @@ def client(lab: Lab) -> Iterator[OurClient]:
         yield running
 
 
+@pytest.mark.cell("mode-config", "strongswan-gateway")
 @pytest.mark.parametrize(
     ("phase1", "phase2"),
     [
@@ -77,6 +78,8 @@ def test_data_with(
     until("strongSwan has no SA left", lambda: not gateway.sas().strip(), seconds=5)
 
 
+@pytest.mark.cell("two-behind-one-pat", "strongswan-gateway")
+@pytest.mark.cell("xauth", "strongswan-gateway")
 def test_two_at_once_behind_one_pat(
     lab: Lab, gateway: StrongswanGateway, client: OurClient
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_fresh_exchange_for_phase_2(
     gateway.start()
 
 
+@pytest.mark.cell("xauth-refused", "strongswan-gateway")
 def test_a_wrong_password_is_told_as_such_and_the_next_attempt_works(
     lab: Lab, gateway: StrongswanGateway, client: OurClient
 ) -> None:

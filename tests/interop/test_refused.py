@@ -141,6 +141,8 @@ def works(lab: Lab, client: OurClient) -> None:
         prove_data(lab, client.where)
 
 
+@pytest.mark.cell("xauth-refused", "ourselves")
+@pytest.mark.cell("xauth-refused", "vpnc")
 @pytest.mark.parametrize("case", LOGIN.values(), ids=LOGIN)
 def test_a_wrong_login_is_named_at_the_gateway_and_not_to_the_client(
     lab: Lab, gateway: OurGateway, client: OurClient, case: Case

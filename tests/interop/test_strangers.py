@@ -54,6 +54,7 @@ def test_main_mode_with_a_group_key_is_refused(lab: Lab, gateway: OurGateway) ->
     assert refused.notify in ("UNSUPPORTED-EXCHANGE-TYPE", "NO-PROPOSAL-CHOSEN")
 
 
+@pytest.mark.cell("stranger", "ike-scan")
 def test_with_a_wrong_group_it_learns_nothing(lab: Lab, gateway: OurGateway) -> None:
     right, wrong = aggressive(lab, GROUP), aggressive(lab, "strangers")
     assert wrong.handshake

@@ -43,6 +43,9 @@ def both(lab: Lab, gateway: OurGateway) -> Iterator[tuple[Vpnc, Vpnc]]:
         yield first, second
 
 
+@pytest.mark.cell("two-behind-one-pat", "vpnc")
+@pytest.mark.cell("xauth", "vpnc")
+@pytest.mark.cell("split", "vpnc")
 @pytest.mark.requirement("S4-01", part="vpnc")
 def test_two_at_once_each_with_its_own_address_row_and_100_mb(
     lab: Lab, gateway: OurGateway, both: tuple[Vpnc, Vpnc]
@@ -119,6 +122,7 @@ def test_xlate_and_arp_of_two_clients_look_as_in_the_note(
         assert any(re.fullmatch(pattern, line) for line in neighbours), neighbours
 
 
+@pytest.mark.cell("nat-rebinding", "vpnc")
 @pytest.mark.requirement("S4-03")
 def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
     lab: Lab, gateway: OurGateway, both: tuple[Vpnc, Vpnc]
@@ -152,6 +156,7 @@ def test_a_flush_while_nothing_flows_is_healed_by_the_next_packet(
     assert time.monotonic() - began < GOES_ON
 
 
+@pytest.mark.cell("no-nat", "vpnc")
 def test_vpnc_without_a_nat_between_has_a_tunnel_too(lab: Lab, gateway: OurGateway) -> None:
     with Vpnc(lab, "pub"):
         (row,) = gateway.sessions
@@ -160,6 +165,7 @@ def test_vpnc_without_a_nat_between_has_a_tunnel_too(lab: Lab, gateway: OurGatew
         prove_data(lab, "pub")
 
 
+@pytest.mark.cell("mode-config", "vpnc")
 def test_vpnc_gets_what_mode_config_hands_out(lab: Lab, gateway: OurGateway) -> None:
     with Vpnc(lab) as client:
         row = gateway.session_of(USERS["client1"])
