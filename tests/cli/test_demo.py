@@ -13,21 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from culvert.cli.demo import TITLES
 from culvert.lab.lab import STATE_ROOT
 
 LINE = (sys.executable, "-m", "culvert", "demo")
-TITLES = (
-    "The network, the gateway and both clients",
-    "Pings through both tunnels",
-    "100 MB through both tunnels at the same time",
-    "What the PAT sees",
-    "culvert gateway sessions",
-    "culvert status, on client1",
-    "culvert status, on client2",
-    "culvert why, on client1",
-    "culvert gateway logout",
-    "culvert down, and nothing is left",
-)
 UNDER_WAY = "4  What the PAT sees"
 
 

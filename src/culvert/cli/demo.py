@@ -32,6 +32,19 @@ PICTURE = f"""\
   client2 {topology.CLIENT2} ─┘                                          │
                        web server {topology.SERVER} ─ gateway {topology.GATEWAY}"""
 
+TITLES = (
+    "The network, the gateway and both clients",
+    "Pings through both tunnels",
+    "100 MB through both tunnels at the same time",
+    "What the PAT sees: translations and neighbours (as a PIX prints them)",
+    "culvert gateway sessions",
+    *(f"culvert status, on {client}" for client in CLIENTS),
+    "culvert why, on client1: one connection, step by step",
+    "culvert gateway logout",
+    "culvert down, and nothing is left",
+)
+"""One for each act."""
+
 INDENT = "  "
 REDRAW = 0.1
 """Seconds between two looks of the progress line."""
@@ -98,16 +111,16 @@ class _Play:
         went.append(self._leave())
         return all(went)
 
-    def _title(self, text: str) -> None:
+    def _title(self, more: str = "") -> None:
+        head = f"── {self._act + 1}  {TITLES[self._act]}{more} "
         self._act += 1
-        head = f"── {self._act}  {text} "
         click.secho(f"\n{head}{'─' * (WIDTH - len(head))}", fg="cyan", bold=True)
 
     # --- acts ----------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         scene = self._scene
-        self._title("The network, the gateway and both clients")
+        self._title()
         _step("network and PAT are up", scene.build)
         _step("gateway and client services are running", scene.start)
         took: Mapping[str, float] = {}
@@ -122,7 +135,7 @@ class _Play:
             click.echo(f"{INDENT}{client} connected to {GATEWAY_NAME} as {user} in {seconds:.2f} s")
 
     def _pings(self) -> bool:
-        self._title(f"Pings through both tunnels, to {topology.SERVER}")
+        self._title(f", to {topology.SERVER}")
         lost = 0
         for client in CLIENTS:
             found = self._scene.ping(client)
@@ -134,7 +147,7 @@ class _Play:
         return not lost
 
     def _downloads(self) -> bool:
-        self._title("100 MB through both tunnels at the same time")
+        self._title()
         with _progress() as progress:
             found = self._scene.download(progress)
         lines = [
@@ -155,20 +168,20 @@ class _Play:
         return all(one.identical for one in found.values())
 
     def _pat(self) -> None:
-        self._title("What the PAT sees: translations and neighbours (as a PIX prints them)")
+        self._title()
         _indented(f"show xlate\n{self._scene.xlate()}\n\nshow arp")
         _indented("\n".join(str(one) for one in self._scene.arp()))
 
     def _tables(self) -> None:
-        self._title("culvert gateway sessions")
+        self._title()
         listed = self._scene.ask(GATEWAY, "sessions", {})
         _indented(f"{sessions_told(listed.rows)}\n\n{summary_told(listed.result)}")
         for client in CLIENTS:
-            self._title(f"culvert status, on {client}")
+            self._title()
             _indented(status_told(self._scene.ask(client, "status", {}).rows))
 
     def _story(self) -> None:
-        self._title("culvert why, on client1: one connection, step by step")
+        self._title()
         _indented(self._told("client1", CONNECTION))
 
     def _logout(self) -> None:
@@ -178,7 +191,7 @@ class _Play:
             for found in gateway.ask(GATEWAY, "sessions", {}).rows
             if found["user"] == user
         )
-        self._title(f"culvert gateway logout {number}: an administrator ends {client}'s session")
+        self._title(f" {number}: an administrator ends {client}'s session")
         gateway.ask(GATEWAY, "logout", {"number": number})
         _until("the client hears of it", lambda: self._state(client) == "down")
         problem = row(self._row(client).get("problem"))
@@ -191,7 +204,7 @@ class _Play:
         click.echo(pairs(said))
 
     def _leave(self) -> bool:
-        self._title("culvert down, and nothing is left")
+        self._title()
         self._scene.disconnect("client2")
         click.echo(f"{INDENT}client2 disconnected")
         _until("the session table is empty", lambda: not self._sessions())
