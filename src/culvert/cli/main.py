@@ -18,6 +18,7 @@ COMMANDS = {
     "down": ("culvert.cli.down:down", "Disconnect."),
     "status": ("culvert.cli.status:status", "What is connected, and how well."),
     "why": ("culvert.cli.why:why", "The last attempt, step by step, in plain words."),
+    "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
     "log": ("culvert.cli.log:log", "The event log."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),

@@ -19,7 +19,8 @@ STAMP = (
 )
 SYSLOG = re.compile(
     rf"(?:<\d{{1,3}}>)?(?:1 )?(?P<at>{STAMP})(?: (?P<host>[\w.:-]{{1,64}}))??"
-    r"(?: (?:\w{1,12}\.\w{1,12}))? (?P<process>[A-Za-z_][\w./@-]{0,63}?)(?:\[\d{1,9}\])?: +(?P<text>.*)"
+    r"(?: (?:\w{1,12}\.\w{1,12}))? (?P<process>[A-Za-z_][\w./@-]{0,63}?)"
+    r"(?:\[\d{1,9}\])?: +(?P<text>.*)"
 )
 SYSLOG_5424 = re.compile(
     rf"<\d{{1,3}}>1 (?P<at>{STAMP}) (?P<host>\S{{1,255}}) (?P<process>[\w./-]{{1,48}}) \S{{1,128}} "
@@ -27,10 +28,13 @@ SYSLOG_5424 = re.compile(
 )
 CONTAINER = re.compile(r"(?P<process>[a-z][\w.-]{1,60}) +\| (?P<text>.*)")
 MANAGER = re.compile(
-    r"<(?:info|warn|error|debug|trace)> {1,3}\[\d{1,12}\.\d{1,6}\] (?:[\w-]{1,40}(?:\[[^\]]{1,200}\])?: )?(?P<text>.*)"
+    r"<(?:info|warn|error|debug|trace)> {1,3}\[\d{1,12}\.\d{1,6}\] "
+    r"(?:[\w-]{1,40}(?:\[[^\]]{1,200}\])?: )?(?P<text>.*)"
 )
 NETIFD = re.compile(r"[\w-]{1,32} \(\d{1,9}\): (?P<text>.*)")
-REPEATED = re.compile(r"(?:last message repeated (\d{1,9}) times?|message repeated (\d{1,9}) times: \[)")
+REPEATED = re.compile(
+    r"(?:last message repeated (\d{1,9}) times?|message repeated (\d{1,9}) times: \[)"
+)
 
 MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-vpnc-service"})
 

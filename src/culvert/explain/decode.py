@@ -11,13 +11,14 @@ from culvert.explain.carrier import LONGEST_LINE
 
 GZIP = b"\x1f\x8b"
 INFLATE = 1 << 16
-"""Octets inflated at a time: a file that unpacks to a thousand times its size is read as it comes."""
+"""Octets inflated at a time: a file that unpacks to a thousand times its size is read in pieces."""
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a file that is read in pieces. Of a line longer than the limit the rest is left out.
+    """The lines of a file that is read in pieces; of a line too long the rest is left out.
 
-    Raises ConfigError if a packed file is damaged at its beginning; what follows later damage is lost.
+    Raises ConfigError if a packed file is damaged at its beginning; what follows later damage is
+    lost.
     """
     kept = ""
     dropping = False
@@ -69,7 +70,7 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _texts(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Text of the pieces; the first tells UTF-16, and octets that are no UTF-8 are read as cp1252."""
+    """Text of the pieces; the first tells UTF-16; octets that are no UTF-8 are read as cp1252."""
     decoder: codecs.IncrementalDecoder | None = None
     for chunk in chunks:
         if decoder is None:

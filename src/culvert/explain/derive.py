@@ -32,7 +32,9 @@ def _one_way(facts: Sequence[Fact], seen: str, says: str) -> Fact | None:
     senders = {fact.value("src") for fact in packets}
     if len(packets) < ONE_WAY or len(senders) != 1:
         return None
-    return replace(packets[-1], id=says, says={}, values={**packets[-1].values, "packets": len(packets)})
+    return replace(
+        packets[-1], id=says, says={}, values={**packets[-1].values, "packets": len(packets)}
+    )
 
 
 def _largest_ping(facts: Sequence[Fact]) -> Iterator[Fact]:

@@ -40,7 +40,7 @@ def explain(
 
 def _counted(lines: Iterable[str], progress: Callable[[int], None]) -> Iterator[str]:
     number = 0
-    for number, line in enumerate(lines, start=1):  # noqa: B007  # the last number is told, too
+    for number, line in enumerate(lines, start=1):
         if number % PROGRESS_EVERY == 0:
             progress(number)
         yield line

@@ -97,7 +97,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The first attempt is the one that matters most; ``unknown`` shows some of the unknown lines."""
+    """The first attempt matters most; ``unknown`` shows some of the lines not understood."""
 
     family: str
     outcome: str

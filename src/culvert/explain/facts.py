@@ -1,4 +1,4 @@
-"""Facts: what a line says, whoever said it. The common middle of logs, captures and our own events."""
+"""Facts: what a line says, whoever said it: the middle of logs, captures and our own events."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def fact_rows() -> Mapping[str, FactRow]:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """``line`` and ``raw`` (the lines as they stand) are the proof. ``strength`` 1 names a cause … 6 is a hint (signs only)."""
+    """``line`` and ``raw`` (the lines as they stand) are the proof.
+
+    ``strength`` (signs only): 1 names a cause … 6 is a hint.
+    """
 
     id: str
     family: str

@@ -18,7 +18,10 @@ NAMES = (
 VALUE = r"(?:\"[^\"]{1,300}\"|'[^']{1,300}'|[^\s,;\"')\]}]{1,300})"
 FORMS = (
     # name = value, name: value; what is only a kind of key (`key: RSA`) is told by its length
-    re.compile(rf"(?P<keep>(?<![\w-]){NAMES}[ \t]{{0,4}}(?:=|:=|:(?!:))[ \t]{{0,4}})(?P<secret>{VALUE})", re.IGNORECASE),
+    re.compile(
+        rf"(?P<keep>(?<![\w-]){NAMES}[ \t]{{0,4}}(?:=|:=|:(?!:))[ \t]{{0,4}})(?P<secret>{VALUE})",
+        re.IGNORECASE,
+    ),
     # the lines of secrets files and vpnc configurations
     re.compile(
         r"(?P<keep>(?:IPSec secret|Xauth password|IPSec obfuscated secret|Xauth obfuscated password"
@@ -27,12 +30,23 @@ FORMS = (
         re.IGNORECASE,
     ),
     re.compile(
-        r"(?P<keep>(?:webvpn(?:c|context)?|--cookie|COOKIE|DSID|SVPNCOOKIE|session[-_]?token|opaque)[= ]'?)"
+        r"(?P<keep>(?:webvpn(?:c|context)?|--cookie|COOKIE|DSID|SVPNCOOKIE|session[-_]?token|opaque)"
+        r"[= ]'?)"
         r"(?P<secret>[^\s;,'\"<]{4,})",
     ),
-    re.compile(r"(?P<keep>(?:Authorization|Cookie|Set-Cookie): ?\w{0,20}[ =])(?P<secret>\S.{0,500})", re.IGNORECASE),
-    re.compile(r"(?P<keep>(?:keymat|skeyid(?:_[dae])?|encryption key|shared secret)\W{0,6}(?:=>[^:]{0,40}:|:|=)\s{0,4})(?P<secret>[0-9a-fA-F][0-9a-fA-F :]{15,})", re.IGNORECASE),
-    re.compile(r"(?P<keep>(?:obfuscated secret|enc_GroupPwd=|enc_UserPassword=)\s?)(?P<secret>[0-9A-F]{16,})"),
+    re.compile(
+        r"(?P<keep>(?:Authorization|Cookie|Set-Cookie): ?\w{0,20}[ =])(?P<secret>\S.{0,500})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?P<keep>(?:keymat|skeyid(?:_[dae])?|encryption key|shared secret)\W{0,6}"
+        r"(?:=>[^:]{0,40}:|:|=)\s{0,4})(?P<secret>[0-9a-fA-F][0-9a-fA-F :]{15,})",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"(?P<keep>(?:obfuscated secret|enc_GroupPwd=|enc_UserPassword=)\s?)"
+        r"(?P<secret>[0-9A-F]{16,})"
+    ),
 )
 
 

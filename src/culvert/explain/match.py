@@ -107,7 +107,7 @@ def _note(
 
 
 def _counts(finding: Finding, stood: int) -> bool:
-    """What was noted before the tunnel stood was a step on the way, unless it is about the tunnel."""
+    """What was noted before the tunnel stood was a step, unless it is about the tunnel."""
     row = finding.row
     return stood < 0 or finding.last > stood or row.good or row.despite_up
 

@@ -45,7 +45,9 @@ def _unique(values: Sequence[str]) -> list[str]:
 
 def _of_lists(local: Sequence[str], remote: Sequence[str], language: str) -> tuple[str, ...]:
     """The pair of proposals that differs in the fewest parts, and in which."""
-    pairs = [(_parts(mine) ^ _parts(theirs), mine, theirs) for mine, theirs in product(local, remote)]
+    pairs = [
+        (_parts(mine) ^ _parts(theirs), mine, theirs) for mine, theirs in product(local, remote)
+    ]
     differing, mine, theirs = min(pairs, key=lambda one: (len(one[0]), len(one[1])))
     if not differing:
         return ()

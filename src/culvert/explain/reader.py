@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,7 +33,9 @@ class Tally:
     lines: int = 0
     unknown: int = 0
     kept: list[Evidence] = field(default_factory=list[Evidence])
-    families: Counter[str] = field(default_factory=Counter[str])
+    families: defaultdict[str, float] = field(
+        default_factory=lambda: defaultdict[str, float](float)
+    )
 
     def missed(self, record: _Record) -> None:
         self.unknown += len(record.texts)
@@ -42,8 +44,8 @@ class Tally:
 
     @property
     def family(self) -> str:
-        found = self.families.most_common(1)
-        return found[0][0] if found and found[0][1] > 0 else "unknown"
+        best = max(self.families, key=self.families.__getitem__, default="")
+        return best if best and self.families[best] > 0 else "unknown"
 
 
 @dataclass(slots=True)
@@ -76,6 +78,16 @@ class Reader:
     def _line(self, line: str) -> Iterator[Fact]:
         self.tally.lines += 1
         raw = plain(line)
+        current = self._current or _splitting(raw)
+        splits = current.splits if current is not None else None
+        if splits is None:
+            yield from self._piece(raw)
+            return
+        for piece in splits.split(raw):
+            yield from self._piece(piece)
+
+    def _piece(self, raw: str) -> Iterator[Fact]:
+        """A line, or what one record has of a line that holds several."""
         if not raw or raw.isspace():
             if self._open is not None and self._has_text(self._open):
                 yield from self._close()
@@ -83,7 +95,7 @@ class Reader:
         bare = unwrapped(raw)
         text = bare.text
         family, frame = self._framed(text, bare.process)
-        if family is None and self._continues(bare):
+        if self._continues(bare) if family is None else self._waits(family, frame):
             self._join(text, raw)
             return
         if self._open is not None:
@@ -112,6 +124,17 @@ class Reader:
             and len(record.texts) < LINES_OF_RECORD
         )
 
+    def _waits(self, family: Family, frame: re.Match[str] | None) -> bool:
+        """Does the open record stand without text yet, and is this its text?"""
+        record = self._open
+        return (
+            record is not None
+            and record.family is family
+            and frame is not None
+            and frame.re in family.bodies
+            and not self._has_text(record)
+        )
+
     def _join(self, text: str, raw: str) -> None:
         if self._open is not None:
             self._open.texts.append(text)
@@ -132,9 +155,7 @@ class Reader:
                 return family, found
         return None, None
 
-    def _forced_frame(
-        self, text: str, process: str
-    ) -> tuple[Family | None, re.Match[str] | None]:
+    def _forced_frame(self, text: str, process: str) -> tuple[Family | None, re.Match[str] | None]:
         forced = self._forced
         if forced is None:
             return None, None
@@ -236,6 +257,14 @@ def _of_one_family(hits: list[Hit]) -> list[Hit]:
     return [hit for hit in hits if hit[0].family == best]
 
 
+def _splitting(text: str) -> Family | None:
+    """The family of a first line that may hold several records."""
+    for family in families().values():
+        if family.splits is not None and family.framed(text):
+            return family
+    return None
+
+
 @cache
 def by_process() -> Mapping[str, tuple[Family, ...]]:
     """The families whose program has this name in syslog."""
@@ -261,7 +290,7 @@ def probe() -> re.Pattern[str]:
         re.sub(r"\(\?P<\w+>", "(?:", frame)
         for family in families().values()
         if not family.head.needs
-        for frame in family.head.frames
+        for frame in (*family.head.frames, *family.head.bodies)
     ]
     return re.compile("|".join(f"(?:{frame})" for frame in frames) or r"(?!)")
 

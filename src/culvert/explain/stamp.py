@@ -37,7 +37,7 @@ NO_YEAR = 1904
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``seconds`` to compare and subtract; ``text`` as people read it, without what is not known."""
+    """``seconds`` to compare and subtract; ``text`` for people, without what is not known."""
 
     seconds: float
     text: str

@@ -25,7 +25,9 @@ def _clauses(facts: Sequence[Fact], seconds: float | None, language: str) -> Ite
         shown = mode.lower()
         key = f"mode-{shown}" if shown in {"main", "aggressive"} else "mode-other"
         auth = value_of(facts, "auth")
-        yield clause(key, language, mode=mode) + (f", {clause(f'auth-{auth}', language)}" if auth else "")
+        yield clause(key, language, mode=mode) + (
+            f", {clause(f'auth-{auth}', language)}" if auth else ""
+        )
     if weak := _weak(facts, language):
         yield weak
     if (asked := _between(facts, "xauth.asked", "xauth.answered")) is not None:

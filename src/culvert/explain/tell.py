@@ -88,7 +88,7 @@ def _overall(outcomes: Sequence[str]) -> str:
 
 
 def _lane(lane: Lane, language: str) -> tuple[Attempt, list[Attempt]]:
-    """The attempt that decides how a connection stands (its last with a verdict), and the others."""
+    """The attempt that decides how a connection stands (its last with a verdict); the others."""
     made = [attempt(course.facts(), lane.family, language) for course in lane.attempts]
     with_verdict = [number for number, one in enumerate(made) if one.outcome != "unknown"]
     deciding = with_verdict[-1] if with_verdict else len(made) - 1

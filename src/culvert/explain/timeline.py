@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from culvert.explain.facts import Fact, place
 from culvert.explain.grammar.family import families
 
 WINDOW = 20_000
-"""Facts that are put in order by their times before they are grouped. A log that is longer and out of
-order is put in order piece by piece."""
+"""Facts that are put in order by their times before they are grouped. A log that is longer and out
+of order is put in order piece by piece."""
 
 LANES = 400
-"""Connections told apart at once (peers of a busy gateway). The one silent for longest makes room."""
+"""Connections told apart at once (peers of a busy gateway); the longest silent makes room."""
 
 ATTEMPTS = 12
 """Attempts kept per connection: the first and the latest; those between are counted."""
@@ -189,7 +190,7 @@ def ordered(facts: list[Fact]) -> list[Fact]:
             turned = 366 * 86400.0
         before = at.seconds
         times.append(at.seconds + turned)
-    if all(one <= other for one, other in zip(times, times[1:], strict=False)):
+    if all(one <= other for one, other in pairwise(times)):
         return facts
     order = sorted(range(len(facts)), key=lambda number: times[number])
     return [facts[number] for number in order]

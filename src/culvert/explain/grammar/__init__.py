@@ -1,1 +1,1 @@
-"""How the lines of each log family look and what they say; the families are tables/explain/*.toml."""
+"""How the lines of each log family look and what they say (tables/explain/*.toml)."""

@@ -44,6 +44,8 @@ class Head:
     name: str
     title: str
     frames: tuple[str, ...] = ()
+    bodies: tuple[str, ...] = ()
+    splits: str = ""
     needs: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()
     joins: bool = False
@@ -75,6 +77,8 @@ class Reading:
 class Family:
     head: Head
     frames: tuple[re.Pattern[str], ...]
+    bodies: tuple[re.Pattern[str], ...]
+    splits: re.Pattern[str] | None
     readings: tuple[Reading, ...]
 
     @property
@@ -83,7 +87,7 @@ class Family:
 
     def framed(self, text: str) -> re.Match[str] | None:
         """The beginning of a record of this family, if ``text`` is one."""
-        for frame in self.frames:
+        for frame in (*self.frames, *self.bodies):
             if found := frame.match(text):
                 return found
         return None
@@ -115,8 +119,9 @@ def _family(name: str) -> Family:
     return Family(
         head,
         tuple(re.compile(frame) for frame in head.frames),
-        tuple(_reading(head, path, row)
-            for row in (*own, *lent)),
+        tuple(re.compile(body) for body in head.bodies),
+        re.compile(head.splits) if head.splits else None,
+        tuple(_reading(head, path, row) for row in (*own, *lent)),
     )
 
 
@@ -133,6 +138,11 @@ def _reading(head: Head, path: str, row: Row) -> Reading:
         {language: text for language, text in words if text},
         row.fact in SILENT and not speaks,
     )
+
+
+def own_rows(name: str) -> tuple[Row, ...]:
+    """The rows of a family's own file, without those it has from others."""
+    return _rows(source(name))
 
 
 @cache

@@ -71,10 +71,7 @@ def index_of(family: str) -> Index:
 def bare_index() -> Index:
     """The rows of all families whose lines may stand without any frame."""
     return Index(
-        reading
-        for family in families().values()
-        if family.head.bare
-        for reading in family.readings
+        reading for family in families().values() if family.head.bare for reading in family.readings
     )
 
 

@@ -3,10 +3,10 @@
     {name}       one word without blanks        {name:text}  anything, also blanks
     {name:ip}    address or digits and dots     {name:n}     decimal number
     {name:hex}   hexadecimal number             {name:word}  letters, digits, underscores
-    `` .. ``     anything in between            ``$``        end of the record (last sign of the text)
+    `` .. ``     anything in between            ``$``        end of the record (the last sign)
 
-Blanks stand for any white space; case does not count. Every piece is atomic: once a placeholder has
-found the words that follow it, it is never tried again, so that no line can make matching slow.
+Blanks stand for any white space; case does not count. Every piece is atomic: once a placeholder
+has found the words that follow it, it is never tried again, so that no line makes matching slow.
 """
 
 from __future__ import annotations

@@ -1,0 +1,109 @@
+"""An explanation as text for a terminal or a mail, and as HTML; both safe whatever a log held."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from html import escape
+
+from culvert.eventlog.wording import one_line
+from culvert.explain.explanation import Attempt, Diagnosis, Explanation
+from culvert.explain.grammar.family import families
+from culvert.explain.sentence import clause
+
+WIDTH = 96
+INDENT = "  "
+LINE_COLUMN = 7
+
+
+def render(told: Explanation, width: int = WIDTH) -> str:
+    """All of it, in lines of at most ``width`` (words longer than that stay whole)."""
+    return "\n".join(one_line(line) for line in _lines(told, width))
+
+
+def html(told: Explanation) -> str:
+    """The same as a piece of HTML without attributes or scripts."""
+    return f"<pre>{escape(render(told))}</pre>"
+
+
+def _lines(told: Explanation, width: int) -> Iterator[str]:
+    say = told.language
+    title = families()[told.family].head.title if told.family in families() else told.family
+    yield clause("head-log", say, family=title, lines=told.lines, unknown=told.unknown_lines)
+    if not told.attempts:
+        yield ""
+        for one in told.diagnoses:
+            yield from _diagnosis(one, say, width)
+        return
+    for number, attempt in enumerate(told.attempts, start=1):
+        yield ""
+        if len(told.attempts) > 1:
+            yield clause("head-attempt", say, number=number, count=len(told.attempts))
+        yield from _attempt(attempt, say, width)
+
+
+def _attempt(attempt: Attempt, say: str, width: int) -> Iterator[str]:
+    first, *others = attempt.diagnoses
+    parts = [clause(f"outcome-{attempt.outcome}", say)]
+    if attempt.peer:
+        parts.append(clause("head-peer", say, peer=attempt.peer))
+    parts.append(clause("head-phase", say, phase=attempt.phase))
+    if attempt.started:
+        parts.append(attempt.started)
+    yield f"{first.title} ({', '.join(parts)})"
+    if attempt.timeline:
+        yield f"{clause('head-steps', say)}:"
+        for step in attempt.timeline:
+            place = f"{step.line:>{LINE_COLUMN}}"
+            at = f"  {step.at}" if step.at else ""
+            yield from _wrapped(f"{place}{at}  ", step.says, width)
+    yield from _diagnosis(first, say, width)
+    yield from _proposals(attempt, say, width)
+    for one in others:
+        yield from _wrapped(
+            f"{clause('head-also', say)}: ", f"{one.title} ({one.id}). {one.why}", width
+        )
+
+
+def _diagnosis(one: Diagnosis, say: str, width: int) -> Iterator[str]:
+    yield from _wrapped(f"{clause('head-why', say)}: ", f"{one.why} ({one.id})", width)
+    if one.evidence:
+        yield f"{clause('head-proof', say)}:"
+        for proof in one.evidence:
+            yield from _wrapped(
+                f"{INDENT}{clause('line', say, line=proof.line)}: ", proof.text, width
+            )
+    if one.causes:
+        yield f"{clause('head-causes', say)}:"
+        for cause in one.causes:
+            yield from _wrapped(f"{INDENT}- ", cause, width)
+    if one.actions:
+        yield f"{clause('head-actions', say)}:"
+        for action in one.actions:
+            who = clause(f"who-{action.who}", say)
+            yield from _wrapped(f"{INDENT}- ", f"{action.text} ({who})", width)
+
+
+def _proposals(attempt: Attempt, say: str, width: int) -> Iterator[str]:
+    found = attempt.proposals
+    if attempt.outcome == "ok" or not (found.local or found.remote):
+        return
+    yield f"{clause('head-proposals', say)}:"
+    for heading, values in (
+        ("head-local", found.local),
+        ("head-remote", found.remote),
+        ("head-change", found.smallest_change),
+    ):
+        for value in values:
+            yield from _wrapped(f"{INDENT}{clause(heading, say)}: ", value, width)
+
+
+def _wrapped(begins: str, text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=begins,
+        subsequent_indent=" " * len(begins),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [begins.rstrip()]
