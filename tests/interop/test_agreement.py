@@ -56,8 +56,8 @@ def test_strongswan_and_our_gateway_agree_on_the_rfc(lab: Lab, pki: Pki) -> None
 @pytest.mark.peer("strongswan")
 @pytest.mark.cell("natt-rfc3947", "strongswan-gateway")
 def test_our_client_and_strongswan_agree_on_the_rfc(lab: Lab, pki: Pki, client: OurClient) -> None:
-    suites = {"ike": "aes128-sha256-modp2048", "esp": "aes256-sha256"}
-    with StrongswanGateway(lab, pki, **suites), client.connected(**STRONGSWAN_LIKES):
+    peer = StrongswanGateway(lab, pki, ike="aes128-sha256-modp2048", esp="aes256-sha256")
+    with peer, client.connected(**STRONGSWAN_LIKES):
         prove_data(lab, "client1")
         assert version(client) == RFC
 
