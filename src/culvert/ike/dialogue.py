@@ -237,6 +237,7 @@ class ClientDialogue(_Dialogue):
         super().__init__(owner)
         self._asked_for: tuple[int, ConfigMessage] | None = None
         self._rounds = 0
+        self._user = ""
         self._config_id = 0
         self.permitted: Configuration | None = None
 
@@ -276,7 +277,8 @@ class ClientDialogue(_Dialogue):
         octets = self._send(message_id, xauth.reply(message, given.values))
         self._owner.channel.answers.amend(self._question, octets)
         user = given.values.get("user") if given.values else None
-        self._owner.channel.log("xauth.answered", user=user.reveal() if user else "")
+        self._user = user.reveal() if user else self._user
+        self._owner.channel.log("xauth.answered", user=self._user)
 
     def _question_of_person(
         self, message: ConfigMessage, octets: bytes, header: Header, now: float
@@ -305,11 +307,11 @@ class ClientDialogue(_Dialogue):
         self._owner.channel.answers.keep(octets, answer, now=now)
         self._owner.channel.end_exchange(header.message_id)
         if not passed:
-            self._owner.channel.log("xauth.rejected", user="", reason="the gateway said no")
+            self._owner.channel.log("xauth.rejected", user=self._user, reason="the gateway said no")
             self._owner.end("auth-rejected", now=now, by_peer=True)
             return
-        self._owner.channel.log("xauth.accepted", user="")
-        self._owner.channel.out.append(LoggedIn(""))
+        self._owner.channel.log("xauth.accepted", user=self._user)
+        self._owner.channel.out.append(LoggedIn(self._user))
         if self._owner.phase is Phase.PERSON:
             self._owner.phase = Phase.CONFIG
             self._request(now)

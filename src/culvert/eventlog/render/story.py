@@ -45,7 +45,8 @@ def _head(told: Explanation) -> Iterator[str]:
     about = f"{told.about}: " if told.about else ""
     yield f"{about}{told.verdict.what}"
     if told.began:
-        yield f"began {told.began}, {len(told.steps)} steps"
+        steps = f", {len(told.steps)} steps" if told.steps else ""
+        yield f"began {told.began}{steps}"
 
 
 def _steps(told: Explanation, width: int) -> Iterator[str]:
