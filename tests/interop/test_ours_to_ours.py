@@ -210,6 +210,9 @@ def amounts(row: Row) -> tuple[int, int, int, int]:
     return row["bytes_in"], row["bytes_out"], row["packets_in"], row["packets_out"]
 
 
+TCP_HEADERS = 20 + 20 + 40  # IPv4, TCP, its longest options
+
+
 @pytest.mark.requirement("S4-64", part="byte counters")
 def test_counters_are_those_of_the_devices_at_both_ends(
     lab: Lab, gateway: OurGateway, both: dict[str, OurClient]
@@ -219,7 +222,12 @@ def test_counters_are_those_of_the_devices_at_both_ends(
         prove_data(lab, where)
         until("nothing flows", lambda c=client: quiet(c), seconds=5)
         ours, theirs = client.row, gateway.session_of(client.user)
-        assert ours["bytes_in"] == received(lab, where, TUN) - before
+        device = received(lab, where, TUN) - before
+        if ours["engine"] == "python":
+            assert ours["bytes_in"] == device
+        else:  # segments that it joined share one header at the device
+            headers = TCP_HEADERS * ours["packets_in"]
+            assert device <= ours["bytes_in"] <= device + headers
         assert ours["bytes_in"] > 1 << 20
         # A megabyte is too little to lose packets of; so each end counts what the other does.
         heard_in, heard_out, packets_in, packets_out = amounts(theirs)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import select
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from culvert.errors import MisuseError, PlatformError
-from culvert.netio.tun import Tun, check_name, free_name
+from culvert.netio.tun import (
+    IFF_VNET_HDR,
+    TUN_F_USO4,
+    TUNSETIFF,
+    TUNSETOFFLOAD,
+    VIRTIO_HEADER,
+    Tun,
+    check_name,
+    free_name,
+)
+from culvert.netio.udp import UDP_SEGMENT
+from datapath.orders import udp
 from netio.namespaces import inside, ip, namespace
 
 pytestmark = pytest.mark.root
@@ -69,6 +83,52 @@ def test_what_the_kernel_will_not_take_is_counted(inner: str) -> None:
     up(inner, tun)
     assert tun.write_batch([b"", b"\x00" * 40]) == 0
     assert tun.counters.not_written == 2
+    tun.close()
+
+
+def test_a_virtio_device_hands_over_super_packets_and_takes_plain_ones(inner: str) -> None:
+    with inside(inner):
+        tun = Tun.open(virtio=True)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    assert tun.virtio
+    assert {"checksum", "tso4", "tso6"} <= set(tun.offloads)
+    up(inner, tun)
+    sender.bind(("10.7.0.1", 7000))
+    sender.settimeout(5)
+    sender.setsockopt(socket.SOL_UDP, UDP_SEGMENT, 100)
+    sender.sendto(b"x" * 300, ("10.7.0.2", 7000))
+    frames: list[bytes] = []
+    while not frames and select.select([tun], [], [], 5.0)[0]:
+        frames += [one for one in tun.read_batch() if one[VIRTIO_HEADER + 9] == 17]
+    whole = "uso" in tun.offloads
+    assert [len(one) - VIRTIO_HEADER - 28 for one in frames] == ([300] if whole else [100] * 3)
+    packet = udp("10.7.0.2", "10.7.0.1", b"plain")
+    assert tun.write_batch([packet[:22] + (7000).to_bytes(2, "big") + packet[24:]]) == 1
+    assert sender.recv(200) == b"plain"
+    tun.close()
+    sender.close()
+
+
+@pytest.mark.parametrize("refused", ["headers", "uso", "everything"])
+def test_what_a_kernel_refuses_is_done_without(
+    inner: str, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """As kernels before 2.6.27, before 6.2, and one that leaves nothing to us."""
+    real = fcntl.ioctl
+
+    def ioctl(descriptor: int, request: int, argument: Any) -> Any:
+        flags = int.from_bytes(argument[16:18], "little") if request == TUNSETIFF else 0
+        if refused == "headers" and flags & IFF_VNET_HDR:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        if request == TUNSETOFFLOAD and (refused == "everything" or argument & TUN_F_USO4):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return real(descriptor, request, argument)
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    with inside(inner):
+        tun = Tun.open(virtio=True)
+    left = {"headers": (), "uso": ("checksum", "tso4", "tso6", "ecn"), "everything": ()}
+    assert (tun.virtio, tun.offloads) == (refused != "headers", left[refused])
     tun.close()
 
 

@@ -1,0 +1,293 @@
+"""What a run of `throughput` came to: docs/performance.json, docs/performance.md and plots."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median, quantiles
+
+SUSPECT = 0.7
+"""A peer below this share of its known figure makes the run suspect."""
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One variant in one round: Gbit/s, CPU seconds per 10^9 octets (gateway, client), ms."""
+
+    up: float
+    down: float
+    up_cpu: tuple[float, float]
+    down_cpu: tuple[float, float]
+    ping: float
+    loaded_ping: float
+    small_packets: float
+    idle_before: float
+
+    def __str__(self) -> str:
+        cpu = " ".join(f"{one:.2f}" for one in (*self.up_cpu, *self.down_cpu))
+        return (
+            f"up {self.up:.2f} down {self.down:.2f} Gbit/s, CPU s/GB {cpu}, "
+            f"ping {self.ping:.2f} loaded {self.loaded_ping:.2f} ms, "
+            f"{self.small_packets:.0f} small/s, idle before {self.idle_before:.0%}"
+        )
+
+
+@dataclass(frozen=True)
+class Bar:
+    """``variant`` shall reach ``least`` times what ``peer`` does in the same round."""
+
+    figure: str
+    variant: str
+    peer: str
+    least: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a peer reaches on a quiet machine, as a share of the plain path."""
+
+    peer: str
+    up: float
+    down: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of docs/performance.json."""
+
+    figure: str
+    value: float
+    unit: str
+    peer: str
+    peer_value: float
+    ratio: float
+    bar: str
+    met: bool
+    lower_quartile: float
+
+
+Rounds = Mapping[str, Sequence[Figures]]
+
+
+def bars(wanted: Sequence[Bar], rounds: Rounds) -> list[Result]:
+    """Every bar whose two variants were measured, and the bars on CPU, latency and packets."""
+    found: list[Result] = []
+    for one in wanted:
+        mine, peers = rounds.get(one.variant, ()), rounds.get(one.peer, ())
+        if mine and peers:
+            for way in ("up", "down"):
+                pairs = [
+                    (getattr(a, way), getattr(b, way)) for a, b in zip(mine, peers, strict=True)
+                ]
+                found.append(
+                    _at_least(f"{one.figure}, {way}", "Gbit/s", one.peer, pairs, one.least)
+                )
+    mine, peers = rounds.get("culvert gcm", ()), rounds.get("strongswan gcm", ())
+    both = tuple(zip(mine, peers, strict=False))
+    if both:
+        cost = [(a.up_cpu[0] + a.down_cpu[0], b.up_cpu[0] + b.down_cpu[0]) for a, b in both]
+        found += [
+            _at_most("gateway CPU, both directions", "s/GB", "strongswan gcm", cost, 0.25),
+            _at_most(
+                "ping, idle tunnel",
+                "ms",
+                "strongswan gcm",
+                [(a.ping, b.ping) for a, b in both],
+                1.0,
+            ),
+            _ping_under_load([a.loaded_ping for a, _ in both]),
+            _at_least(
+                "64-octet UDP packets",
+                "1/s",
+                "strongswan gcm",
+                [(a.small_packets, b.small_packets) for a, b in both],
+                3.0,
+            ),
+        ]
+    return found
+
+
+Pairs = Sequence[tuple[float, float]]
+
+
+def _at_least(figure: str, unit: str, peer: str, pairs: Pairs, least: float) -> Result:
+    ratios = [mine / theirs for mine, theirs in pairs if theirs]
+    worst = quartile(ratios, upper=False)
+    return _result(figure, unit, peer, pairs, ratios, f">= {least:g} x", worst >= least, worst)
+
+
+def _at_most(figure: str, unit: str, peer: str, pairs: Pairs, most: float) -> Result:
+    ratios = [mine / theirs for mine, theirs in pairs if theirs]
+    worst = quartile(ratios, upper=True)
+    return _result(figure, unit, peer, pairs, ratios, f"<= {most:g} x", worst <= most, worst)
+
+
+def _ping_under_load(values: Sequence[float]) -> Result:
+    worst = quartile(values, upper=True)
+    value = round(median(values), 2)
+    return Result("ping, full-rate stream", value, "ms", "", 0.0, 0.0, "<= 5 ms", worst <= 5, worst)
+
+
+def _result(
+    figure: str,
+    unit: str,
+    peer: str,
+    pairs: Pairs,
+    ratios: Sequence[float],
+    bar: str,
+    met: bool,
+    worst: float,
+) -> Result:
+    mine, theirs = (round(median(column), 3) for column in zip(*pairs, strict=True))
+    ratio = round(median(ratios), 2)
+    return Result(figure, mine, unit, peer, theirs, ratio, bar, met, round(worst, 2))
+
+
+def quartile(values: Sequence[float], *, upper: bool) -> float:
+    """The quartile on the bad side; with too few rounds the worst of them."""
+    if len(values) < 4:
+        return max(values) if upper else min(values)
+    return quantiles(values, n=4, method="inclusive")[2 if upper else 0]
+
+
+def suspicions(rounds: Rounds, known: Sequence[Known]) -> list[str]:
+    """Peers so slow, beside the plain path, that this run says little about anybody."""
+    path = rounds.get("plain path", ())
+    found: list[str] = []
+    for one in known:
+        for way in ("up", "down"):
+            shares = [
+                getattr(peer, way) / getattr(road, way)
+                for peer, road in zip(rounds.get(one.peer, ()), path, strict=False)
+            ]
+            if shares and median(shares) < SUSPECT * getattr(one, way):
+                found.append(
+                    f"{one.peer}, {way}: {median(shares):.1%} of the plain path, "
+                    f"{getattr(one, way):.1%} where it was quiet"
+                )
+    return found
+
+
+def write(
+    folder: Path,
+    rounds: Rounds,
+    results: Sequence[Result],
+    known: Sequence[Known],
+    *,
+    pairs: int,
+    seconds: float,
+) -> None:
+    machine = described()
+    doubts = suspicions(rounds, known)
+    document = {
+        "schema": SCHEMA,
+        "machine": machine,
+        "suspect": doubts,
+        "bars": [asdict(one) for one in results],
+        "rounds": {name: [asdict(one) for one in values] for name, values in rounds.items()},
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (folder / "performance.json").write_text(text + "\n", "utf-8")
+    (folder / "performance.svg").write_text(plot(rounds), "utf-8")
+    page = _page(machine, doubts, rounds, results, pairs, seconds)
+    (folder / "performance.md").write_text(page, "utf-8")
+
+
+def described() -> str:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    python = platform.python_version()
+    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {python}"
+
+
+def _page(
+    machine: str,
+    doubts: Sequence[str],
+    rounds: Rounds,
+    results: Sequence[Result],
+    pairs: int,
+    seconds: float,
+) -> str:
+    lines = [
+        "# Performance",
+        "",
+        f"Made by `make bench` on {machine}. {pairs} rounds, each variant once per round, "
+        f"{seconds:g} s per direction; one TCP stream (iperf3, cubic), client behind the PAT, "
+        "server behind the gateway, everything on this one machine. Peers as Debian ships them. "
+        "A bar is met if it is on the lower quartile of the rounds.",
+        "",
+    ]
+    if doubts:
+        lines += ["**This run is suspect**, the machine was not quiet:", ""]
+        lines += [*(f"- {one}" for one in doubts), ""]
+    lines += [
+        "| figure | ours | peer | ratio (quartile) | bar | met |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in results:
+        theirs = f"{one.peer_value:g} ({one.peer})" if one.peer else ""
+        ratio = f"{one.ratio:g} ({one.lower_quartile:g})" if one.peer else ""
+        lines.append(
+            f"| {one.figure} | {one.value:g} {one.unit} | {theirs} | {ratio} | {one.bar} | "
+            f"{'yes' if one.met else 'no'} |"
+        )
+    lines += [
+        "",
+        "![Gbit/s by variant](performance.svg)",
+        "",
+        "| variant | up Gbit/s | down Gbit/s | gateway CPU s/GB | client CPU s/GB | ping ms "
+        "| loaded |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(name, values) for name, values in rounds.items() if values]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, values: Sequence[Figures]) -> str:
+    def spread(way: str) -> str:
+        column = [getattr(one, way) for one in values]
+        return f"{median(column):.2f} ({min(column):.2f}..{max(column):.2f})"
+
+    def cpu(end: int) -> str:
+        return " / ".join(
+            f"{median(getattr(one, way)[end] for one in values):.2f}"
+            for way in ("up_cpu", "down_cpu")
+        )
+
+    pings = f"{median(v.ping for v in values):.2f} | {median(v.loaded_ping for v in values):.2f}"
+    return f"| {name} | {spread('up')} | {spread('down')} | {cpu(0)} | {cpu(1)} | {pings} |"
+
+
+def plot(rounds: Rounds) -> str:
+    """Bars of the medians, both directions, without the plain path that would dwarf them."""
+    shown = {name: values for name, values in rounds.items() if values and name != "plain path"}
+    most = max((max(v.up, v.down) for values in shown.values() for v in values), default=1.0)
+    height = 40 * len(shown) + 20
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{height}" '
+        'font-family="sans-serif" font-size="12">'
+    ]
+    for number, (name, values) in enumerate(shown.items()):
+        top = 10 + 40 * number
+        parts.append(f'<text x="180" y="{top + 20}" text-anchor="end">{name}</text>')
+        for row, (way, colour) in enumerate((("up", "#2a6f97"), ("down", "#89c2d9"))):
+            value = median(getattr(one, way) for one in values)
+            y = top + 2 + 15 * row
+            parts.append(
+                f'<rect x="190" y="{y}" width="{value / most * 460:.1f}" height="13" '
+                f'fill="{colour}"/><text x="{195 + value / most * 460:.1f}" y="{y + 11}">'
+                f"{value:.2f} {way}</text>"
+            )
+    return "\n".join([*parts, "</svg>"]) + "\n"

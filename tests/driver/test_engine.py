@@ -1,0 +1,76 @@
+"""Which engine is chosen, why, and that whoever asks for one gets it or is told why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from culvert.driver.engine import ENGINE_VARIABLE, LIBCRYPTO_VARIABLE, choose
+from culvert.errors import PlatformError
+from culvert.esp import batch
+from culvert.rng import SeededRandom
+from datapath.engines import kernel
+
+
+def test_the_compiled_engine_is_taken_where_it_is() -> None:
+    kernel()
+    found = choose(environment={})
+    assert (found.name, found.virtio) == ("kernel", True)
+    assert found.reason.startswith("compiled kernel with ")
+    assert found.make(SeededRandom(1)).name == "kernel"
+
+
+def test_pure_python_serves_when_asked_for_by_option_or_environment() -> None:
+    for found in (
+        choose("python", environment={}),
+        choose(environment={ENGINE_VARIABLE: "python"}),
+    ):
+        assert (found.name, found.virtio) == ("python", False)
+        assert found.reason == "pure Python, as asked for"
+        assert found.make(SeededRandom(1)).name == "python"
+
+
+def test_the_option_wins_over_the_environment() -> None:
+    assert choose("python", environment={ENGINE_VARIABLE: "kernel"}).name == "python"
+
+
+def test_without_a_usable_libcrypto_pure_python_serves_and_the_reason_is_told() -> None:
+    kernel()
+    found = choose(environment={LIBCRYPTO_VARIABLE: "libnowhere.so"})
+    assert found.name == "python"
+    assert "no libcrypto was found" in found.reason
+
+
+def test_an_engine_that_was_demanded_and_cannot_be_had_is_an_error() -> None:
+    with pytest.raises(PlatformError, match="cannot be used") as caught:
+        choose("kernel", environment={LIBCRYPTO_VARIABLE: "libnowhere.so"})
+    assert "--engine" in caught.value.action
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
+    with pytest.raises(PlatformError) as caught:
+        choose(environment={ENGINE_VARIABLE: "warp"})
+    assert "kernel" in caught.value.action
+
+
+@pytest.mark.parametrize("content", [None, b"no shared object"])
+def test_a_library_that_is_missing_or_broken_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    place = tmp_path / "_batch.so"
+    if content is not None:
+        place.write_bytes(content)
+    monkeypatch.setattr(batch, "SHARED_OBJECT", str(place))
+    found = batch.load([])
+    expected = "it was not built (no C compiler)" if content is None else "it cannot be loaded"
+    assert isinstance(found, str)
+    assert found.startswith(expected)
+
+
+def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    libcrypto = kernel().libcrypto
+    monkeypatch.setattr(batch, "VERSION", batch.VERSION + 1)
+    found = batch.load([libcrypto])
+    assert isinstance(found, str)
+    assert "another version" in found
