@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from culvert.errors import ConfigError
+from culvert.explain import own
 from culvert.explain.catalogue import LANGUAGES
 from culvert.explain.explanation import Explanation
 from culvert.explain.grammar.family import names
@@ -28,12 +29,17 @@ def explain(
     ``family`` spares the guess; ``progress`` is called with the number of lines read. Raises
     ConfigError for a family or a language that is not known.
     """
-    if family and family not in names():
-        raise ConfigError(f"no log family {family!r}; there are {', '.join(names())}")
+    known = (*names(), own.FAMILY)
+    if family and family not in known:
+        raise ConfigError(f"no log family {family!r}; there are {', '.join(known)}")
     if language not in LANGUAGES:
         raise ConfigError(f"no texts in {language!r}; there are {', '.join(LANGUAGES)}")
-    reader = Reader(family)
     counted = lines if progress is None else _counted(lines, progress)
+    if family in {"", own.FAMILY}:
+        first, counted = own.first_lines(counted)
+        if family or own.is_own(first):
+            return own.told(counted, language)
+    reader = Reader(family)
     sorted_facts = lanes(reader.facts(counted))
     return told(sorted_facts, reader.tally, language)
 
