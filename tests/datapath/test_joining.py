@@ -28,7 +28,7 @@ def ends() -> tuple[Plane, KernelEngine]:
         near_client=("10.1.0.5/32", "fd00::5/128"),
     )
     client = make("python", SeededRandom(1))
-    gateway = KernelEngine(kernel(), SeededRandom(2), virtio=True)
+    gateway = KernelEngine(kernel(), SeededRandom(2), virtio=True, joins_udp=True)
     for engine, order in ((gateway, here), (client, there)):
         engine.install(order)
         engine.activate(1, 1)
@@ -138,6 +138,45 @@ def test_timestamps_that_agree_are_joined(ends: tuple[Plane, KernelEngine]) -> N
     assert cut(frame) == packets
 
 
+@pytest.mark.parametrize("flow", [FLOW, SIX], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("last", [300, 1])
+def test_datagrams_of_one_size_become_one_frame(
+    ends: tuple[Plane, KernelEngine], flow: Flow, last: int
+) -> None:
+    packets = [flow.udp(bytes([n]) * (300 if n < 29 else last)) for n in range(30)]
+    (frame,) = frames(ends, packets)
+    assert [unnamed(one) for one in cut(frame)] == [unnamed(one) for one in packets]
+
+
+def test_a_kernel_that_takes_no_udp_super_packets_gets_none() -> None:
+    here, there = both_ends(suite=("aes-gcm-16", 16, ""))
+    gateway = KernelEngine(kernel(), SeededRandom(2), virtio=True)
+    client = make("python", SeededRandom(1))
+    for engine, order in ((gateway, here), (client, there)):
+        engine.install(order)
+        engine.activate(1, 1)
+    packets = [FLOW.udp(bytes([n]) * 300) for n in range(5)]
+    assert [one[VNET.size :] for one in frames((client, gateway), packets)] == packets
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        FLOW.udp(b"2" * 301),
+        OTHER.udp(b"2" * 300),
+        FLOW.udp(b"2" * 300)[:26] + b"\0\0" + b"2" * 300,
+        FLOW.udp(b"2" * 300)[:-1] + b"\x55",
+        FLOW.udp(b""),
+    ],
+    ids=["larger", "other flow", "no sum", "wrong sum", "empty"],
+)
+def test_a_datagram_unlike_the_first_stays_alone(
+    ends: tuple[Plane, KernelEngine], second: bytes
+) -> None:
+    first = FLOW.udp(b"1" * 300)
+    assert [one[VNET.size :] for one in frames(ends, [first, second])] == [first, second]
+
+
 @settings(max_examples=200)
 @given(
     script=st.lists(
@@ -158,7 +197,8 @@ def test_joining_and_cutting_again_changes_nothing(
     packets: list[bytes] = []
     for number, (flow, size, flags, jump) in enumerate(script):
         sequence = nexts.get(flow, start) + jump
-        packets.append(flow.tcp(bytes([number]) * size, sequence, flags, identification=0))
+        packet = flow.tcp(bytes([number]) * size, sequence, flags, identification=0)
+        packets.append(packet if flags else flow.udp(bytes([number]) * size))
         nexts[flow] = sequence + size
     found = [piece for frame in frames(ends, packets) for piece in cut(frame)]
     assert [unnamed(one) for one in found] == [unnamed(one) for one in packets]

@@ -19,7 +19,8 @@ from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.rng import SeededRandom
 from datapath.engines import kernel, make
-from datapath.orders import LEASED, both_ends
+from datapath.orders import LEASED, both_ends, octets
+from datapath.segments import Flow
 from netio.namespaces import inside, ip, namespace
 
 pytestmark = pytest.mark.root
@@ -65,7 +66,13 @@ def on(request: pytest.FixtureRequest) -> Iterator[Direct]:
         for one, order in ((engine, here), (client, there)):
             one.install(order)
             one.activate(1, 1)
-        engine.attach(tun.fileno(), {4: udp.fileno()}, virtio=tun.virtio, trains=udp.splits)
+        engine.attach(
+            tun.fileno(),
+            {4: udp.fileno()},
+            virtio=tun.virtio,
+            joins_udp="uso" in tun.offloads,
+            trains=udp.splits,
+        )
         with closing(tun), closing(udp), outside:
             yield Direct(name, engine, tun, udp, client, outside)
 
@@ -82,6 +89,23 @@ def test_a_datagram_train_of_the_machine_leaves_as_packets_of_its_size(on: Direc
         on.engine.transmit()
     arrived = [one[28:] for one in on.at_client() if one[9] == 17]
     assert arrived == [bytes([n]) * (1000 if n < 39 else 77) for n in range(40)]
+
+
+def test_datagrams_of_the_client_arrive_each_by_itself(on: Direct) -> None:
+    """Joined for the TUN, if the kernel takes that; a socket that knows of no trains sees none."""
+    with inside(on.name):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    flow = Flow(octets(LEASED), octets(INSIDE), b"\x1f\x90\x00\x35")
+    sent = [bytes([n]) * (300 if n % 20 else 150) for n in range(1, 61)]
+    with server:
+        server.bind((INSIDE, 53))
+        server.settimeout(5)
+        (burst,) = on.client.from_tunnel([flow.udp(one) for one in sent], 0.0).bursts
+        for datagram in burst.datagrams:
+            on.outside.sendto(datagram, on.udp.local)
+        while on.engine.receive(on.udp.fileno(), 1.0).packets:
+            pass
+        assert [server.recv(2000) for _ in sent] == sent
 
 
 def test_bytes_of_a_connection_arrive_whole_both_ways(on: Direct) -> None:
@@ -102,7 +126,13 @@ def test_bytes_of_a_connection_arrive_whole_both_ways(on: Direct) -> None:
         )
         installed(engine, there, peer=("127.0.0.1", 4500))
         installed(on.engine, here)
-        engine.attach(tun.fileno(), {4: udp.fileno()}, virtio=tun.virtio, trains=True)
+        engine.attach(
+            tun.fileno(),
+            {4: udp.fileno()},
+            virtio=tun.virtio,
+            joins_udp="uso" in tun.offloads,
+            trains=True,
+        )
         payload = os.urandom(3_000_000)
         with closing(tun), closing(udp), server, caller:
             got = conversation(caller, server, payload, [(on.engine, on.udp), (engine, udp)])
@@ -170,7 +200,13 @@ def test_a_full_socket_is_told_and_nothing_is_lost(on: Direct) -> None:
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         narrow.setblocking(False)
         on.engine.move(1, (AWAY, 4500), 4500)
-        on.engine.attach(on.tun.fileno(), {4: narrow.fileno()}, virtio=on.tun.virtio, trains=False)
+        on.engine.attach(
+            on.tun.fileno(),
+            {4: narrow.fileno()},
+            virtio=on.tun.virtio,
+            joins_udp=False,
+            trains=False,
+        )
         sender.bind((INSIDE, 0))
         sent = 0
         blocked = -1

@@ -30,7 +30,7 @@ from culvert.datapath.plane import (
     Worn,
 )
 from culvert.errors import MisuseError
-from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, named, sizes_of
+from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, frames_of, named, sizes_of
 from culvert.esp.sa import spi_octets
 from culvert.inet.address import Address
 from culvert.rng import Random
@@ -45,11 +45,18 @@ NO_DESCRIPTOR = -1
 class KernelEngine:
     """A `culvert.datapath.plane.Plane` and `Direct`. ``path_mtu`` holds for all peers.
 
-    ``virtio`` is about the batches in memory; a descriptor has what `attach` says.
+    ``virtio`` and ``joins_udp`` are about the batches in memory; a descriptor has what `attach`
+    says.
     """
 
     def __init__(
-        self, kernel: Kernel, rng: Random, *, path_mtu: int = ETHERNET, virtio: bool = False
+        self,
+        kernel: Kernel,
+        rng: Random,
+        *,
+        path_mtu: int = ETHERNET,
+        virtio: bool = False,
+        joins_udp: bool = False,
     ) -> None:
         self._call = kernel.call
         self._rng = rng
@@ -60,8 +67,9 @@ class KernelEngine:
         self._by_tag: dict[int, KernelPair] = {}
         self._tags = 0
         # One scratch per direction, so that two threads may run the two directions.
-        self._inward, self._outward = (Work(kernel, frames=virtio) for _ in range(2))
-        self._receiving, self._sending = (Work(kernel, frames=virtio) for _ in range(2))
+        frames = frames_of(virtio=virtio, udp=joins_udp)
+        self._inward, self._outward = (Work(kernel, frames) for _ in range(2))
+        self._receiving, self._sending = (Work(kernel, frames) for _ in range(2))
         self._engine: int | None = self._call.engine()
         if not self._engine:
             raise MemoryError("no memory for the data path's tables")
@@ -239,10 +247,13 @@ class KernelEngine:
 
     # --- descriptors ---------------------------------------------------------------------------
 
-    def attach(self, tun: int, sockets: Mapping[int, int], *, virtio: bool, trains: bool) -> None:
+    def attach(
+        self, tun: int, sockets: Mapping[int, int], *, virtio: bool, joins_udp: bool, trains: bool
+    ) -> None:
         four, six, bare = (sockets.get(version, NO_DESCRIPTOR) for version in (4, 6, BARE))
+        frames = frames_of(virtio=virtio, udp=joins_udp)
         for work in (self._receiving, self._sending):
-            self._call.direct(work.handle, tun, four, six, bare, int(virtio), int(trains))
+            self._call.direct(work.handle, tun, four, six, bare, frames, int(trains))
 
     def called(self, session: int, info: bytes) -> None:
         if known := self._sessions.get(session):

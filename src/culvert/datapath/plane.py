@@ -177,11 +177,14 @@ class Transmitted:
 class Direct(Protocol):
     """An engine that moves packets between descriptors by itself, a batch per call."""
 
-    def attach(self, tun: int, sockets: Mapping[int, int], *, virtio: bool, trains: bool) -> None:
+    def attach(
+        self, tun: int, sockets: Mapping[int, int], *, virtio: bool, joins_udp: bool, trains: bool
+    ) -> None:
         """Use this TUN (-1: none), and to send the socket of each IP version (4, 6), or the
         raw socket of `BARE` ESP.
 
-        ``virtio``: the TUN has virtio headers. ``trains``: the sockets take UDP_SEGMENT.
+        ``virtio``: the TUN has virtio headers. ``joins_udp``: it takes UDP super-packets.
+        ``trains``: the sockets take UDP_SEGMENT.
         """
         ...
 

@@ -83,6 +83,7 @@ class Inside(Protocol):
 
     name: str
     virtio: bool
+    offloads: Sequence[str]
 
     def fileno(self) -> int: ...
 
@@ -171,6 +172,7 @@ class Pump:
                 tun.fileno() if tun else -1,
                 {version: one.fileno() for version, one in senders.items()} | bare,
                 virtio=tun is not None and tun.virtio,
+                joins_udp=tun is not None and "uso" in tun.offloads,
                 trains=all(one.splits for one in senders.values()),
             )
 

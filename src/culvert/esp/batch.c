@@ -37,7 +37,7 @@ enum { NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5, GSO_ECN = 0x80 }
 enum { TCP = 6, UDP = 17, ESP = 50, FIN = 1, SYN = 2, PSH = 8, ACK = 16, CWR = 128 };
 
 enum {
-    VERSION = 1,              /* of the interface below; Python refuses another one */
+    VERSION = 2,              /* of the interface below; Python refuses another one */
     LARGEST = 65535,          /* octets of any IP packet or datagram */
     VNET = 10,                /* struct virtio_net_hdr */
     FRAME = VNET + LARGEST,
@@ -52,7 +52,7 @@ enum {
     ARENA = 768 * 1024,       /* octets handed to Python per call */
     ROOM = 384 * 1024,        /* the most that one more super-packet or train needs of it */
     BASKET = 512 * 1024,      /* received octets that joined packets still point into */
-    PIECES = 128,             /* TCP segments joined for one TUN write */
+    PIECES = 128,             /* TCP segments joined for one TUN write; of UDP a TRAIN */
     JOINED = 65000,           /* octets of a joined packet */
     MAC_STATE = 32,           /* 64-bit words; SHA512_CTX, the largest, has 27 */
 };
@@ -666,6 +666,7 @@ typedef struct work {
     int blocked;                    /* the full socket that the train waits for, or -1 */
     bool direct;                    /* system calls, not records, carry packets away */
     bool frames;                    /* TUN packets carry a virtio header */
+    bool joins_udp;                 /* and may be UDP super-packets (Linux 6.2) */
     bool trains;                    /* UDP takes trains (UDP_SEGMENT) */
     record records[RECORDS];
     u8 arena[ARENA];
@@ -684,19 +685,21 @@ typedef struct work {
     /* received datagrams */
     u32 basket_used;
     u8 basket[BASKET];
-    /* joined TCP segments: headers here, payloads in the basket */
+    /* joined segments: headers here, payloads in the basket */
     u64 run_tag;
     u32 run_length, run_header, run_l4, run_segment, run_pieces, run_next;
-    bool run_closed;
+    bool run_closed, run_udp;
     u8 run_head[VNET + 128];
     struct iovec run[PIECES + 1];
 } work;
 
+/* `frames`: 0 bare packets, 1 with virtio headers, 2 also UDP super-packets. */
 API work *batch_work(int frames)
 {
     work *w = calloc(1, sizeof *w);
     if (!w) return NULL;
     w->frames = frames;
+    w->joins_udp = frames > 1;
     w->tun = w->udp4 = w->udp6 = w->bare = w->blocked = -1;
     return w;
 }
@@ -707,6 +710,7 @@ API void batch_direct(work *w, int tun, int udp4, int udp6, int bare, int frames
 {
     w->direct = true;
     w->frames = frames;
+    w->joins_udp = frames > 1;
     w->tun = tun;
     w->udp4 = udp4;
     w->udp6 = udp6;
@@ -751,16 +755,18 @@ static void write_frame(work *w, u64 tag, const struct iovec *parts, u32 count, 
 static void run_flush(work *w)      /* one TUN write for what was joined */
 {
     if (!w->run_pieces) return;
-    u8 *ip = w->run_head + VNET, *tcp = ip + w->run_l4;
-    bool six = ip[0] >> 4 == 6;
+    u8 *ip = w->run_head + VNET, *t = ip + w->run_l4;
+    bool six = ip[0] >> 4 == 6, udp = w->run_udp;
     vnet h = {0, 0, 0, 0, 0, 0};
     if (w->run_pieces > 1) {
+        u32 size = w->run_length - w->run_l4, offset = udp ? 6 : 16;
         if (six) put16(ip + 4, w->run_length - 40);
         else { put16(ip + 2, w->run_length); sum_ipv4(ip, w->run_l4); }
-        u16 c = fold(pseudo(ip, six, TCP, w->run_length - w->run_l4));
-        memcpy(tcp + 16, &c, 2);
-        h = (vnet){NEEDS_CSUM, six ? GSO_TCP6 : GSO_TCP4, (u16)w->run_header, (u16)w->run_segment,
-                   (u16)w->run_l4, 16};
+        if (udp) put16(t + 4, size);
+        u16 c = fold(pseudo(ip, six, udp ? UDP : TCP, size));
+        memcpy(t + offset, &c, 2);
+        h = (vnet){NEEDS_CSUM, udp ? GSO_UDP : six ? GSO_TCP6 : GSO_TCP4, (u16)w->run_header,
+                   (u16)w->run_segment, (u16)w->run_l4, (u16)offset};
     }
     memcpy(w->run_head, &h, VNET);
     w->run[0] = (struct iovec){w->run_head, VNET + w->run_header};
@@ -769,12 +775,13 @@ static void run_flush(work *w)      /* one TUN write for what was joined */
 }
 
 /* Whether `p`, a segment of `length` with headers up to `header`, goes on where the run ends. */
-static bool continues(const work *w, const u8 *p, u32 length, u32 l4, u32 header)
+static bool continues(const work *w, const u8 *p, u32 length, u32 l4, u32 header, bool udp)
 {
     const u8 *ip = w->run_head + VNET, *tcp = ip + l4, *t = p + l4;
     u32 payload = length - header;
-    if (!w->run_pieces || w->run_closed || w->run_l4 != l4 || w->run_header != header ||
-        w->run_next != get32(t + 4) || payload > w->run_segment || w->run_pieces >= PIECES ||
+    if (!w->run_pieces || w->run_closed || w->run_udp != udp || w->run_l4 != l4 ||
+        w->run_header != header || (!udp && w->run_next != get32(t + 4)) ||
+        payload > w->run_segment || w->run_pieces >= (udp ? TRAIN : PIECES) ||
         w->run_length + payload > JOINED)
         return false;
     if (ip[0] >> 4 == 6) {
@@ -786,6 +793,7 @@ static bool continues(const work *w, const u8 *p, u32 length, u32 l4, u32 header
             (steps != w->run_pieces && !(p[6] & 0x40)))
             return false;
     }
+    if (udp) return !memcmp(tcp, t, 4);
     return !memcmp(tcp, t, 4) && !memcmp(tcp + 8, t + 8, 5) && !memcmp(tcp + 14, t + 14, 2) &&
            !memcmp(tcp + 18, t + 18, header - l4 - 18);
 }
@@ -793,31 +801,34 @@ static bool continues(const work *w, const u8 *p, u32 length, u32 l4, u32 header
 /* A whole inner packet lying in the basket. Joined only if cutting it again gives the same. */
 static void deliver(work *w, u64 tag, u8 *p, u32 n)
 {
-    static u8 no_header[VNET];
+    static const u8 no_header[VNET];
     if (!w->frames) {
         struct iovec all = {p, n};
         write_frame(w, tag, &all, 1, n);
         return;
     }
-    bool six = p[0] >> 4 == 6;
-    u32 l4 = six ? 40 : 20, header = 0;
-    if ((six ? p[6] : p[9]) == TCP && n >= l4 + 20 &&
+    bool six = p[0] >> 4 == 6, udp = (six ? p[6] : p[9]) == UDP;
+    u32 l4 = six ? 40 : 20, least = l4 + (udp ? 8 : 20), header = 0, protocol = udp ? UDP : TCP;
+    u8 *t = p + l4;
+    if ((six ? p[6] : p[9]) == protocol && (!udp || w->joins_udp) && n >= least &&
         (six || (p[0] == 0x45 && !(get16(p + 6) & 0xbfff))))
-        header = l4 + (p[l4 + 12] >> 4) * 4u;
-    bool joins = header >= l4 + 20 && n > header && (p[l4 + 13] & ~PSH) == ACK &&
-                 fold(sum_of(p + l4, n - l4, pseudo(p, six, TCP, n - l4))) == 0xffff;
+        header = udp ? least : l4 + (t[12] >> 4) * 4u;
+    bool joins = header >= least && n > header &&
+                 (udp ? get16(t + 4) == n - l4 && get16(t + 6) : (t[13] & ~PSH) == ACK) &&
+                 fold(sum_of(t, n - l4, pseudo(p, six, protocol, n - l4))) == 0xffff;
     u32 payload = n - header;
-    if (joins && continues(w, p, n, l4, header)) {
+    u8 push = joins && !udp ? t[13] & PSH : 0;
+    if (joins && continues(w, p, n, l4, header, udp)) {
         w->run[++w->run_pieces] = (struct iovec){p + header, payload};
-        w->run_head[VNET + l4 + 13] |= p[l4 + 13] & PSH;
+        if (push) w->run_head[VNET + l4 + 13] |= push;
         w->run_length += payload;
         w->run_next += payload;
-        w->run_closed = payload < w->run_segment || p[l4 + 13] & PSH;
+        w->run_closed = payload < w->run_segment || push;
         return;
     }
     run_flush(w);
     if (!joins) {
-        struct iovec parts[] = {{no_header, VNET}, {p, n}};
+        struct iovec parts[] = {{(void *)no_header, VNET}, {p, n}};
         write_frame(w, tag, parts, 2, VNET + n);
         return;
     }
@@ -828,8 +839,9 @@ static void deliver(work *w, u64 tag, u8 *p, u32 n)
     w->run_header = header;
     w->run_l4 = l4;
     w->run_segment = payload;
-    w->run_next = get32(p + l4 + 4) + payload;
-    w->run_closed = p[l4 + 13] & PSH;
+    w->run_next = get32(t + 4) + payload;
+    w->run_closed = push;
+    w->run_udp = udp;
 }
 
 /* ---- inbound -------------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from culvert.crypto.packet import PacketSuite
 
-VERSION = 1
+VERSION = 2
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -50,6 +50,18 @@ class Kind(IntEnum):
     NEWEST = 4
     WORN = 5
     BIG = 6
+
+
+class Frames(IntEnum):
+    """What a TUN takes and gives."""
+
+    BARE = 0  # packets as they are
+    VIRTIO = 1  # with virtio headers: TCP super-packets
+    VIRTIO_UDP = 2  # and those of UDP
+
+
+def frames_of(*, virtio: bool, udp: bool) -> Frames:
+    return Frames.BARE if not virtio else Frames.VIRTIO_UDP if udp else Frames.VIRTIO
 
 
 class PrefixC(ctypes.Structure):
@@ -234,9 +246,9 @@ class Record(NamedTuple):
 class Work:
     """The scratch of one caller. Not for two threads at a time."""
 
-    def __init__(self, kernel: Kernel, *, frames: bool) -> None:
+    def __init__(self, kernel: Kernel, frames: Frames) -> None:
         self._call = kernel.call
-        self.handle = kernel.call.work(int(frames))
+        self.handle = kernel.call.work(frames)
         if not self.handle:
             raise MemoryError("no memory for the data path's buffers")
         self.state: WorkC = self.handle.contents

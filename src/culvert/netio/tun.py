@@ -72,7 +72,7 @@ class Tun:
         self.name = name
         self.virtio = virtio
         """Each packet read has a virtio header and may be a super-packet."""
-        self.offloads = tuple(offloads)
+        self.offloads: Sequence[str] = tuple(offloads)
         """What the kernel leaves to us: sums, and cutting TCP and UDP super-packets."""
         self._buffer = bytearray(VIRTIO_HEADER + LARGEST_PACKET)
         self._buffers = (self._buffer,)
