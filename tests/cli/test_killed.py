@@ -84,7 +84,7 @@ def gateway(at: Place) -> Iterator[None]:
 
 @pytest.mark.usefixtures("gateway")
 def test_a_client_service_killed_at_any_moment_leaves_nothing(at: Place, seed: int) -> None:
-    before, chance = at.client.traces(), random.Random(seed)  # noqa: S311
+    before, chance = at.client.traces(), random.Random(seed)
     killed = 0
     for _ in range(MOMENTS):
         line = ("up", str(at.profile), "--user", "ann", "--password-fd", "0", "--no-input")
@@ -111,7 +111,7 @@ def test_a_client_service_killed_at_any_moment_leaves_nothing(at: Place, seed: i
 
 
 def test_a_gateway_killed_at_any_moment_leaves_nothing(at: Place, seed: int) -> None:
-    before, chance = at.gateway.traces(), random.Random(seed)  # noqa: S311
+    before, chance = at.gateway.traces(), random.Random(seed)
     for _ in range(MOMENTS):
         at.gateway.start("gateway", "run", "--quiet", "-c", str(at.config))
         time.sleep(chance.uniform(0.1, LONGEST))

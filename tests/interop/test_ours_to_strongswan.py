@@ -38,8 +38,8 @@ LEGACY = ["aggressive-psk", "3des", "sha1", "md5", "modp1024", "modp1536"]
 
 @pytest.fixture(scope="module")
 def gateway(lab: Lab, pki: Pki) -> Iterator[StrongswanGateway]:
-    offers = {"ike": ",".join(PHASE1.values()), "esp": ",".join(PHASE2.values())}
-    with StrongswanGateway(lab, pki, **offers) as running:
+    ike, esp = ",".join(PHASE1.values()), ",".join(PHASE2.values())
+    with StrongswanGateway(lab, pki, ike=ike, esp=esp) as running:
         yield running
 
 
@@ -95,9 +95,9 @@ def test_two_at_once_behind_one_pat(
 def test_a_fresh_exchange_for_phase_2(
     lab: Lab, gateway: StrongswanGateway, client: OurClient
 ) -> None:
-    suites = {"esp": ",".join(f"{name}-modp2048" for name in PHASE2.values())}
+    esp = ",".join(f"{name}-modp2048" for name in PHASE2.values())
     gateway.charon.stop()
-    with StrongswanGateway(lab, gateway.pki, **suites), client.connected(pfs="modp2048"):
+    with StrongswanGateway(lab, gateway.pki, esp=esp), client.connected(pfs="modp2048"):
         prove_data(lab, "client1")
     gateway.start()
 
