@@ -180,7 +180,7 @@ class IkeSa:
             again = self.channel.answers.again(octets, now=now)
             if again is not None:
                 self.channel.log("ike.duplicate-answered", peer=text(path.remote))
-                self.channel.send_again(again, path)
+                self.channel.send_again(again, self.path if self._is_left(path) else path)
             return self._done()
         try:
             fresh = self._dispatch(octets, header, path, now)
@@ -348,12 +348,17 @@ class IkeSa:
 
     def came_from(self, path: Path) -> None:
         """An authentic, fresh message: RFC 3947 §7, both IKE and ESP follow the peer."""
-        if path == self.channel.path:
+        if path == self.channel.path or self._is_left(path):
             return
         old = self.channel.path
         self.channel.path = path
         self.channel.log("ike.peer-moved", old=text(old.remote), new=text(path.remote))
         self.channel.out.append(Moved(path))
+
+    def _is_left(self, path: Path) -> bool:
+        """Whether ``path`` uses the port that IKE has left for the NAT-T one (RFC 3947 §4): a
+        late repeat still comes there, and takes nobody back."""
+        return self.path.encapsulated and not path.encapsulated
 
     def doubt(self, reason: str, now: float) -> None:
         """Something unauthentic says it failed: true unless disproved soon."""
