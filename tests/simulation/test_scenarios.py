@@ -140,6 +140,25 @@ def test_every_kind_of_nat_is_passed_and_kept_open_while_nobody_speaks(
         goodbye(world)
 
 
+def test_a_late_repeat_on_port_500_takes_nobody_back_from_4500() -> None:
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = world.client(behind=world.nat)
+        assert client.link is not None
+        client.link.drops = lambda seen: seen.source[1] == 4500 and len(client.sent) == 2
+        client.connect()
+        assert world.run_until(lambda: len(client.sent) == 2, within=1.0)
+        _, answer, _ = world.gateway.sent[0]
+        world.run(0.5)
+        client.datagram(answer, (GATEWAY, 500), (client.link.address, 500))
+        assert "ike.duplicate-answered" in client.codes()
+        assert world.decided(client)
+        assert client.up
+        assert {to[1] for _, _, to in client.sent[1:]} == {4500}
+        assert world.passes_both_ways(client, within=1.0)
+        goodbye(world)
+
+
 def test_a_client_that_roams_goes_on_from_its_new_address() -> None:
     world = World(SEED)
     with world.shown_if_wrong():
