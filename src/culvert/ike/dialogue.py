@@ -185,13 +185,15 @@ class GatewayDialogue(_Dialogue):
         self._owner.channel.out.append(LoggedIn(self._user))
 
     def _asked(self, message: ConfigMessage, octets: bytes, header: Header, now: float) -> None:
+        if self._config is not None:
+            raise UnexpectedMessage("asks for a configuration while one is being made")
+        self._owner.channel.begin_exchange(header)
         if self._passed and self._status_id:
             # Only who got the status goes on to ask: its lost ACK is not needed.
             self._owner.channel.answered(self._status_id)
             self._told(now)
         if self._owner.phase not in (Phase.CONFIG, Phase.UP):
             raise UnexpectedMessage("asks for a configuration before logging in")
-        self._owner.channel.begin_exchange(header)
         self._config = (header.message_id, message.identifier)
         self._question = octets
         self._owner.channel.answers.keep(octets, None, now=now)

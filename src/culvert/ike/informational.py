@@ -205,10 +205,14 @@ class Informational:
                 return False
 
     def _questioned(self, notify: Notify, octets: bytes, now: float) -> bool:
-        """RFC 3706 §5.4-5.5: only with our cookies, and never for an old number."""
+        """RFC 3706 §5.4-5.5: only with our cookies, and never for an old number.
+
+        A number that was answered before is answered again, but it may be a replay: it is not new.
+        """
         if notify.spi != self._owner.channel.cookies or self._liveness is None:
             raise UnexpectedMessage("R-U-THERE for another SA")
         sequence = Cursor(notify.data).u32("DPD sequence number")
+        new = self._liveness.asks_anew(sequence)
         if not self._liveness.questioned(sequence):
             raise UnexpectedMessage("R-U-THERE with an old number: a replay")
         channel = self._owner.channel
@@ -216,7 +220,7 @@ class Informational:
         answer = self._send(self._dpd(R_U_THERE_ACK, sequence))
         channel.answers.amend(octets, answer)
         channel.log("live.answer-sent", sequence=sequence)
-        return True
+        return new
 
     def _answered(self, notify: Notify, now: float) -> bool:
         sequence = Cursor(notify.data).u32("DPD sequence number")

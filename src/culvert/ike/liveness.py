@@ -106,6 +106,10 @@ class Liveness:
         self.heard(now)
         return waited
 
+    def asks_anew(self, sequence: int) -> bool:
+        """Whether the peer has not asked with this number last."""
+        return sequence != self._expected
+
     def questioned(self, sequence: int) -> bool:
         """Whether a question of the peer is new or a repeat of the last; older ones are replays."""
         if self._expected >= 0 and (sequence - self._expected) & 0x80000000:

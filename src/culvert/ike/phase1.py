@@ -147,7 +147,8 @@ class Phase1:
         owner.timers.stop("half-open")
         owner.timers.stop("doubt")
         life = chosen.lifetime.shorter(self.settings.phase1_life).seconds
-        owner.timers.set("life", now + life)
+        if life:
+            owner.timers.set("life", now + life)
         authentication: Authentication = chosen.suite.authentication
         channel.log(
             "ike.phase1-established",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from culvert.crypto.dh import KeyPair, key_pair
 from culvert.errors import NegotiationError, ProtocolError
+from culvert.ike.aggressive import check_nonce
 from culvert.ike.keys import Phase1Keys, keymat, split_keymat
 from culvert.ike.outputs import SaKeys
 from culvert.ike.proposal import (
@@ -134,7 +135,7 @@ def answer(
             "none of the peer's phase 2 proposals is accepted here",
             compare_esp(offered, terms.suites, terms.modes, terms.pfs_groups),
         )
-    quick.nonce_i = _must(parts, NONCE).body
+    quick.nonce_i = _nonce(parts)
     quick.nonce_r = rng.octets(NONCE_OCTETS)
     shared = b""
     made = [Part(SA, chosen.answer(quick.spi).to_bytes()), Part(NONCE, quick.nonce_r)]
@@ -163,7 +164,7 @@ def finish(quick: QuickMode, parts: Chain, terms: Terms, keys: Phase1Keys) -> Ag
         p.body for p in quick.identities()
     ]:
         raise SelectorError("the gateway answered with other networks than were asked for")
-    quick.nonce_r = _must(parts, NONCE).body
+    quick.nonce_r = _nonce(parts)
     shared = b""
     if quick.pair is not None:
         if chosen.group != quick.pair.group:
@@ -224,4 +225,10 @@ def _must(parts: Chain, kind: int) -> Part:
     found = one(parts, kind)
     if found is None:
         raise NegotiationError(f"quick mode without payload {kind}")
+    return found
+
+
+def _nonce(parts: Chain) -> bytes:
+    found = _must(parts, NONCE).body
+    check_nonce(found)
     return found
