@@ -59,8 +59,10 @@ fuzz: $(READY)  ## every property with many more examples
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/guided.py
 	tools/fuzz-batch $(FUZZ_SECONDS)
 
-bench: $(READY)  ## figures, printed (root for those with real packets)
-	$(PYTEST) tests/bench -o python_files='bench_*.py' -s --timeout=0 --culvert-suite=bench $(ARGS)
+bench: $(READY) lab-tools peers  ## figures beside those of peers, into docs/performance.* (root)
+	@tools/install-base bench
+	$(PYTEST) tests/bench -o python_files='bench_*.py' -s --timeout=0 --culvert-suite=bench
+	PYTHONPATH=tests $(BIN)/python tests/bench/throughput.py $(ARGS)
 
 wheels: $(READY)  ## dist/*.whl: with the compiled engine, for every CPython 3 of this platform
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist .

@@ -37,7 +37,7 @@ CLIENT = "client1"  # behind the PAT
 FILE = "1M.bin"
 TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.90  # of the processors idle before a measurement
-QUIET_PATIENCE = 20.0
+QUIET_PATIENCE = 10.0
 PINGS = ("-n", "-q", "-i", "0.01", "-c", "100")
 SMALL = "18"  # octets of payload: 64 with the headers of IPv4, UDP and Ethernet
 
@@ -164,8 +164,8 @@ KNOWN = (
 # --- measuring ---------------------------------------------------------------------------------
 
 
-def measured(lab: Lab, pki: Pki, variant: Variant, seconds: float) -> Figures:
-    idle = wait_for_quiet()
+def measured(lab: Lab, pki: Pki, variant: Variant, seconds: float, patience: float) -> Figures:
+    idle = wait_for_quiet(patience)
     with contextmanager(variant.stand)(lab, pki) as on:
         if not lab.fetch(CLIENT, FILE).identical:
             raise SystemExit(f"{variant.name}: the payload arrived different")
@@ -237,9 +237,9 @@ def spent(pids: Sequence[int]) -> float:
     return total / TICKS
 
 
-def wait_for_quiet() -> float:
+def wait_for_quiet(patience: float) -> float:
     """How idle the machine is, once it is or will not become so."""
-    end = time.monotonic() + QUIET_PATIENCE
+    end = time.monotonic() + patience
     while True:
         idle = _idle()
         if idle >= QUIET or time.monotonic() > end:
@@ -277,6 +277,7 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--pairs", type=int, default=5)
     words.add_argument("--seconds", type=float, default=2.0)
+    words.add_argument("--patience", type=float, default=QUIET_PATIENCE, help="for a quiet machine")
     words.add_argument("--only", default="", help="variants whose name holds one of these words")
     words.add_argument("--to", type=Path, default=Path(__file__).parents[2] / "docs")
     given = words.parse_args()
@@ -290,7 +291,7 @@ def main() -> int:
         serving.wait_for("listening")
         for number in range(given.pairs):
             for one in chosen:
-                found = measured(lab, pki, one, given.seconds)
+                found = measured(lab, pki, one, given.seconds, given.patience)
                 rounds[one.name].append(found)
                 print(f"{number + 1}/{given.pairs} {one.name:26} {found}", flush=True)
     results = bars(BARS, rounds)

@@ -35,9 +35,9 @@ from culvert.esp.sa import spi_octets
 from culvert.inet.address import Address
 from culvert.rng import Random
 
-READS = 16
-"""System calls per direct batch, of up to 64 KB each: some 2 ms of a fast stream, after which
-timers and the other descriptors get their turn."""
+READS = 64
+"""System calls per direct batch, each of one packet or up to 64 KB, which the kernel ends after
+256 KB: then timers and the other descriptors get their turn."""
 
 NO_DESCRIPTOR = -1
 

@@ -54,6 +54,7 @@ enum {
     BASKET = 512 * 1024,      /* received octets that joined packets still point into */
     PIECES = 128,             /* TCP segments joined for one TUN write; of UDP a TRAIN */
     JOINED = 65000,           /* octets of a joined packet */
+    SLICE = 256 * 1024,       /* octets moved per call: others wait for less than a millisecond */
     MAC_STATE = 32,           /* 64-bit words; SHA512_CTX, the largest, has 27 */
 };
 
@@ -1016,10 +1017,11 @@ static void source(work *w, const struct sockaddr_storage *name)
 /* From a socket to the TUN: at most `budget` reads. Never waits. */
 API void batch_pump_in(engine *e, work *w, int udp, u32 local_port, u32 budget, double now)
 {
+    u32 moved = 0;
     pthread_mutex_lock(&e->inbound);
     begin(w);
     w->local_port = (u16)local_port;
-    while (w->reads < budget && roomy(w)) {
+    while (w->reads < budget && moved < SLICE && roomy(w)) {
         union { char octets[128]; struct cmsghdr aligned; } control;
         struct sockaddr_storage name;
         u8 *d = basket_room(w);
@@ -1042,6 +1044,7 @@ API void batch_pump_in(engine *e, work *w, int udp, u32 local_port, u32 budget, 
                 memcpy(w->from.info, CMSG_DATA(c), w->from.info_size = 20);
         }
         w->basket_used += size;
+        moved += size;
         for (u32 at = 0; at < size; at += step)
             datagram(e, w, d + at, size - at < step ? size - at : step, now);
     }
@@ -1386,15 +1389,17 @@ API u32 batch_outward(engine *e, work *w, const u8 *octets, const u32 *sizes, u3
 API int batch_pump_out(engine *e, work *w, u32 budget)
 {
     int problem = 0;
+    u32 moved = 0;
     flow f = {.size = 0};
     pthread_mutex_lock(&e->outbound);
     begin(w);
     bool free_way = train_flush(w);
-    while (free_way && w->reads < budget && roomy(w) && !oversize(w) && w->blocked < 0) {
+    while (free_way && w->reads < budget && moved < SLICE && roomy(w) && !oversize(w) && w->blocked < 0) {
         ssize_t got = read(w->tun, w->frame, FRAME);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) { problem = got < 0 && errno != EAGAIN ? errno : 0; break; }
         w->reads++;
+        moved += (u32)got;
         frame(e, w, &f, w->frame, (u32)got);
     }
     if (free_way && w->blocked < 0) train_flush(w);
