@@ -1,4 +1,4 @@
-"""The samples with what an explanation of each must say, how they are split, and how it is scored."""
+"""The samples, what an explanation of each must say, how they are split and how it is scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every sample: family, outcome, first diagnosis, phase and proof; the misses are named in the docs."""
+"""Every sample: family, outcome, first diagnosis, phase, proof; misses are named in the docs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from explain.scoring import Sample, claims_failure, misses, samples
 from culvert.explain import explain
+from explain.scoring import Sample, claims_failure, misses, samples
 
 DOCS = Path(__file__).parents[2] / "docs" / "explain-accuracy.md"
 WANTED = 0.97
@@ -20,9 +20,7 @@ def ids(one: Sample) -> str:
     return one.name
 
 
-@pytest.mark.parametrize(
-    "one", [one for one in samples() if one.name not in KNOWN_MISSES], ids=ids
-)
+@pytest.mark.parametrize("one", [one for one in samples() if one.name not in KNOWN_MISSES], ids=ids)
 def test_the_sample_is_explained_as_expected(one: Sample) -> None:
     assert misses(one) == []
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a log: no crash, nothing that moves a cursor, time that grows with its length."""
+"""Whatever stands in a log: no crash, nothing that moves a cursor, time that grows with it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from explain.scoring import samples
 from culvert.explain import explain
 from culvert.explain.decode import lines as decoded
 from culvert.explain.render import html, render
+from explain.scoring import samples
 
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x1b[31m"
 BAIT = (
@@ -146,5 +146,8 @@ def test_secrets_in_a_log_are_not_repeated(line: str) -> None:
 
 
 def test_ike_cookies_are_no_secrets() -> None:
-    line = "(I_Cookie=1F8A6D2E90BB7C41 R_Cookie=0000000000000000) reason = DEL_REASON_PEER_NOT_RESPONDING"
+    line = (
+        "(I_Cookie=1F8A6D2E90BB7C41 R_Cookie=0000000000000000) "
+        "reason = DEL_REASON_PEER_NOT_RESPONDING"
+    )
     assert "R_Cookie=0000000000000000" in explain([line]).diagnoses[0].evidence[0].text

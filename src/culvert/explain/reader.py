@@ -14,6 +14,7 @@ from culvert.explain.facts import SIGN, Fact, Value, quoted
 from culvert.explain.grammar.family import Family, Reading, families
 from culvert.explain.grammar.index import Hit, bare_index, index_of
 from culvert.explain.stamp import Clock, Moment
+from culvert.ike.vendor import recognise
 
 LINES_OF_RECORD = 48
 """Lines that one record may have; the longest seen (a decoded IKE header) has twelve."""
@@ -220,6 +221,8 @@ def _fact(
         values["spi"] = _swapped(swapped)
     if row.sign:
         values["of"] = row.sign
+    if octets := str(values.get("hex", "")):
+        values["product"] = _vendor(octets)
     keys = tuple((name, str(values[name])) for name in reading.keys if values.get(name))
     return Fact(
         row.fact or SIGN,
@@ -237,6 +240,16 @@ def _fact(
 def _swapped(spi: str) -> str:
     """An SPI that was printed in the byte order of the machine, in network order (S4-54)."""
     return f"0x{bytes.fromhex(spi[-HEX_SPI:])[::-1].hex().upper()}"
+
+
+@cache
+def _vendor(octets: str) -> str:
+    """Whose vendor id it is; an unknown one stays what it is."""
+    try:
+        known = recognise(bytes.fromhex(octets.replace(":", "").removeprefix("0x")))
+    except ValueError:
+        return octets
+    return known.name if known is not None else octets
 
 
 def _groups(frame: re.Match[str]) -> dict[str, str]:

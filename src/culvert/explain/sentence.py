@@ -30,6 +30,8 @@ def clause(name: str, language: str, **values: object) -> str:
 def says(fact: Fact, language: str) -> str:
     """What the fact says as a step; empty if it is no step."""
     row = fact.row
+    if fact.says.get("en", "-").isspace():
+        return ""
     own = fact.says.get(language)
     general = {"en": row.en, "de": row.de, "nl": row.nl}
     wording = own or general.get(language) or fact.says.get("en") or row.en
@@ -38,7 +40,9 @@ def says(fact: Fact, language: str) -> str:
         wording = general.get(language) or fact.says["en"]
     if fact.strength and not fact.says and not row.en:
         wording = words(fact.value("of"), language).title
-    return filled(wording, {name: str(value) for name, value in fact.values.items()})
+    values = {name: str(value) for name, value in fact.values.items()}
+    text = filled(wording, {"peer": clause("the-peer", language), **values})
+    return text[:1].upper() + text[1:]
 
 
 def filled(wording: str, values: Mapping[str, str]) -> str:

@@ -24,6 +24,9 @@ FIRST_OF_KIND = 24
 LAST_OF_KIND = 24
 """Facts of one kind kept per attempt: ten thousand keepalives say no more than fifty."""
 
+SILENCES = frozenset({"retransmit", "silence", "silence.zero", "silence.partial"})
+"""What may be said of one connection while another is told of, without naming it."""
+
 YEAR_TURNED = 180 * 86400.0
 """A time without year that falls back by more than this is of the next year."""
 
@@ -50,6 +53,7 @@ class Course:
     def __init__(self, family: str) -> None:
         self.family = family
         self.decided = False
+        self.stands = False
         self._count = 0
         self._kinds: dict[tuple[str, str], Kept] = {}
 
@@ -58,6 +62,7 @@ class Course:
         kind = (fact.id, fact.value("of"))
         self._kinds.setdefault(kind, Kept()).add(self._count, fact)
         row = fact.row
+        self.stands = (self.stands or row.up) and not row.ends
         self.decided = self.decided or row.up or row.ends or 0 < fact.strength <= 3
 
     def facts(self) -> tuple[Fact, ...]:
@@ -103,6 +108,8 @@ class Lanes:
 
     def add(self, family: str, fact: Fact) -> None:
         number = self._of(family, fact.keys)
+        if not fact.keys and fact.id in SILENCES:
+            number = self._waiting(family, number)
         lane = self._lanes[number]
         self._lanes.move_to_end(number)
         self._latest[family] = number
@@ -127,6 +134,17 @@ class Lanes:
             if not any(name in lane.keys for name, _ in keys):
                 return latest
         return self._new(family)
+
+    def _waiting(self, family: str, latest: int) -> int:
+        """Whose silence is it? Of the one that still waits, not of one that stands already."""
+        if not self._lanes[latest].current.stands:
+            return latest
+        waiting = [
+            number
+            for number, lane in self._lanes.items()
+            if lane.family == family and not lane.current.stands and not lane.current.decided
+        ]
+        return waiting[0] if len(waiting) == 1 else latest
 
     def _new(self, family: str) -> int:
         self._number += 1
