@@ -9,13 +9,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from culvert.crypto.packet import packet_suite
 from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import BARE, NATT_PORT, Counters, Inbound, Outbound, Plane
 from culvert.inet.address import Address
 from culvert.inet.packet import addresses
 from culvert.rng import SeededRandom
 from datapath.engines import kernel, make
-from datapath.orders import CLIENT, SUITES, both_ends, fragmentable
+from datapath.orders import CLIENT, SUITES, both_ends, fragmentable, half
 from datapath.segments import ACK, SYN, Flow, offered
 from datapath.segments import cut as cut_frame
 
@@ -250,6 +251,45 @@ def delivered(on: Stage, arrivals: list[tuple[int, bytes, str, int]]) -> list[tu
                 if fate == "twice":
                     found.append((session, datagram))
     return found + late
+
+
+@settings(max_examples=200)
+@given(
+    suite=st.sampled_from([SUITES[0], SUITES[-1], ("aes-cbc", 16, "hmac-sha1-96")]),
+    letters=st.lists(
+        st.tuples(
+            st.sampled_from([0, 1, 2, 1000, 1022, 1023, 1024, 1025, 2046, 2047, 2048, 2049, 5000]),
+            st.sampled_from(
+                [b"", b"E", bytes(20), Flow(leased(1, False), server(1, False)).udp(b"x")]
+            ),
+            st.integers(0, 40),
+            st.sampled_from([0, 0, 0, 1, -1]),
+            st.sampled_from([4, 4, 4, 41, 59, 6]),
+        ),
+        max_size=8,
+    ),
+)
+def test_any_clear_text_under_any_number_is_taken_or_refused_alike(
+    suite: tuple[str, int, str], letters: list[tuple[int, bytes, int, int, int]]
+) -> None:
+    on = stage(suite)
+    cipher, size, integrity = suite
+    key = half(0x1001, "test", cipher, size, integrity)
+    found = packet_suite(cipher, integrity)
+    align = found.cipher.align
+    batch: list[tuple[bytes, Address]] = []
+    for sequence, packet, least, wrong, following in letters:
+        padding = least + -(len(packet) + least + 2) % align
+        pad = bytearray(range(1, padding + 1))
+        if pad and wrong:
+            pad[wrong % len(pad)] ^= 1
+        clear = packet + bytes(pad) + bytes((padding, following))
+        sealer = found.sealer(key.cipher_key, key.salt, key.integrity_key, SeededRandom(sequence))
+        header = key.spi.to_bytes(4, "big") + sequence.to_bytes(4, "big")
+        batch.append((sealer.seal(header, sequence, clear), (CLIENT[0], 1001)))
+    pure, compiled = (one.from_network(batch, 1.0) for one in on.gateways)
+    assert compiled.inside == pure.inside
+    assert counted(on.gateways[1]) == counted(on.gateways[0])
 
 
 # --- helpers -----------------------------------------------------------------------------------

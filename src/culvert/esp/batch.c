@@ -46,6 +46,7 @@ enum {
     WINDOW = 1024,            /* culvert.esp.replay.WINDOW */
     RING = 2 * WINDOW / 64,   /* words: old ones are cleared whole, so twice the window */
     TRAIN = 64,               /* datagrams per UDP_SEGMENT send (UDP_MAX_SEGMENTS of old kernels) */
+    REFUSALS = 8,             /* trains refused in a row until none is tried any more */
     TRAIN_OCTETS = 65000,     /* all of them stay one datagram, with room for IPv6 */
     SEGMENTS = 1500,          /* of a super-packet: 64 KB at TCP's smallest MSS of 48 are 1365 */
     RECORDS = 2 * SEGMENTS,   /* per call */
@@ -680,6 +681,7 @@ typedef struct work {
     u64 train_tag;
     u32 octets, datagrams, segment;
     bool closed;
+    u32 refusals;                   /* trains in a row */
     u8 train[TRAIN_OCTETS + LARGEST + AROUND];
     /* frame read from the TUN */
     u8 frame[FRAME + 64];
@@ -1129,12 +1131,16 @@ static bool train_flush(work *w)
     if (!w->datagrams) return true;
     if (!w->direct) goto gone;
     if (w->datagrams > 1 && w->trains && w->to.local_port) {
-        if (send_one(w, w->train, w->octets, w->segment)) goto gone;
+        if (send_one(w, w->train, w->octets, w->segment)) {
+            w->refusals = 0;
+            goto gone;
+        }
         if (errno == EAGAIN) return blocked(w);
-        /* A full queue or a narrow path says nothing about trains; anything else ends them:
-         * EIO: the device cannot checksum them, EINVAL: a kernel or path that wants none. */
+        /* A full queue says nothing about trains. EIO: the device cannot checksum them; EINVAL: a
+         * kernel that wants none, or a path narrower than its segments, which is one peer's. */
         w->trains_refused++;
-        if (errno == EIO || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOPROTOOPT)
+        if ((errno == EIO || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOPROTOOPT) &&
+            ++w->refusals >= REFUSALS)
             w->trains = false;
     }
     for (; at < w->octets; at += w->segment) {
