@@ -24,6 +24,7 @@ from culvert.ike.outputs import (
 )
 from culvert.ike.pairs import LINGER
 from culvert.ike.peer import IkeSa
+from culvert.ike.proposal import Lifetime
 from culvert.ike.sealing import Sealing
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings, Timing
@@ -228,6 +229,16 @@ def test_a_configuration_may_be_asked_for_twice() -> None:
     asked = ConfigMessage(REQUEST, 7, (Attribute.octets(INTERNAL_IP4_ADDRESS, b""),))
     ends.say(ends.client, TRANSACTION, 0x4321, asked.part())
     assert len(ends.gateway.events("config.sent")) == before + 1
+    assert_both_carry(ends, 1)
+
+
+def test_a_life_without_limit_at_both_ends_ends_nothing() -> None:
+    unlimited = Lifetime()
+    ends = up(
+        replace(settings(Role.INITIATOR), phase1_life=unlimited),
+        replace(settings(Role.RESPONDER), phase1_life=unlimited),
+    )
+    ends.until(ends.now + 600.0)
     assert_both_carry(ends, 1)
 
 

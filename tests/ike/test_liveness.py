@@ -136,3 +136,11 @@ def test_questions_to_many_peers_wait_for_the_same_moment() -> None:
     assert asked(first)[:2] == [(131.0, 8), (136.0, 8)]
     first.heard(136.3)
     assert first.deadline == 167.0
+
+
+def test_a_number_asked_twice_in_a_row_is_not_new() -> None:
+    one = liveness()
+    assert one.asks_anew(5)
+    assert one.questioned(5)
+    assert not one.asks_anew(5)
+    assert one.asks_anew(6)

@@ -216,3 +216,13 @@ def test_a_notice_for_another_protocol_or_in_another_order_is_passed_over() -> N
     assert announced_life((notice(PROTO_ISAKMP, day),), PROTO_ESP) == Lifetime()
     backwards = "00020004 00015180 80010001"
     assert announced_life((notice(PROTO_ESP, backwards),), PROTO_ESP) == Lifetime()
+
+
+@pytest.mark.parametrize("octets", [0, 7, 257])
+def test_a_nonce_of_a_size_that_no_peer_may_send_is_refused_by_both_ends(octets: int) -> None:
+    talk = Talk(named("aes128-sha1"))
+    with pytest.raises(NegotiationError, match="8 to 256"):
+        talk.answered(changed(talk.question, NONCE, bytes(octets)))
+    reply, _ = talk.answered()
+    with pytest.raises(NegotiationError, match="8 to 256"):
+        talk.finished(changed(reply, NONCE, bytes(octets)))
