@@ -14,7 +14,7 @@ from simulation.world import PASSWORD, STRANGER, USERS, Terms, World, profile
 
 AWAY = 3.0  # seconds a gateway needs to start again
 FAREWELL = 1.0  # seconds a gateway that was told to stop still lives
-HALF_OPEN = 40.0  # seconds, more than a half-open attempt may last
+FORGOTTEN = 100.0  # seconds after which a gateway has noticed that a refused client is gone
 SETTLING = 300.0
 """Seconds after which whatever is left is left for good: more than DPD, half-open limits and
 retransmission take together, less than any lifetime."""
@@ -54,7 +54,7 @@ def play(case: Case) -> Played:
             played.carried[client.name] = client.up and world.passes_both_ways(client)
             played.listed[client.name] = _is_listed(world, client)
         if not all(played.up.values()):
-            world.run(HALF_OPEN)  # whoever was refused is forgotten before the others leave
+            world.run(FORGOTTEN)  # before the others leave
         _leave(played)
         if occupant is not None:
             occupant.disconnect()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import settings
 
 PROPERTY = "simulation"
-OFTENER = 20  # times as many examples where `make fuzz` asks for many: each is a conversation
+OFTENER = 50  # times as many examples where `make fuzz` asks for many: each is a conversation
 RANGE = 1 << 40  # short enough to type, long enough never to come twice
 
 

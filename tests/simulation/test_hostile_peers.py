@@ -143,7 +143,7 @@ def brought_to(step: str) -> tuple[World, ClientEnd]:
 @pytest.mark.parametrize("step", UNTIL)
 def test_a_gateway_survives_whatever_a_client_seals(step: str) -> None:
     @given(st.lists(messages, min_size=1, max_size=6))
-    @examples(60)
+    @examples(30)
     def holds(said: Said) -> None:
         world, client = brought_to(step)
         gateway, source = world.gateway, ike_sa(world.gateway).path.remote
@@ -165,7 +165,7 @@ def test_a_gateway_survives_whatever_a_client_seals(step: str) -> None:
 @pytest.mark.parametrize("step", UNTIL)
 def test_a_client_survives_whatever_a_gateway_seals(step: str) -> None:
     @given(st.lists(messages, min_size=1, max_size=6))
-    @examples(60)
+    @examples(30)
     def holds(said: Said) -> None:
         world, client = brought_to(step)
         assert client.link is not None
