@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.report import Bar, Figures, Known, bars, write
 from culvert.lab import namespace, topology
@@ -38,6 +39,7 @@ FILE = "1M.bin"
 TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.90  # of the processors idle before a measurement
 QUIET_PATIENCE = 10.0
+BUSY_TRIES = 20
 PINGS = ("-n", "-q", "-i", "0.01", "-c", "100")
 SMALL = "18"  # octets of payload: 64 with the headers of IPv4, UDP and Ethernet
 
@@ -203,9 +205,14 @@ def small_packets(lab: Lab, on: Standing, seconds: float) -> float:
     return (found["packets"] - found["lost_packets"]) / found["seconds"]
 
 
-def run_iperf(lab: Lab, command: Sequence[str], seconds: float) -> dict[str, dict[str, dict]]:
-    done = lab.run(CLIENT, command, timeout=seconds + 30, check=False)
-    told = json.loads(done.stdout)
+def run_iperf(lab: Lab, command: Sequence[str], seconds: float) -> dict[str, Any]:
+    told: dict[str, Any] = {"error": "iperf3 was not run"}
+    for _ in range(BUSY_TRIES):
+        done = lab.run(CLIENT, command, timeout=seconds + 30, check=False)
+        told = json.loads(done.stdout)
+        if "busy" not in told.get("error", ""):
+            break
+        time.sleep(0.5)  # it has not noticed yet that the one before has gone
     if "error" in told:
         raise SystemExit(f"iperf3: {told['error']}")
     return told
