@@ -1,4 +1,4 @@
-"""What a run of `throughput` came to: docs/performance.json, docs/performance.md and plots."""
+"""What a run of `throughput` came to: performance.json, .svg, and a section of .md in docs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ SUSPECT = 0.7
 """A peer below this share of its known figure makes the run suspect."""
 
 SCHEMA = 1
+
+BEGIN, END = "<!-- made by make bench -->", "<!-- end of what make bench made -->"
+
+TITLE = "## Throughput"
+"""The last section of docs/performance.md. What stands before it was not measured here."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +200,10 @@ def write(
     text = json.dumps(document, indent=1, ensure_ascii=False)
     (folder / "performance.json").write_text(text + "\n", "utf-8")
     (folder / "performance.svg").write_text(plot(rounds), "utf-8")
-    page = _page(machine, doubts, rounds, results, pairs, seconds)
-    (folder / "performance.md").write_text(page, "utf-8")
+    page = folder / "performance.md"
+    others = page.read_text("utf-8").partition(f"\n{TITLE}\n")[0] if page.exists() else ""
+    section = _section(machine, doubts, rounds, results, pairs, seconds)
+    page.write_text(f"{others.rstrip()}\n\n{section}".lstrip(), "utf-8")
 
 
 def described() -> str:
@@ -212,7 +219,7 @@ def described() -> str:
     return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {python}"
 
 
-def _page(
+def _section(
     machine: str,
     doubts: Sequence[str],
     rounds: Rounds,
@@ -221,7 +228,7 @@ def _page(
     seconds: float,
 ) -> str:
     lines = [
-        "# Performance",
+        TITLE,
         "",
         f"Made by `make bench` on {machine}. {pairs} rounds, each variant once per round, "
         f"{seconds:g} s per direction; one TCP stream (iperf3, cubic), client behind the PAT, "
