@@ -146,10 +146,12 @@ class Place:
         """A gateway that answers its administrators."""
         daemon = self.gateway.start("gateway", "run", "-c", str(self.config))
         assert daemon.stderr is not None
+        said: list[bytes] = []
         for line in daemon.stderr:
+            said.append(line)
             if b"gateway.started" in line:
                 return daemon
-        raise AssertionError("the gateway did not start")
+        raise AssertionError("the gateway did not start:\n" + b"".join(said).decode())
 
     def up(self, *words: str, password: str = PASSWORD) -> Done:
         line = ("up", str(self.profile), "--user", "ann", "--password-fd", "0", "--no-input")

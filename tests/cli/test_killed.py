@@ -98,7 +98,9 @@ def test_a_client_service_killed_at_any_moment_leaves_nothing(at: Place, seed: i
         assert attempt.stdin is not None
         attempt.stdin.write(f"{PASSWORD}\n".encode())
         attempt.stdin.close()
-        time.sleep(chance.uniform(0.1, LONGEST))
+        # Its own pace: on a busy machine a service takes its time to be there.
+        eventually(lambda: bool(pids(at.client.name, b"service\0run")), 15)
+        time.sleep(chance.uniform(0.0, LONGEST))
         found = pids(at.client.name, b"service\0run")
         kill(found)
         killed += len(found)
