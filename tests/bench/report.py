@@ -15,8 +15,6 @@ SUSPECT = 0.7
 
 SCHEMA = 1
 
-BEGIN, END = "<!-- made by make bench -->", "<!-- end of what make bench made -->"
-
 TITLE = "## Throughput"
 """The last section of docs/performance.md. What stands before it was not measured here."""
 
