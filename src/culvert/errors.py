@@ -78,12 +78,6 @@ class NegotiationError(ProtocolError):
         super().__init__(what)
 
 
-class AuthenticationError(CulvertError):
-    """Never tells the peer which half was wrong; the event log knows."""
-
-    code = "auth.failed"
-
-
 class PlatformError(CulvertError):
     """No privilege, port taken, no TUN: says which and what to do."""
 

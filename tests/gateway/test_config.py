@@ -284,13 +284,15 @@ def test_a_key_file_that_is_not_one_line_of_text_is_told(tmp_path: Path, content
     assert [one.line for one in found] == [7]
 
 
-def test_a_file_with_keys_that_others_may_read_is_warned_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["key =", "key=", "key   =", '"key" ='])
+def test_a_file_with_keys_that_others_may_read_is_warned_of(tmp_path: Path, written: str) -> None:
     path = tmp_path / "gateway.toml"
-    path.write_text(SMALL)
+    text = SMALL.replace("key =", written)
+    path.write_text(text)
     path.chmod(0o644)
-    assert any("chmod 600" in one.what for one in examine(SMALL, str(path)).warnings)
+    assert any("chmod 600" in one.what for one in examine(text, str(path)).warnings)
     path.chmod(0o600)
-    assert not any("chmod 600" in one.what for one in examine(SMALL, str(path)).warnings)
+    assert not any("chmod 600" in one.what for one in examine(text, str(path)).warnings)
 
 
 def user(stored: str, *, name: str = "ann", groups: str = '["ciscovpn"]') -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -130,22 +129,6 @@ class Program:
             env={"CULVERT_STATE_DIR": str(self.state), "CULVERT_SOCKET": str(self.socket)},
         )
         return Done(done.returncode, done.stdout, done.stderr)
-
-    def popen(self, *words: str, given: str = "") -> subprocess.Popen[str]:
-        """The command line, left running."""
-        where = ("--state-dir", str(self.state), "--socket", str(self.socket))
-        running = subprocess.Popen(
-            self.lab.command(self.where, [*PROGRAM, *words, *where]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert running.stdin is not None
-        running.stdin.write(given)
-        running.stdin.close()
-        running.stdin = None  # or `communicate` would write to it
-        return running
 
     def events(self, code: str = "") -> list[Row]:
         """What it has written into its event log, across restarts; of one code or all."""
@@ -330,9 +313,6 @@ class OurClient(Program):
 
     def try_up(self) -> Done:
         return self.culvert(*self.words, given=f"{self.password}\n")
-
-    def up_in_background(self) -> subprocess.Popen[str]:
-        return self.popen(*self.words, given=f"{self.password}\n")
 
     def down(self) -> None:
         done = self.culvert("down", "--all")

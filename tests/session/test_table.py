@@ -138,7 +138,6 @@ def test_the_history_is_bounded_and_names_of_the_gone_are_forgotten() -> None:
     assert len(table.closed) == HISTORY
     assert table.closed[-1].user == f"user {HISTORY + 49}"
     assert not table._users
-    assert not table._groups
 
 
 def test_numbers_go_on_where_the_last_run_stopped() -> None:
@@ -206,5 +205,4 @@ class Histories(RuleBasedStateMachine):
         for user in ("ann", "bob"):
             count = sum(one.user == user for one in self.live)
             assert self.table.count_of_user(user) == len(self.table.of_user(user)) == count
-            assert self.table.count_of_group(f"of {user}") == count
         assert list(self.table) == self.live

@@ -6,6 +6,7 @@ a reload cannot half-work. Group keys stand apart from groups, for the vault alo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from culvert.ike.selector import Network
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
 from culvert.secret import Secret
+
+_HOLDS_SECRETS = re.compile(r"""\b(?:key|password_hash)["']?[ \t]*=""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +176,7 @@ def _live(
 def _check_openness(text: str, path: str, found: Findings) -> None:
     """A file that holds keys should be its owner's alone; a text without a file cannot be open."""
     place = Path(path)
-    holds = [name for name in ("key =", "key=", "password_hash") if name in text]
-    if holds and place.is_file() and place.stat().st_mode & checking.OTHERS:
+    if _HOLDS_SECRETS.search(text) and place.is_file() and place.stat().st_mode & checking.OTHERS:
         found.warning((), f"holds keys and is open to others; chmod 600 {path}")
 
 

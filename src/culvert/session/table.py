@@ -69,7 +69,6 @@ class SessionTable:
         self._by_assigned: dict[str, int] = {}
         self._kinds: Counter[Kind] = Counter()
         self._users: Counter[str] = Counter()
-        self._groups: Counter[str] = Counter()
         self._closed: list[Closed] = []
 
     def __len__(self) -> int:
@@ -119,7 +118,6 @@ class SessionTable:
         self._live[session.number] = session
         self._kinds[kind] += 1
         self._users[user] += 1
-        self._groups[group] += 1
         self._peak = max(self._peak, len(self._live))
         return session
 
@@ -149,7 +147,6 @@ class SessionTable:
         self._by_assigned.pop(session.assigned, None)
         _less(self._kinds, session.kind)
         _less(self._users, session.user)
-        _less(self._groups, session.group)
         closed = Closed(
             session.number,
             session.kind,
@@ -182,9 +179,6 @@ class SessionTable:
 
     def count_of_user(self, user: str) -> int:
         return self._users[user]
-
-    def count_of_group(self, group: str) -> int:
-        return self._groups[group]
 
     @property
     def totals(self) -> Totals:

@@ -35,11 +35,6 @@ def line_form() -> str:
     return str(document(TABLE)["form"])
 
 
-def who_form() -> str:
-    """The line that often follows: whose event it is."""
-    return str(document(TABLE)["who"])
-
-
 @cache
 def gateway_classes() -> tuple[GatewayClass, ...]:
     return rows(TABLE, "event_class", GatewayClass)
