@@ -68,6 +68,14 @@ def test_what_does_not_come_back_was_announced(profile: Profile, form: Any, seed
         assert any(key in sentence for sentence in exported.warnings), key
 
 
+def test_a_blank_that_is_no_ascii_blank_comes_back_from_vpnc() -> None:
+    profile = Profile(
+        name="n", host="192.0.2.1", group="g", legacy=("aggressive-psk",), domain="\xa0"
+    )
+    text = vpnc.export(profile, SeededRandom(1)).text
+    assert vpnc.adapt(text, name="n").profile.domain == "\xa0"
+
+
 def test_a_vpnc_configuration_read_back_is_the_same_connection() -> None:
     exported = vpnc.export(FULL, SeededRandom(1))
     back = vpnc.adapt(exported.text, name="branch").profile

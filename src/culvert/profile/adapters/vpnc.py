@@ -96,8 +96,8 @@ def export(profile: Profile, rng: Random) -> Exported:
             value = saved[1]
         elif value is None:
             continue
-        lines.append(f"{row.name} {_shielded(value)}".rstrip())
-    lines += [f"{key} {_shielded(value)}".rstrip() for key, value in kept.rest().items()]
+        lines.append(f"{row.name} {_shielded(value)}".rstrip(" \t"))
+    lines += [f"{key} {_shielded(value)}".rstrip(" \t") for key, value in kept.rest().items()]
     carried = {row.ours for row in KEYS.values() if row.ours} - {"phase1"}
     implied = {
         **implied_offers(profile, profile.pfs),
