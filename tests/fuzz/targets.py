@@ -32,6 +32,7 @@ from culvert.profile.adapters.detect import adapt_any
 from culvert.profile.toml import read, write
 from culvert.rng import SeededRandom
 from datapath.orders import CLIENT, LEASED, SERVER, both_ends
+from fuzz import insiders
 from simulation.target import Target
 
 Fuzzed = Callable[[bytes], None]
@@ -170,6 +171,9 @@ TARGETS: dict[str, Fuzzed] = {
         isakmp,
         attributes,
         gateway,
+        insiders.client,
+        insiders.at_gateway,
+        insiders.at_client,
         inbound,
         outbound,
         packets,
