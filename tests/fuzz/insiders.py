@@ -16,8 +16,8 @@ from typing import Any
 from culvert.errors import WireError
 from culvert.ike.wire.header import (
     AGGRESSIVE,
-    INFORMATIONAL,
     IDENTITY_PROTECTION,
+    INFORMATIONAL,
     OCTETS,
     QUICK,
     TRANSACTION,
