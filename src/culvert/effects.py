@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from culvert.eventlog.event import LogEvent
+from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Address
 from culvert.secret import Secret
 
@@ -109,6 +110,38 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """Vault: sign ``digest`` (HASH_I or HASH_R, RFC 2409 §5.1) with the private key ``key``.
+
+    ``key`` empty: the one configured. ``exchange`` names the exchange by its cookies ("i/r" in
+    hex); each gets one signature. Answered by `Signed`.
+    """
+
+    ticket: int
+    key: str
+    digest: bytes = field(repr=False)
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCertificate:
+    """Vault: is the peer ``identity``, and is ``signature`` over ``digest`` its own?
+
+    ``chain``: the contents of its CERT payloads as received, in any order (X.509 certificates of
+    encoding 4, PKCS#7 of encoding 1, CRLs of encoding 7; what they are is found out).
+    Answered by `CertificateJudged`.
+    """
+
+    ticket: int
+    chain: tuple[bytes, ...] = field(repr=False)
+    identity: Identity
+    digest: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    exchange: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskHuman:
     """Client front end: ask for these, with the gateway's message. Answered by `HumanAnswered`."""
 
@@ -185,6 +218,8 @@ Effect = (
     | RemoveSa
     | MovePeer
     | Judge
+    | Sign
+    | JudgeCertificate
     | AskHuman
     | ConfigureMachine
     | RestoreMachine
@@ -209,6 +244,36 @@ class Judged:
     reason: str = ""
     prompt: str = ""
     cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """``signature`` is empty when there is a ``problem``, a plain sentence."""
+
+    ticket: int
+    signature: bytes = field(repr=False)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateJudged:
+    """The vault's word about a peer's certificate.
+
+    When refused, ``reason`` is a row of tables/endings.toml, ``cause`` one of
+    tables/certificates.toml and ``problem`` its sentence with what to change. ``name`` is the
+    common name, ``groups`` are the organisational units (Cisco gateways take OU for the group).
+    ``warnings`` are sentences for the log: what is weak, what was not checked.
+    """
+
+    ticket: int
+    accepted: bool
+    subject: str = ""
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    reason: str = ""
+    cause: str = ""
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,4 +320,13 @@ class Traffic:
     dropped_out: int = 0
 
 
-Answer = Judged | HumanAnswered | MachineConfigured | Resolved | PeerMoved | Traffic
+Answer = (
+    Judged
+    | Signed
+    | CertificateJudged
+    | HumanAnswered
+    | MachineConfigured
+    | Resolved
+    | PeerMoved
+    | Traffic
+)

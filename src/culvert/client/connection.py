@@ -24,6 +24,7 @@ from culvert.effects import (
     ActivateSa,
     Answer,
     AskHuman,
+    CertificateJudged,
     ConfigureMachine,
     Effect,
     HumanAnswered,
@@ -41,6 +42,7 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     SessionEnded,
+    Signed,
     Traffic,
     TunnelSettings,
 )
@@ -201,8 +203,8 @@ class Connection:
                 return self._peer_moved(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
-            case Judged():
-                return []  # a client judges nobody
+            case Judged() | Signed() | CertificateJudged():
+                return []  # a client judges nobody; nothing here asks for the other two yet
             case _:
                 assert_never(answer)
 

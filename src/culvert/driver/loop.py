@@ -20,11 +20,13 @@ from culvert.effects import (
     ActivateSa,
     Answer,
     AskHuman,
+    CertificateJudged,
     ConfigureMachine,
     Effect,
     HumanAnswered,
     InstallSa,
     Judge,
+    JudgeCertificate,
     Judged,
     MachineConfigured,
     MovePeer,
@@ -37,6 +39,8 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     SessionEnded,
+    Sign,
+    Signed,
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
@@ -44,6 +48,9 @@ from culvert.inet.address import Address, Path
 
 FAULT_PAUSE = 1.0
 """Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
+
+LongOrder = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+"""Effects that take time; each runs as a task of its own."""
 
 TRAFFIC_INTERVAL = 1.0
 """Seconds between two looks at the counters while packets flow. No packets, no looks."""
@@ -202,10 +209,8 @@ class Driver:
             case SessionEnded():
                 self._packets.forget(effect.session)
                 self._surroundings.ended(effect)
-            case Judge() | AskHuman() | ConfigureMachine() | RestoreMachine() | Resolve():
-                self._begin(effect)
             case _:
-                assert_never(effect)
+                self._begin(effect)
 
     # --- timers --------------------------------------------------------------------------------
 
@@ -257,20 +262,24 @@ class Driver:
 
     # --- orders that take time -----------------------------------------------------------------
 
-    def _begin(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+    def _begin(self, order: LongOrder) -> None:
         task = asyncio.get_running_loop().create_task(self._carry_out(order))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out(
-        self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve
-    ) -> None:
+    async def _carry_out(self, order: LongOrder) -> None:
         """Carry out, take the answer back. A failure is an answer too, or the core would wait."""
         around = self._surroundings
         match order:
             case Judge():
                 refused = Judged(order.ticket, accepted=False, reason="error")
                 await self._bring(around.judge(order), refused)
+            case Sign():
+                unsigned = Signed(order.ticket, b"", problem="an internal error, see the log")
+                await self._bring(around.sign(order), unsigned)
+            case JudgeCertificate():
+                untrusted = CertificateJudged(order.ticket, accepted=False, reason="error")
+                await self._bring(around.judge_certificate(order), untrusted)
             case AskHuman():
                 await self._bring(around.ask(order), HumanAnswered(order.ticket, None))
             case ConfigureMachine():

@@ -10,19 +10,27 @@ from typing import Protocol
 
 from culvert.effects import (
     AskHuman,
+    CertificateJudged,
     ConfigureMachine,
     HumanAnswered,
     Judge,
+    JudgeCertificate,
     Judged,
     MachineConfigured,
     RestoreMachine,
     SessionEnded,
+    Sign,
+    Signed,
 )
 from culvert.errors import MisuseError
 
 
 class Surroundings(Protocol):
     async def judge(self, order: Judge) -> Judged: ...
+
+    async def sign(self, order: Sign) -> Signed: ...
+
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged: ...
 
     async def ask(self, order: AskHuman) -> HumanAnswered: ...
 
@@ -39,6 +47,12 @@ class NoSurroundings:
     """Refuses everything: the part a driver overrides is the part its core may ask for."""
 
     async def judge(self, order: Judge) -> Judged:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def sign(self, order: Sign) -> Signed:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     async def ask(self, order: AskHuman) -> HumanAnswered:

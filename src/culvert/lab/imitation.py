@@ -19,6 +19,7 @@ from culvert.effects import (
     Effect,
     InstallSa,
     Judge,
+    JudgeCertificate,
     MovePeer,
     PeerMoved,
     Record,
@@ -28,6 +29,7 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     SessionEnded,
+    Sign,
     Traffic,
 )
 from culvert.errors import PlatformError
@@ -48,7 +50,7 @@ MARKER = bytes(4)  # RFC 3948 §2.2
 IKE_PORT, NATT_PORT = 500, 4500
 LOWEST_MAPPED, PORTS = 1024, 1 << 16
 
-Order = Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+Order = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
 Inside = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 

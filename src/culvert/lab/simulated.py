@@ -23,11 +23,13 @@ from culvert.effects import (
     ConfigureMachine,
     HumanAnswered,
     Judge,
+    JudgeCertificate,
     Judged,
     MachineConfigured,
     Resolve,
     Resolved,
     RestoreMachine,
+    Sign,
 )
 from culvert.errors import MisuseError
 from culvert.eventlog.event import LogEvent
@@ -231,6 +233,8 @@ class Simulated:
                 judged, event = self._said.get()
                 self._ends[who].record(event)
                 return judged
+            case Sign() | JudgeCertificate():
+                raise MisuseError("nobody in the simulated scene has a certificate")
             case AskHuman():
                 return HumanAnswered(order.ticket, {"password": self._secrets.passwords[who]})
             case ConfigureMachine():
