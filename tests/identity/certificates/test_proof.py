@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from culvert.identity.certificates.proof import Claim, Proven, prove
-from culvert.identity.certificates.reason import Refused
+from culvert.identity.certificates.reason import Untrusted
 from culvert.identity.certificates.rules import MD5, RSA1024, SHA1, Purpose, Rules
 from culvert.ike.wire.identity import FQDN, Identity
 from identity.certificates.authority import (
@@ -46,8 +46,8 @@ def proven(peer: Holder, *others: Holder, legacy: frozenset[str] = frozenset()) 
     return prove(claim(peer, *others), rules(root(), legacy=legacy), at=NOW)
 
 
-def refusal(peer: Holder, *others: Holder) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refusal(peer: Holder, *others: Holder) -> Untrusted:
+    with pytest.raises(Untrusted) as caught:
         proven(peer, *others)
     return caught.value
 
@@ -98,10 +98,10 @@ def test_a_certificate_that_is_configured_itself_needs_no_authority() -> None:
 
 
 def test_nothing_sent_and_nobody_trusted_are_told_apart() -> None:
-    with pytest.raises(Refused) as nothing:
+    with pytest.raises(Untrusted) as nothing:
         prove(Claim((), HOST, DIGEST, bytes(256)), rules(root()), at=NOW)
     assert nothing.value.cause == "none-sent"
-    with pytest.raises(Refused) as nobody:
+    with pytest.raises(Untrusted) as nobody:
         prove(claim(gateway(), middle()), rules(), at=NOW)
     assert nobody.value.cause == "no-authority"
 
@@ -109,11 +109,11 @@ def test_nothing_sent_and_nobody_trusted_are_told_apart() -> None:
 def test_a_certificate_without_its_key_proves_nothing() -> None:
     thief = claim(gateway(), middle())
     forged = replace(thief, signature=issue("thief", number=7).sign(DIGEST))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Untrusted) as caught:
         prove(forged, rules(root()), at=NOW)
     assert caught.value.cause == "not-its-own"
     other_digest = replace(thief, digest=bytes(20))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Untrusted) as caught:
         prove(other_digest, rules(root()), at=NOW)
     assert caught.value.cause == "not-its-own"
 
@@ -242,10 +242,10 @@ def test_no_maze_of_issuers_takes_long() -> None:
 def test_too_much_is_not_looked_at() -> None:
     peer = gateway()
     heap = Claim((peer.der,) * 13, HOST, DIGEST, peer.sign(DIGEST))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Untrusted) as caught:
         prove(heap, rules(root()), at=NOW)
     assert caught.value.cause == "too-much"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Untrusted) as caught:
         prove(replace(heap, payloads=(bytes(70_000),)), rules(root()), at=NOW)
     assert caught.value.cause == "too-much"
 
@@ -258,6 +258,6 @@ def test_signatures_with_the_name_of_a_hash_are_not_ikes() -> None:
 
     peer = gateway()
     signature = rsa_key(2).sign(DIGEST, PKCS1v15(), Prehashed(hashes.SHA1()))  # noqa: S303
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Untrusted) as caught:
         prove(replace(claim(peer, middle()), signature=signature), rules(root()), at=NOW)
     assert caught.value.cause == "not-its-own"

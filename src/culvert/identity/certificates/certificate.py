@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import NameOID
 
 from culvert.identity.certificates.names import spoken_name
-from culvert.identity.certificates.reason import Refused
+from culvert.identity.certificates.reason import Untrusted
 
 MOST_CERTIFICATES = 12
 """In one message: real chains have two to five; a bound for the work that a stranger can cause."""
@@ -96,14 +96,14 @@ class Certificate:
 
 
 def read(octets: bytes) -> Certificate:
-    """One DER certificate. Raises Refused for anything else."""
+    """One DER certificate. Raises Untrusted for anything else."""
     try:
         parsed = x509.load_der_x509_certificate(octets)
         return _all_of(octets, parsed)
-    except Refused:
+    except Untrusted:
         raise
     except Exception as error:  # the library's refusals have no type in common
-        raise Refused("unreadable", problem=f"{type(error).__name__}: {error}") from error
+        raise Untrusted("unreadable", problem=f"{type(error).__name__}: {error}") from error
 
 
 def _all_of(octets: bytes, parsed: x509.Certificate) -> Certificate:
@@ -150,11 +150,11 @@ class Received:
 def receive(payloads: Sequence[bytes]) -> Received:
     """Read CERT payload contents: certificates, PKCS#7 bundles, revocation lists.
 
-    Raises Refused for too much, and if nothing of it is a certificate that can be read.
+    Raises Untrusted for too much, and if nothing of it is a certificate that can be read.
     """
     total = sum(map(len, payloads))
     if len(payloads) > MOST_CERTIFICATES or total > MOST_OCTETS:
-        raise Refused(
+        raise Untrusted(
             "too-much",
             count=len(payloads),
             octets=total,
@@ -163,11 +163,11 @@ def receive(payloads: Sequence[bytes]) -> Received:
         )
     found: dict[bytes, Certificate] = {}
     lists: list[bytes] = []
-    refused: list[Refused] = []
+    refused: list[Untrusted] = []
     for octets in _unwrapped(payloads, refused):
         try:
             found[octets] = read(octets)
-        except Refused as error:
+        except Untrusted as error:
             if is_list(octets):
                 lists.append(octets)
             else:
@@ -175,7 +175,7 @@ def receive(payloads: Sequence[bytes]) -> Received:
     if refused and not found:
         raise refused[0]
     if len(found) > MOST_CERTIFICATES:
-        raise Refused(
+        raise Untrusted(
             "too-much",
             count=len(found),
             octets=total,
@@ -194,7 +194,7 @@ def is_list(octets: bytes) -> bool:
     return True
 
 
-def _unwrapped(payloads: Sequence[bytes], refused: list[Refused]) -> Iterator[bytes]:
+def _unwrapped(payloads: Sequence[bytes], refused: list[Untrusted]) -> Iterator[bytes]:
     for octets in payloads:
         if _PKCS7 not in octets[:_PKCS7_WITHIN]:
             yield octets
@@ -203,4 +203,4 @@ def _unwrapped(payloads: Sequence[bytes], refused: list[Refused]) -> Iterator[by
             inside = pkcs7.load_der_pkcs7_certificates(octets)
             yield from (one.public_bytes(Encoding.DER) for one in inside)
         except Exception as error:  # as in `read`
-            refused.append(Refused("unreadable", problem=f"PKCS#7: {error}"))
+            refused.append(Untrusted("unreadable", problem=f"PKCS#7: {error}"))

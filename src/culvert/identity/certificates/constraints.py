@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from culvert.identity.certificates.certificate import Certificate
-from culvert.identity.certificates.reason import Refused
+from culvert.identity.certificates.reason import Untrusted
 
 MOST_COMPARISONS = 4096
 """Names times limits in one check; a real certificate has a few of each."""
@@ -27,7 +27,7 @@ COMPARED = frozenset(
 
 
 def check(one: Certificate, authority: Certificate, limits: x509.NameConstraints) -> None:
-    """Raises Refused if ``one`` has a name that ``authority`` may not certify."""
+    """Raises Untrusted if ``one`` has a name that ``authority`` may not certify."""
     permitted = list(limits.permitted_subtrees or ())
     excluded = list(limits.excluded_subtrees or ())
     names = list(_names(one))
@@ -43,9 +43,9 @@ def check(one: Certificate, authority: Certificate, limits: x509.NameConstraints
             raise _refused(one, authority, name.value)
 
 
-def _refused(one: Certificate, authority: Certificate, name: object) -> Refused:
+def _refused(one: Certificate, authority: Certificate, name: object) -> Untrusted:
     shown = name.rfc4514_string() if isinstance(name, x509.Name) else str(name)
-    return Refused(
+    return Untrusted(
         "name-not-permitted", authority=authority.subject, subject=one.subject, name=shown
     )
 
@@ -60,7 +60,7 @@ def _names(one: Certificate) -> Iterator[x509.GeneralName]:
             try:
                 yield x509.RFC822Name(text)
             except ValueError:
-                raise Refused("unreadable", problem="its mail address is no ASCII text") from None
+                raise Untrusted("unreadable", problem="its mail address is no ASCII text") from None
 
 
 def _within(name: x509.GeneralName, limit: x509.GeneralName) -> bool:

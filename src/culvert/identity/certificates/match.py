@@ -23,7 +23,7 @@ from culvert.identity.certificates.names import (
     same_name,
     spoken,
 )
-from culvert.identity.certificates.reason import Refused, Warned, warned
+from culvert.identity.certificates.reason import Untrusted, Warned, warned
 from culvert.identity.certificates.rules import Rules
 from culvert.ike.wire.identity import IPV4_ADDR, IPV6_ADDR, IPV6_ADDR_SUBNET, Identity
 
@@ -58,7 +58,7 @@ def match(identity: Identity, certificate: Certificate) -> Matched | None:
 
 
 def check_identity(identity: Identity, peer: Certificate, rules: Rules) -> list[Warned]:
-    """What is to be warned of. Raises Refused where the peer is not who it must be."""
+    """What is to be warned of. Raises Untrusted where the peer is not who it must be."""
     found = match(identity, peer)
     expected = rules.expected
     if not rules.verify_identity:
@@ -66,9 +66,9 @@ def check_identity(identity: Identity, peer: Certificate, rules: Rules) -> list[
         return [] if fine else [_unchecked(identity, peer, expected)]
     names = _shown(peer)
     if found is None:
-        raise Refused("wrong-identity", claimed=spoken(identity), names=names)
+        raise Untrusted("wrong-identity", claimed=spoken(identity), names=names)
     if expected is not None and not _is_expected(expected, identity, peer):
-        raise Refused(
+        raise Untrusted(
             "unexpected-identity",
             claimed=spoken(identity),
             names=names,

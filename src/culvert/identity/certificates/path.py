@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAl
 
 from culvert.identity.certificates import constraints
 from culvert.identity.certificates.certificate import Certificate
-from culvert.identity.certificates.reason import Refused, Warned, warned
+from culvert.identity.certificates.reason import Untrusted, Warned, warned
 from culvert.identity.certificates.rules import (
     IPSEC_USAGES,
     MD5,
@@ -78,15 +78,15 @@ class _Search:
     strangers: Sequence[Certificate]
     at: datetime
     signatures: int = MOST_SIGNATURES
-    failures: list[tuple[int, Refused]] = field(default_factory=list[tuple[int, Refused]])
+    failures: list[tuple[int, Untrusted]] = field(default_factory=list[tuple[int, Untrusted]])
 
 
 def trusted_path(
     peer: Certificate, received: Sequence[Certificate], rules: Rules, *, at: datetime
 ) -> Trusted:
-    """The way from ``peer`` to a trusted certificate. Raises Refused with what stands in it."""
+    """The way from ``peer`` to a trusted certificate. Raises Untrusted with what stands in it."""
     if not rules.authorities:
-        raise Refused("no-authority")
+        raise Untrusted("no-authority")
     warnings = _check_peer(peer, rules, at)
     if peer in rules.authorities:
         return Trusted((peer,), tuple(warnings))
@@ -101,12 +101,12 @@ def trusted_path(
     return Trusted(found, tuple(dict.fromkeys(warnings)))
 
 
-def _best_of(failures: Sequence[tuple[int, Refused]], peer: Certificate) -> Refused:
+def _best_of(failures: Sequence[tuple[int, Untrusted]], peer: Certificate) -> Untrusted:
     if failures:
         return max(failures, key=lambda one: one[0])[1]
     if peer.self_issued:
-        return Refused("self-signed", subject=peer.subject, fingerprint=peer.fingerprint)
-    return Refused("unknown-issuer", subject=peer.subject, issuer=peer.issuer)
+        return Untrusted("self-signed", subject=peer.subject, fingerprint=peer.fingerprint)
+    return Untrusted("unknown-issuer", subject=peer.subject, issuer=peer.issuer)
 
 
 # --- climbing ----------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def _climb(search: _Search, so_far: tuple[Certificate, ...]) -> tuple[Certificat
     trusted = [one for one in search.rules.authorities if _names(last, one)]
     between = [one for one in search.strangers if _names(last, one) and one not in so_far]
     if not trusted and not between and len(so_far) > 1:
-        failure = Refused("unknown-issuer", subject=last.subject, issuer=last.issuer)
+        failure = Untrusted("unknown-issuer", subject=last.subject, issuer=last.issuer)
         search.failures.append((len(so_far), failure))
     for issuer in (*trusted, *between):
         if search.signatures <= 0 or len(so_far) >= LONGEST_PATH:
@@ -128,7 +128,7 @@ def _climb(search: _Search, so_far: tuple[Certificate, ...]) -> tuple[Certificat
             if issuer in search.rules.authorities:
                 _check_whole(way)
                 return way
-        except Refused as failure:
+        except Untrusted as failure:
             # A trusted issuer that fails says more than a stranger that does.
             rank = 2 * len(way) + (issuer in search.rules.authorities)
             search.failures.append((rank, failure))
@@ -161,7 +161,7 @@ def _check_signature(issued: Certificate, issuer: Certificate) -> None:
         else:
             issued.parsed.verify_directly_issued_by(issuer.parsed)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError) as error:
-        raise Refused("wrong-signature", subject=issued.subject, issuer=issuer.subject) from error
+        raise Untrusted("wrong-signature", subject=issued.subject, issuer=issuer.subject) from error
 
 
 def _check_weak_signature(issued: Certificate, issuer: Certificate) -> None:
@@ -183,10 +183,10 @@ def _check_authority(issuer: Certificate) -> None:
     # Version 1 knew no extensions; a root of it is trusted if it is configured.
     old_root = issuer.parsed.version is x509.Version.v1 and issuer.self_issued
     if not old_root and (basic is None or not basic.ca):
-        raise Refused("not-an-authority", subject=issuer.subject, why="it is no authority")
+        raise Untrusted("not-an-authority", subject=issuer.subject, why="it is no authority")
     usage = issuer.extension(x509.KeyUsage)
     if usage is not None and not usage.key_cert_sign:
-        raise Refused("not-an-authority", subject=issuer.subject, why="its key may not do that")
+        raise Untrusted("not-an-authority", subject=issuer.subject, why="its key may not do that")
 
 
 def _check_whole(way: tuple[Certificate, ...]) -> None:
@@ -195,7 +195,7 @@ def _check_whole(way: tuple[Certificate, ...]) -> None:
         below = [one for one in way[1:place] if not one.self_issued]
         basic = authority.extension(x509.BasicConstraints)
         if basic is not None and basic.path_length is not None and len(below) > basic.path_length:
-            raise Refused(
+            raise Untrusted(
                 "path-too-long",
                 subject=authority.subject,
                 allowed=basic.path_length,
@@ -215,7 +215,7 @@ def _check_peer(peer: Certificate, rules: Rules, at: datetime) -> list[Warned]:
     _check_dates(peer, at)
     _check_critical(peer)
     if peer.kind != "RSA" or not LEAST_BITS <= peer.bits <= MOST_BITS:
-        raise Refused(
+        raise Untrusted(
             "hopeless-key",
             subject=peer.subject,
             kind=peer.kind,
@@ -231,7 +231,7 @@ def _check_usage(peer: Certificate, rules: Rules) -> None:
     wanted, wanted_name = WANTED_USAGE[rules.purpose]
     usage = peer.extension(x509.KeyUsage)
     if usage is not None and not (usage.digital_signature or usage.content_commitment):
-        raise Refused(
+        raise Untrusted(
             "wrong-usage",
             subject=peer.subject,
             usages="keys that sign no messages",
@@ -240,7 +240,7 @@ def _check_usage(peer: Certificate, rules: Rules) -> None:
     extended = peer.extension(x509.ExtendedKeyUsage)
     if extended is not None and not ({wanted} | IPSEC_USAGES) & set(extended):
         usages = ", ".join(_usage_name(oid) for oid in extended)
-        raise Refused("wrong-usage", subject=peer.subject, usages=usages, wanted=wanted_name)
+        raise Untrusted("wrong-usage", subject=peer.subject, usages=usages, wanted=wanted_name)
 
 
 def _usage_name(oid: x509.ObjectIdentifier) -> str:
@@ -253,24 +253,26 @@ def _usage_name(oid: x509.ObjectIdentifier) -> str:
 
 def _check_dates(one: Certificate, at: datetime) -> None:
     if at > one.until:
-        raise Refused("expired", subject=one.subject, until=f"{one.until:%Y-%m-%d %H:%M} UTC")
+        raise Untrusted("expired", subject=one.subject, until=f"{one.until:%Y-%m-%d %H:%M} UTC")
     if at < one.since - SKEW:
-        raise Refused("not-yet-valid", subject=one.subject, since=f"{one.since:%Y-%m-%d %H:%M} UTC")
+        raise Untrusted(
+            "not-yet-valid", subject=one.subject, since=f"{one.since:%Y-%m-%d %H:%M} UTC"
+        )
 
 
 def _check_critical(one: Certificate) -> None:
     for extension in one.parsed.extensions:
         if extension.critical and extension.oid not in UNDERSTOOD:
             name = extension.oid.dotted_string
-            raise Refused("unknown-critical", subject=one.subject, extension=name)
+            raise Untrusted("unknown-critical", subject=one.subject, extension=name)
 
 
 def _weak_key(one: Certificate, rules: Rules) -> list[Warned]:
-    """What is weak about its key. Raises Refused unless a switch allows it."""
+    """What is weak about its key. Raises Untrusted unless a switch allows it."""
     if one.kind != "RSA" or one.bits >= SOUND_BITS:
         return []
     if one.bits < LEAST_BITS or RSA1024 not in rules.legacy:
-        raise Refused("weak-key", subject=one.subject, bits=one.bits, switch=RSA1024)
+        raise Untrusted("weak-key", subject=one.subject, bits=one.bits, switch=RSA1024)
     return [warned("weak-key", subject=one.subject, bits=one.bits, switch=RSA1024)]
 
 
@@ -281,5 +283,5 @@ def _weak_signature(one: Certificate, rules: Rules) -> list[Warned]:
         return []
     name = one.hash.upper().replace("SHA1", "SHA-1")
     if switch not in rules.legacy:
-        raise Refused("weak-hash", subject=one.subject, hash=name, switch=switch)
+        raise Untrusted("weak-hash", subject=one.subject, hash=name, switch=switch)
     return [warned("weak-hash", subject=one.subject, hash=name, switch=switch)]

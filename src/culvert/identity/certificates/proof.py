@@ -13,7 +13,7 @@ from datetime import datetime
 from culvert.identity.certificates.certificate import Certificate, receive
 from culvert.identity.certificates.match import check_identity
 from culvert.identity.certificates.path import trusted_path
-from culvert.identity.certificates.reason import Refused, Warned, warned
+from culvert.identity.certificates.reason import Untrusted, Warned, warned
 from culvert.identity.certificates.rules import Rules
 from culvert.identity.certificates.signature import verified
 from culvert.ike.wire.identity import Identity
@@ -51,15 +51,15 @@ class Proven:
 
 
 def prove(claim: Claim, rules: Rules, *, at: datetime) -> Proven:
-    """Raises Refused with what is wrong and what to change."""
+    """Raises Untrusted with what is wrong and what to change."""
     received = receive(claim.payloads)
     signers = _signers(claim, (*received.certificates, *_of_silent_peers(rules)))
-    refused: Refused | None = None
+    refused: Untrusted | None = None
     for peer in signers:
         try:
             trusted = trusted_path(peer, received.certificates, rules, at=at)
             named = check_identity(claim.identity, peer, rules)
-        except Refused as error:
+        except Untrusted as error:
             refused = refused or error
             continue
         warnings = (*trusted.warnings, *named, *_soon(trusted.certificates, at))
@@ -82,17 +82,17 @@ def _signers(claim: Claim, candidates: Sequence[Certificate]) -> list[Certificat
     return found
 
 
-def _nobody_signed(received: Sequence[Certificate], rules: Rules, at: datetime) -> Refused:
+def _nobody_signed(received: Sequence[Certificate], rules: Rules, at: datetime) -> Untrusted:
     """The most useful thing to say: what is wrong with its certificate, else with the signature."""
     if not received:
-        return Refused("none-sent")
+        return Untrusted("none-sent")
     issuers = {one.issuer for one in received}
     peer = next((one for one in received if one.subject not in issuers), received[0])
     try:
         trusted_path(peer, received, rules, at=at)
-    except Refused as error:
+    except Untrusted as error:
         return error
-    return Refused("not-its-own", subject=peer.subject)
+    return Untrusted("not-its-own", subject=peer.subject)
 
 
 def _soon(path: Sequence[Certificate], at: datetime) -> list[Warned]:

@@ -1,4 +1,4 @@
-"""Refused and Warning: what was found about a certificate, in the words of its table."""
+"""Untrusted and Warning: what was found about a certificate, in the words of its table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _cautions() -> Mapping[str, _Caution]:
     return {row.id: row for row in rows(TABLE, "warning", _Caution)}
 
 
-class Refused(CulvertError):
+class Untrusted(CulvertError):
     """A certificate is not accepted; ``cause`` is a row of the table, ``facts`` fill its words."""
 
     code = "certificate-refused"
