@@ -94,6 +94,6 @@ $(VENV): requirements.lock pyproject.toml
 	@mkdir -p $(@D) && touch $@
 
 # The installation above has built it; this is for changes since. Without a compiler: pure Python.
-$(READY): $(VENV) setup.py src/culvert/esp/batch.c
+$(READY): $(VENV) setup.py $(wildcard src/culvert/esp/*.[ch])
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@

@@ -52,7 +52,8 @@ setup(
     ext_modules=[
         Extension(
             "culvert.esp._batch",
-            ["src/culvert/esp/batch.c"],
+            ["src/culvert/esp/batch.c", "src/culvert/esp/des.c"],
+            depends=["src/culvert/esp/des.h", "src/culvert/esp/des_sboxes.h"],
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             libraries=["dl"],

@@ -118,7 +118,8 @@ static void run(const u8 *script, u32 size)
             u8 *from = packet + 64;
             if (kind >= 4 && n) {   /* sealed by the other end */
                 from = packet + 64 - HEADER - q->iv;
-                if (q->sequence >= 5000 || !seal(q, from, n)) break;
+                if (q->sequence >= 5000 || !seal(w, q, from, n)) break;
+                seal_waiting(w);
                 length = HEADER + q->iv + padded(q, n) + q->icv;
             } else if (kind == 1 && n > 4) put32(from, 0x1000);
             batch_inward(here, w, from, &length, 1, to.local_port, 1.0);

@@ -24,6 +24,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "des.h"
+
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -223,7 +225,7 @@ typedef struct peer {               /* where datagrams go, and from which of our
 
 typedef struct session { traffic count; peer to; } session;
 
-typedef struct half { void *cipher; mac icv; u8 salt[4]; } half;
+typedef struct half { void *cipher; mac icv; u8 salt[4]; des3 *des; } half; /* des: of 3DES alone */
 
 typedef struct pair {
     u64 tag;
@@ -242,6 +244,7 @@ typedef struct pair {
     u32 locals, remotes;
     u32 sequence, last, worn_at;    /* outbound */
     u64 sealed, volume;
+    u8 chain[8];                    /* 3DES: every packet's CBC begins with it */
     bool told_worn;
 } pair;
 
@@ -351,6 +354,7 @@ static void pair_free(pair *p)
     for (int i = 0; i < 2; i++) {
         if (halves[i]->cipher) lib.cipher_free(halves[i]->cipher);
         mac_free(&halves[i]->icv);
+        des3_free(halves[i]->des);
     }
     free(p->local);
     free(p->remote);
@@ -367,6 +371,7 @@ static bool half_key(half *h, const order *o, const u8 *key, const u8 *salt, con
     if (o->hash < 0) memcpy(h->salt, salt, 4);
     else if (o->hash >= HASHES || !mac_key(&h->icv, hashes + o->hash, icv_key, o->mac_size))
         return false;
+    if (!strcmp(o->cipher, "des-ede3-cbc") && !(h->des = des3_new(key, enc))) return false;
     return lib.cipher_init(h->cipher, cipher, NULL, key, chain, enc) == 1 &&
            lib.cipher_padding(h->cipher, 0) == 1;
 }
@@ -412,6 +417,7 @@ API pair *batch_install(engine *e, session *s, const order *o)
     p->last = o->last;
     p->worn_at = o->worn_at;
     p->volume = o->volume;
+    if (o->iv == sizeof p->chain && o->chain) memcpy(p->chain, o->chain, sizeof p->chain);
     p->seen[0] = 1;                 /* number 0 is never sent (RFC 4303 §2.2) */
     put32(p->spi_in, o->spi_in);
     put32(p->spi_out, o->spi_out);
@@ -682,6 +688,11 @@ typedef struct work {
     u32 octets, datagrams, segment;
     bool closed;
     u32 refusals;                   /* trains in a row */
+    /* datagrams of the train whose 3DES is done together; all of one pair */
+    pair *waiting_for;
+    u32 waiting;
+    u8 *unsealed[TRAIN];
+    u32 blocks[TRAIN];
     u8 train[TRAIN_OCTETS + LARGEST + AROUND];
     /* frame read from the TUN */
     u8 frame[FRAME + 64];
@@ -886,8 +897,13 @@ static bool authentic(pair *p, u8 *d, u32 n)
     if (!mac_of(&p->in.icv, d, n - p->icv, tag)) return false;
     u8 differs = 0;
     for (u32 i = 0; i < p->icv; i++) differs |= tag[i] ^ body[size + i];
+    if (differs) return false;
+    if (p->in.des && size / 8 >= DES_WORTH) {
+        des3_decrypt(p->in.des, d + HEADER, size / 8);
+        return true;
+    }
     /* What the IV decrypts to depends on the packet before and is not read. */
-    return !differs && lib.cipher_update(c, d + HEADER, &done, d + HEADER, (int)(p->iv + size)) == 1;
+    return lib.cipher_update(c, d + HEADER, &done, d + HEADER, (int)(p->iv + size)) == 1;
 }
 
 /* Length of the inner packet at `b`, or 0 and why there is none. */
@@ -995,6 +1011,7 @@ API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, u32
         datagram(e, w, d, n, now);
     }
     run_flush(w);
+    w->basket_used = 0;
     pthread_mutex_unlock(&e->inbound);
     return i;
 }
@@ -1123,11 +1140,34 @@ static bool blocked(work *w)
     return false;
 }
 
+/* Encrypt (3DES) and authenticate what waits in the train. */
+static void seal_waiting(work *w)
+{
+    pair *p = w->waiting_for;
+    u32 count = w->waiting;
+    int done;
+    w->waiting = 0;
+    if (count >= DES_WORTH) des3_encrypt(p->out.des, p->chain, w->unsealed, w->blocks, count);
+    for (u32 i = 0; i < count; i++) {
+        u8 *iv = w->unsealed[i], tag[64];
+        u32 size = w->blocks[i] * 8;
+        bool good = count >= DES_WORTH ||
+                    (lib.cipher_init(p->out.cipher, NULL, NULL, NULL, p->chain, -1) == 1 &&
+                     lib.cipher_update(p->out.cipher, iv, &done, iv, (int)size) == 1);
+        good = good && mac_of(&p->out.icv, iv - HEADER, HEADER + size, tag);
+        /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
+        if (good) memcpy(iv + size, tag, p->icv);
+        else memset(iv, 0, size + p->icv);
+        if (!w->direct) note(w, K_SEALED, p->tag, iv - HEADER, HEADER + size + p->icv);
+    }
+}
+
 /* False: the socket is full and the train waits for it. */
 static bool train_flush(work *w)
 {
     u32 at = 0;
     w->blocked = -1;
+    seal_waiting(w);
     if (!w->datagrams) return true;
     if (!w->direct) goto gone;
     if (w->datagrams > 1 && w->trains && w->to.local_port) {
@@ -1175,7 +1215,7 @@ static u8 *train_room(work *w, const pair *p, u32 size)
 static void train_take(work *w, const pair *p, u32 size)
 {
     w->packets++;
-    if (!w->direct) note(w, K_SEALED, p->tag, w->train + w->octets, size);
+    if (!w->direct && !w->waiting) note(w, K_SEALED, p->tag, w->train + w->octets, size);
     if (!w->datagrams) w->segment = size;
     else if (size < w->segment) w->closed = true;
     w->octets += size;
@@ -1187,12 +1227,13 @@ static void train_take(work *w, const pair *p, u32 size)
 static u32 padded(const pair *p, u32 n) { return (n + 2 + p->align - 1) / p->align * p->align; }
 
 /* The inner packet of n octets lies at o + HEADER + iv; the rest of the datagram goes around it. */
-static bool seal(pair *p, u8 *o, u32 n)
+static bool seal(work *w, pair *p, u8 *o, u32 n)
 {
     u8 *body = o + HEADER + p->iv, next = body[0] >> 4 == 6 ? 41 : 4;
     u32 size = padded(p, n), padding = size - n - 2;
     void *c = p->out.cipher;
     int done;
+    if (w->waiting && w->waiting_for != p) seal_waiting(w); /* in order, whosever they are */
     for (u32 i = 0; i < padding; i++) body[n + i] = (u8)(i + 1);
     body[size - 2] = (u8)padding;
     body[size - 1] = next;
@@ -1211,6 +1252,12 @@ static bool seal(pair *p, u8 *o, u32 n)
                lib.cipher_update(c, body, &done, body, (int)size) == 1 &&
                lib.cipher_final(c, body + size, &done) == 1 &&
                lib.cipher_control(c, 0x10 /* get tag */, 16, body + size) == 1;
+    }
+    if (p->out.des) {
+        w->waiting_for = p;
+        w->unsealed[w->waiting] = o + HEADER;
+        w->blocks[w->waiting++] = (p->iv + size) / 8;
+        return true;
     }
     /* One CBC stream per SA: the counter comes out as an IV nobody could foresee (decision 20). */
     u8 tag[64];
@@ -1233,7 +1280,7 @@ static u8 *inner_room(work *w, pair *p, u32 n)
 static void seal_made(work *w, pair *p, u32 n)
 {
     u8 *o = w->train + w->octets;
-    if (!seal(p, o, n)) { w->not_sent++; return; }
+    if (!seal(w, p, o, n)) { w->not_sent++; return; }
     p->of->count.packets_out++;
     p->of->count.octets_out += n;
     train_take(w, p, HEADER + p->iv + padded(p, n) + p->icv);
@@ -1284,6 +1331,7 @@ static void plain_packet(engine *e, work *w, flow *f, const u8 *p, u32 n, const 
     pair *to = carrier(e, f, p, size);
     if (!to) return;
     if (size > to->inner_mtu) {     /* Python answers with ICMP, or cuts it */
+        seal_waiting(w);
         u8 *copy = note(w, K_BIG, to->tag, p, size);
         if (copy) complete_sum(copy, size, h);
         return;
@@ -1349,6 +1397,7 @@ static void super_packet(engine *e, work *w, flow *f, const u8 *p, u32 n, const 
     for (u32 i = 0; i < s.count; i++) {
         u32 size = i + 1 < s.count ? largest : s.n - i * s.segment;
         if (largest > to->inner_mtu) {
+            seal_waiting(w);
             u8 *copy = note(w, K_BIG, to->tag, NULL, size);
             if (copy) segment_of(&s, i, copy);
             continue;
@@ -1409,6 +1458,7 @@ API int batch_pump_out(engine *e, work *w, u32 budget)
         frame(e, w, &f, w->frame, (u32)got);
     }
     if (free_way && w->blocked < 0) train_flush(w);
+    seal_waiting(w);                /* a blocked train too: its pair may be gone by the next call */
     pthread_mutex_unlock(&e->outbound);
     return problem;
 }
