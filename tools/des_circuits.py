@@ -158,7 +158,7 @@ def written(box: int, gates: list[Gate]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Search small circuits")
     parser.add_argument("--tries", type=int, default=20_000, help="for each box")
     tries = parser.parse_args().tries
     kept = HEADER.read_text() if HEADER.exists() else ""
