@@ -9,7 +9,6 @@ Sans-IO: every entry returns the effects to carry out; the driver brings the ans
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from math import inf
@@ -17,7 +16,10 @@ from typing import assert_never
 
 from culvert import __version__
 from culvert.client.configuration import Given, given, wanted_routes
-from culvert.client.settings import IKE_PORT, NATT_PORT, inner_mtu_of, settings_of
+from culvert.client.pairs import SESSION, install, tunnel_settings, wanted_selectors
+from culvert.client.person import GROUP_KEY, Person
+from culvert.client.progress import Progress, status_row
+from culvert.client.settings import IKE_PORT, NATT_PORT, settings_of
 from culvert.crypto.hash import hmac
 from culvert.datapath.mtu import Carriage
 from culvert.effects import (
@@ -28,7 +30,6 @@ from culvert.effects import (
     ConfigureMachine,
     Effect,
     HumanAnswered,
-    InstallSa,
     Judged,
     MachineConfigured,
     MovePeer,
@@ -38,13 +39,11 @@ from culvert.effects import (
     Resolve,
     Resolved,
     RestoreMachine,
-    SaHalf,
     SendIke,
     SendRaw,
     SessionEnded,
     Signed,
     Traffic,
-    TunnelSettings,
 )
 from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.carriage import after_move, data_path
@@ -65,13 +64,11 @@ from culvert.ike.outputs import (
     Over,
     PersonAnswer,
     Remove,
-    SaKeys,
     Send,
     SendKeepalive,
 )
 from culvert.ike.peer import IkeSa
-from culvert.ike.selector import ANY, Network, Selector
-from culvert.ike.suite import EspSuite
+from culvert.ike.selector import Selector
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path
 from culvert.profile.profile import Profile
@@ -82,37 +79,13 @@ from culvert.session.session import Counters
 from culvert.session.silence import Silence
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
-SESSION = 1  # a client's data path carries this one session
 STREAM = 20
 """Packets between two looks that make a stream: in one that flows this way only, nothing of ours
 would tell a NAT that forgot us, or the gateway behind it, where we are."""
 
-NOTHING_GIVEN = Given()
 RENEWAL_WAIT = 2.0
 """Seconds after which a client without any pair asks for new ones. A gateway that ends everything
 deletes the pairs first, and its next message says so."""
-
-GROUP_KEY = "group-key"
-"""What the person is asked for when the profile holds no group key."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known of the attempt so far."""
-
-    address: str = ""
-    given: Given = NOTHING_GIVEN
-    interface: str = ""
-    routes: tuple[str, ...] = ()
-    esp: EspSuite | None = None
-    pairs: int = 0
-    carried: Traffic | None = None
-    heard_packets: int = 0
-    up_at: datetime | None = None
-    began: float = 0.0
-    weak: tuple[str, ...] = ()
-    configuring: bool = False
-    silence: Silence | None = None
 
 
 class Connection:
@@ -138,13 +111,10 @@ class Connection:
             natt_port=NATT_PORT,
         )
         self._sa = 0
-        self._user = profile.user
-        self._key = profile.group_key
-        self._password = profile.password
+        self._person = Person(profile)
         self._ticket = 0
         self._waits_for = ""  # what the open ticket is about
-        self._asked: tuple[str, ...] = ()
-        self._so_far = _Progress()
+        self._so_far = Progress()
         self._leaving = ""
         self._renew_at = inf  # when to ask again for pairs that the gateway took away
 
@@ -162,11 +132,11 @@ class Connection:
             return []
         self.state = "resolving"
         self._leaving = ""
-        self._so_far = _Progress(began=now)
+        self._so_far = Progress(began=now)
         made: list[Effect] = [
             self._event("client.connecting", profile=self.profile.name, host=self.profile.host)
         ]
-        if self._key is None:
+        if self._person.group_key is None:
             made.append(self._ask((GROUP_KEY,), "", repeated=False))
         else:
             made.append(self._resolve())
@@ -211,37 +181,13 @@ class Connection:
     @property
     def snapshot(self) -> Mapping[str, object]:
         """The row of `culvert status` (docs/reference/json.md)."""
-        so_far = self._so_far
-        sa = self._endpoint.get(self._sa)
-        traffic = so_far.carried
-        esp = so_far.esp
-        udp = sa is not None and sa.encapsulated and so_far.pairs > 0
-        problem = so_far.silence.problem if so_far.silence else None
-        return {
-            "user": self._user,
-            "group": self.profile.group,
-            "state": _STATES.get(self.state, self.state),
-            "step": self.state,
-            "protocol": "IPSec",
-            "transport": "" if esp is None else "nat-t" if udp else "esp",
-            "tunnel_port": NATT_PORT if udp else 0,
-            "assigned_ip": so_far.given.address,
-            "public_ip": sa.path.local[0] if sa is not None else "",
-            "gateway": so_far.address,
-            "encryption": esp.cipher.label if esp else "",
-            "authentication": esp.authentication_label if esp else "",
-            "since": so_far.up_at.isoformat() if so_far.up_at else "",
-            "bytes_in": traffic.octets_in if traffic else 0,
-            "bytes_out": traffic.octets_out if traffic else 0,
-            "packets_in": traffic.packets_in if traffic else 0,
-            "packets_out": traffic.packets_out if traffic else 0,
-            "interface": so_far.interface,
-            "routes": list(so_far.routes),
-            "dns": list(so_far.given.dns),
-            "banner": so_far.given.banner,
-            "weak": list(so_far.weak),
-            "problem": asdict(problem) if problem else None,
-        }
+        return status_row(
+            self._so_far,
+            self._endpoint.get(self._sa),
+            user=self._person.user,
+            group=self.profile.group,
+            step=self.state,
+        )
 
     # --- before IKE --------------------------------------------------------------------------
 
@@ -316,7 +262,8 @@ class Connection:
                 assert_never(news)
 
     def _skeyid(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
-        key = self._key.octets() if self._key else b""
+        held = self._person.group_key
+        key = held.octets() if held else b""
         skeyid = hmac(asked.hash_name, key, asked.nonce_i + asked.nonce_r)
         known = GroupKey(skeyid, self.profile.group)
         return self._carry(self._endpoint.step(number, known, now=now), now)
@@ -325,27 +272,13 @@ class Connection:
 
     def _who(self, asked: AskPerson, now: float) -> list[Effect]:
         """Answer from the profile what it knows; a saved password serves once."""
-        self._asked = asked.wants
-        known = self._known()
-        if not asked.repeated and all(want in known for want in asked.wants):
-            return self._tell_person(known, now)
-        missing = tuple(
-            w for w in asked.wants if w not in known or (asked.repeated and w != "user")
-        )
+        missing = self._person.missing(asked.wants, repeated=asked.repeated)
+        if not missing:
+            return self._tell_person(self._person.known, now)
         return [
             self._event("client.asking", wants=", ".join(missing)),
             self._ask(missing, asked.message, repeated=asked.repeated),
         ]
-
-    def _known(self) -> dict[str, Secret]:
-        known: dict[str, Secret] = {}
-        if self._user:
-            known["user"] = Secret(self._user)
-        if self._password is not None:
-            known["password"] = self._password
-        if self.profile.domain:
-            known["domain"] = Secret(self.profile.domain)
-        return known
 
     def _ask(self, wants: tuple[str, ...], message: str, *, repeated: bool) -> Effect:
         self._waits_for = "group-key" if wants == (GROUP_KEY,) else "person"
@@ -357,14 +290,12 @@ class Connection:
         if about == "group-key":
             if answer.values is None:
                 return self._down("by-user", now)
-            self._key = answer.values.get(GROUP_KEY, Secret(""))
+            self._person.group_key = answer.values.get(GROUP_KEY, Secret(""))
             return [self._resolve()]
         if answer.values is None:
             self._leaving = "by-user"
             return self._tell_person(None, now)
-        if user := answer.values.get("user"):
-            self._user = user.reveal()
-        return self._tell_person({**self._known(), **answer.values}, now)
+        return self._tell_person(self._person.told(answer.values), now)
 
     def _tell_person(self, values: dict[str, Secret] | None, now: float) -> list[Effect]:
         said = PersonAnswer(values)
@@ -382,21 +313,14 @@ class Connection:
     def _ask_for_pairs(self, now: float) -> list[Effect]:
         local = Selector(ip_network(self._so_far.given.address))
         made: list[Effect] = []
-        for remote in self._wanted_selectors():
+        for remote in wanted_selectors(self.profile, self._so_far, unity=self._unity):
             made += self._quick(local, remote, now)
         return made
 
-    def _wanted_selectors(self) -> list[Selector]:
-        """Unity gateways agree on everything and mean their list; others want it exact."""
-        networks: list[Network] = []
-        if self.profile.use_two_phase2:
-            networks.append(ip_network(self._so_far.address))
+    @property
+    def _unity(self) -> bool:
         sa = self._endpoint.get(self._sa)
-        if sa is not None and "unity" in sa.features:
-            networks.append(ANY)
-        else:
-            networks += [ip_network(route) for route in self._so_far.routes]
-        return [Selector(network) for network in networks]
+        return sa is not None and "unity" in sa.features
 
     def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
         def start(sa: IkeSa) -> list[Output]:
@@ -426,24 +350,7 @@ class Connection:
         self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
-        whole = pair.remote.network.prefixlen == 0
-        path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
-        return [
-            InstallSa(
-                session=SESSION,
-                pair=pair.number,
-                cipher=pair.suite.cipher.cipher,
-                integrity=pair.suite.integrity.name if pair.suite.integrity else "",
-                inbound=_half(pair.inbound),
-                outbound=_half(pair.outbound),
-                local=(str(pair.local.network),),
-                remote=so_far.routes if whole else (str(pair.remote.network),),
-                peer=path.remote,
-                local_port=path.local[1],
-                udp_encapsulated=pair.udp_encapsulated,
-                replaces=pair.replaces,
-            )
-        ]
+        return [install(pair, so_far.routes)]
 
     def _configure(self) -> list[Effect]:
         """Once, with the first pair that carries."""
@@ -451,23 +358,9 @@ class Connection:
         if so_far.configuring or so_far.esp is None:
             return []
         so_far.configuring = True
-        answer = so_far.given
-        applies = self.profile.dns == "apply"
-        local_lan = answer.exclude if self.profile.allow_local_lan else ()
         self._waits_for = "machine"
         self._ticket += 1
-        settings = TunnelSettings(
-            connection=self.profile.name,
-            address=answer.address,
-            prefix_length=32,
-            mtu=self.profile.mtu or inner_mtu_of(so_far.esp, self._carriage),
-            routes=so_far.routes,
-            excluded=tuple([str(network) for network in local_lan]),
-            dns_servers=answer.dns if applies else (),
-            search_domains=(answer.domain,) if applies and answer.domain else (),
-            split_domains=answer.split_domains if applies else (),
-            gateway=so_far.address,
-        )
+        settings = tunnel_settings(self.profile, so_far, so_far.esp, self._carriage)
         return [ConfigureMachine(self._ticket, settings)]
 
     def _machine(self, done: MachineConfigured, now: float) -> list[Effect]:
@@ -595,20 +488,8 @@ class Connection:
         return self._told(LogEvent(code, fields))
 
 
-_STATES = {
-    "idle": "down",
-    "resolving": "connecting",
-    "login": "connecting",
-    "configuring": "connecting",
-}
-
-
 def _nothing(_: IkeSa) -> list[Output]:
     return []
-
-
-def _half(keys: SaKeys) -> SaHalf:
-    return SaHalf(keys.spi, keys.cipher_key, keys.salt, keys.integrity_key)
 
 
 def _is_ipv4(address: str) -> bool:

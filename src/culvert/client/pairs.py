@@ -1,0 +1,75 @@
+"""IPsec SAs of a client: which to ask for, and what they mean for data path and machine."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from culvert.client.configuration import Given
+from culvert.client.progress import Progress
+from culvert.client.settings import inner_mtu_of
+from culvert.datapath.mtu import Carriage
+from culvert.effects import InstallSa, SaHalf, TunnelSettings
+from culvert.ike.carriage import data_path
+from culvert.ike.outputs import Install, SaKeys
+from culvert.ike.selector import ANY, Network, Selector
+from culvert.ike.suite import EspSuite
+from culvert.profile.profile import Profile
+
+SESSION = 1  # a client's data path carries this one session
+
+
+def wanted_selectors(profile: Profile, so_far: Progress, *, unity: bool) -> list[Selector]:
+    """Unity gateways agree on everything and mean their list; others want it exact."""
+    networks: list[Network] = []
+    if profile.use_two_phase2:
+        networks.append(ip_network(so_far.address))
+    if unity:
+        networks.append(ANY)
+    else:
+        networks += [ip_network(route) for route in so_far.routes]
+    return [Selector(network) for network in networks]
+
+
+def install(pair: Install, routes: tuple[str, ...]) -> InstallSa:
+    """``routes``: what a pair for everything carries."""
+    whole = pair.remote.network.prefixlen == 0
+    path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
+    return InstallSa(
+        session=SESSION,
+        pair=pair.number,
+        cipher=pair.suite.cipher.cipher,
+        integrity=pair.suite.integrity.name if pair.suite.integrity else "",
+        inbound=_half(pair.inbound),
+        outbound=_half(pair.outbound),
+        local=(str(pair.local.network),),
+        remote=routes if whole else (str(pair.remote.network),),
+        peer=path.remote,
+        local_port=path.local[1],
+        udp_encapsulated=pair.udp_encapsulated,
+        replaces=pair.replaces,
+    )
+
+
+def _half(keys: SaKeys) -> SaHalf:
+    return SaHalf(keys.spi, keys.cipher_key, keys.salt, keys.integrity_key)
+
+
+def tunnel_settings(
+    profile: Profile, so_far: Progress, esp: EspSuite, carriage: Carriage
+) -> TunnelSettings:
+    """What this machine has to set up for the tunnel."""
+    answer: Given = so_far.given
+    applies = profile.dns == "apply"
+    local_lan = answer.exclude if profile.allow_local_lan else ()
+    return TunnelSettings(
+        connection=profile.name,
+        address=answer.address,
+        prefix_length=32,
+        mtu=profile.mtu or inner_mtu_of(esp, carriage),
+        routes=so_far.routes,
+        excluded=tuple([str(network) for network in local_lan]),
+        dns_servers=answer.dns if applies else (),
+        search_domains=(answer.domain,) if applies and answer.domain else (),
+        split_domains=answer.split_domains if applies else (),
+        gateway=so_far.address,
+    )

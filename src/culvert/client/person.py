@@ -1,0 +1,45 @@
+"""Who is connecting: what the profile knows of the person, and what must be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from culvert.profile.profile import Profile
+from culvert.secret import Secret
+
+GROUP_KEY = "group-key"
+"""What the person is asked for when the profile holds no group key."""
+
+
+class Person:
+    """What is known of whoever connects, from the profile and from earlier answers."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.user = profile.user
+        self.group_key = profile.group_key
+        self._password = profile.password
+        self._domain = profile.domain
+
+    @property
+    def known(self) -> dict[str, Secret]:
+        known: dict[str, Secret] = {}
+        if self.user:
+            known["user"] = Secret(self.user)
+        if self._password is not None:
+            known["password"] = self._password
+        if self._domain:
+            known["domain"] = Secret(self._domain)
+        return known
+
+    def missing(self, wants: tuple[str, ...], *, repeated: bool) -> tuple[str, ...]:
+        """What must be asked; a saved password serves once."""
+        known = self.known
+        if not repeated and all(want in known for want in wants):
+            return ()
+        return tuple(w for w in wants if w not in known or (repeated and w != "user"))
+
+    def told(self, values: Mapping[str, Secret]) -> dict[str, Secret]:
+        """An answer, completed by what is known."""
+        if user := values.get("user"):
+            self.user = user.reveal()
+        return {**self.known, **values}

@@ -1,0 +1,83 @@
+"""What a connection knows of its attempt so far, and the row of `culvert status` made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from culvert.client.configuration import Given
+from culvert.client.settings import NATT_PORT
+from culvert.effects import Traffic
+from culvert.ike.peer import IkeSa
+from culvert.ike.suite import EspSuite
+from culvert.session.silence import Silence
+
+NOTHING_GIVEN = Given()
+
+STATES = {
+    "idle": "down",
+    "resolving": "connecting",
+    "login": "connecting",
+    "configuring": "connecting",
+}
+"""A connection's step, as people and programs are told it where it has another name."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Of one attempt; a new one begins with a new record."""
+
+    address: str = ""
+    given: Given = NOTHING_GIVEN
+    interface: str = ""
+    routes: tuple[str, ...] = ()
+    esp: EspSuite | None = None
+    pairs: int = 0
+    carried: Traffic | None = None
+    heard_packets: int = 0
+    up_at: datetime | None = None
+    began: float = 0.0
+    weak: tuple[str, ...] = ()
+    configuring: bool = False
+    silence: Silence | None = None
+
+
+def status_row(
+    so_far: Progress, sa: IkeSa | None, *, user: str, group: str, step: str
+) -> dict[str, object]:
+    """The row of `culvert status` (docs/reference/json.md)."""
+    esp = so_far.esp
+    udp = sa is not None and sa.encapsulated and so_far.pairs > 0
+    problem = so_far.silence.problem if so_far.silence else None
+    return {
+        "user": user,
+        "group": group,
+        "state": STATES.get(step, step),
+        "step": step,
+        "protocol": "IPSec",
+        "transport": "" if esp is None else "nat-t" if udp else "esp",
+        "tunnel_port": NATT_PORT if udp else 0,
+        "assigned_ip": so_far.given.address,
+        "public_ip": sa.path.local[0] if sa is not None else "",
+        "gateway": so_far.address,
+        "encryption": esp.cipher.label if esp else "",
+        "authentication": esp.authentication_label if esp else "",
+        "since": so_far.up_at.isoformat() if so_far.up_at else "",
+        **_counters(so_far.carried),
+        "interface": so_far.interface,
+        "routes": list(so_far.routes),
+        "dns": list(so_far.given.dns),
+        "banner": so_far.given.banner,
+        "weak": list(so_far.weak),
+        "problem": asdict(problem) if problem else None,
+    }
+
+
+def _counters(traffic: Traffic | None) -> Mapping[str, int]:
+    return {
+        "bytes_in": traffic.octets_in if traffic else 0,
+        "bytes_out": traffic.octets_out if traffic else 0,
+        "packets_in": traffic.packets_in if traffic else 0,
+        "packets_out": traffic.packets_out if traffic else 0,
+    }
