@@ -252,6 +252,7 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("live.lifetime-expired", ""): (closed("lifetime-expired"), not_closed()),
     ("live.cert-expired", ""): (closed("certificate-expired"), closed("lifetime-expired")),
     ("cert.refused", ""): (closed("certificate-refused"), closed("no-certificate")),
+    ("cert.disputed", ""): (closed("certificate-disputed"), closed("certificate-refused")),
     ("cert.none", ""): (closed("no-certificate"), closed("certificate-refused")),
     ("live.replaced", ""): (closed("replaced"), not_closed()),
     ("live.delete-unspecified", ""): (closed("peer-deleted"), closed("by-administrator")),

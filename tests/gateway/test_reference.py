@@ -74,6 +74,7 @@ OTHER = {
     "list": {
         "listen": '["192.0.2.1"]',
         "lan": '["192.168.2.0/24"]',
+        "authentication": '["hybrid", "xauth-psk"]',
         "phase1": '["aes192-sha2_256-modp2048"]',
         "phase2": '["aes192gcm16"]',
         "addresses": '["203.0.113.0/24"]',
@@ -91,6 +92,7 @@ OTHER = {
         "pool": '"second"',
         "default_domain": '"example.org"',
         "main_mode_group": '"ciscovpn"',
+        "certificate_group": '"ciscovpn"',
     },
 }
 

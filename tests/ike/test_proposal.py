@@ -327,7 +327,7 @@ def test_a_comparison_names_what_we_do_not_build() -> None:
     assert told == {
         "cipher": "des",
         "hash": "hash 3",
-        "authentication": "hybrid-rsa",
+        "authentication": "hybrid",
         "group": "group 77",
     }
 

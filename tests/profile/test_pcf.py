@@ -205,8 +205,6 @@ def test_backup_servers_that_are_switched_off_are_kept_not_used() -> None:
 @pytest.mark.parametrize(
     ("line", "line_number", "says"),
     [
-        ("AuthType=3", 4, "comes later"),
-        ("AuthType=5", 4, "comes later"),
         ("AuthType=2", 4, "not one of 1, 3, 5"),
         ("EnableLocalLAN=yes", 4, "neither 0 nor 1"),
         ("EnableBackup=2", 4, "neither 0 nor 1"),

@@ -85,7 +85,7 @@ def test_the_page_about_profiles_says_what_the_tables_say() -> None:
         for key in KEYS.values()
     ]
     expected += [
-        [f"`{way.name}`", way.meaning, "refused, comes later" if way.later else "works"]
+        [f"`{way.name}`", way.meaning, ", ".join(f"`{name}`" for name in way.methods)]
         for way in AUTHENTICATIONS.values()
     ]
     expected += [[f"`{switch}`", why] for switch, why in WEAKNESSES.items()]

@@ -62,7 +62,6 @@ def test_a_wrong_secret_is_never_repeated() -> None:
         ('remote_networks = "10.0.0.0/8"', "list of texts"),
         ('remote_networks = ["10.0.0.1/8"]', "not an IPv4 network"),
         ("remote_networks = []", "for everything write"),
-        ('authentication = "hybrid"', "comes later"),
         ('authentication = "xauth_psk"', 'did you mean "xauth-psk"'),
         ('nat_traversal = "of"', 'did you mean "off"'),
         ('pfs = "modp1024"', 'must contain "modp1024" to use modp1024; it is weak'),

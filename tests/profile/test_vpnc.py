@@ -103,7 +103,6 @@ def test_what_is_taken_over_only_in_part_is_kept_too() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("IKE Authmode hybrid", "comes later"),
         ("IKE Authmode eap", "not one of psk, cert, hybrid"),
         ("NAT Traversal Mode tcp", "not one of natt"),
         ("IKE DH Group dh3", "not one of the groups"),

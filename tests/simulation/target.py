@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from culvert.ike.aggressive import NONCE_OCTETS
+from culvert.ike.exchanged import NONCE_OCTETS
 from culvert.ike.proposal import offer_ike
 from culvert.ike.suite import IkeSuite
 from culvert.ike.wire.header import AGGRESSIVE, NO_COOKIE, Header

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.ike import vendor
-from culvert.ike.aggressive import NONCE_RANGE
+from culvert.ike.exchanged import NONCE_RANGE
 from culvert.ike.retransmit import REPEAT_AFTER
 from culvert.ike.suite import IkeSuite
 from culvert.ike.wire.header import (

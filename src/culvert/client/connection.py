@@ -19,7 +19,7 @@ from culvert.client.configuration import Given, given, wanted_routes
 from culvert.client.pairs import SESSION, install, tunnel_settings, wanted_selectors
 from culvert.client.person import GROUP_KEY, Person
 from culvert.client.progress import Progress, status_row
-from culvert.client.settings import IKE_PORT, NATT_PORT, settings_of
+from culvert.client.settings import IKE_PORT, NATT_PORT, needs_group_key, settings_of
 from culvert.crypto.hash import hmac
 from culvert.datapath.mtu import Carriage
 from culvert.effects import (
@@ -50,10 +50,14 @@ from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
+    AskCertificate,
     AskConfiguration,
+    AskGroup,
     AskGroupKey,
     AskPerson,
+    AskSignature,
     Authenticated,
+    CertificateVerdict,
     CheckPerson,
     Configured,
     GroupKey,
@@ -66,11 +70,13 @@ from culvert.ike.outputs import (
     Remove,
     Send,
     SendKeepalive,
+    Signature,
 )
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path
+from culvert.orders.certificates import CertificateOrders, Shown, told, verdict
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
@@ -91,7 +97,8 @@ deletes the pairs first, and its next message says so."""
 class Connection:
     """``began``: wall time and monotonic second of one moment, from which wall times follow.
 
-    ``bare_esp``: the data path carries ESP without UDP.
+    ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what this end shows of
+    itself; ``authorities``: DER names of those whose certificates a gateway is asked for.
     """
 
     def __init__(
@@ -101,15 +108,24 @@ class Connection:
         *,
         began: tuple[datetime, float],
         bare_esp: bool = False,
+        certificate: Shown | None = None,
+        authorities: tuple[bytes, ...] = (),
     ) -> None:
         self.profile = profile
         self.state = "idle"
         self._wall, self._began = began
         self._endpoint = Endpoint(
-            settings_of(profile, f"culvert {__version__}", bare_esp=bare_esp),
+            settings_of(
+                profile,
+                f"culvert {__version__}",
+                bare_esp=bare_esp,
+                certificate=certificate,
+                authorities=authorities,
+            ),
             rng,
             natt_port=NATT_PORT,
         )
+        self._certificates = CertificateOrders(certificate)
         self._sa = 0
         self._person = Person(profile)
         self._ticket = 0
@@ -136,7 +152,7 @@ class Connection:
         made: list[Effect] = [
             self._event("client.connecting", profile=self.profile.name, host=self.profile.host)
         ]
-        if self._person.group_key is None:
+        if self._person.group_key is None and needs_group_key(self.profile):
             made.append(self._ask((GROUP_KEY,), "", repeated=False))
         else:
             made.append(self._resolve())
@@ -173,8 +189,15 @@ class Connection:
                 return self._peer_moved(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
-            case Judged() | Signed() | CertificateJudged():
-                return []  # a client judges nobody; nothing here asks for the other two yet
+            case Signed():
+                signature = self._certificates.signature(answer)
+                return self._tell(self._certificates.owner(answer.ticket), signature, now)
+            case CertificateJudged():
+                owner = self._certificates.owner(answer.ticket)
+                events = [self._told(event) for event in told(answer)] if owner else []
+                return events + self._tell(owner, verdict(answer), now)
+            case Judged():
+                return []  # a client judges no person
             case _:
                 assert_never(answer)
 
@@ -229,13 +252,15 @@ class Connection:
                 return [SendRaw(KEEPALIVE, path.remote, path.local[1])]
             case AskGroupKey():
                 return self._skeyid(number, output, now)
+            case AskSignature() | AskCertificate():
+                return self._about_certificates(number, output, now)
             case AskPerson():
                 return self._who(output, now)
             case Authenticated() | LoggedIn() | Configured() | Moved() | Over():
                 return self._became(output, now)
             case Install() | Activate() | Remove():
                 return self._pair(output, now)
-            case CheckPerson() | AskConfiguration():
+            case AskGroup() | CheckPerson() | AskConfiguration():
                 return []  # an initiator never says these
             case _:
                 assert_never(output)
@@ -245,7 +270,9 @@ class Connection:
     ) -> list[Effect]:
         match news:
             case Authenticated():
-                self.state = "login"
+                way = news.suite.authentication
+                self.state = "login" if way.xauth else "configuring"
+                self._so_far.method = way.name
                 self._so_far.weak = tuple(sorted(news.suite.legacy))
                 return []
             case LoggedIn():
@@ -267,6 +294,17 @@ class Connection:
         skeyid = hmac(asked.hash_name, key, asked.nonce_i + asked.nonce_r)
         known = GroupKey(skeyid, self.profile.group)
         return self._carry(self._endpoint.step(number, known, now=now), now)
+
+    def _about_certificates(
+        self, number: int, asked: AskSignature | AskCertificate, now: float
+    ) -> list[Effect]:
+        if isinstance(asked, AskCertificate):
+            return [self._certificates.judge(number, asked, self._so_far.address)]
+        made = self._certificates.sign(number, asked)
+        return self._tell(number, made, now) if isinstance(made, Signature) else [made]
+
+    def _tell(self, number: int, given: Signature | CertificateVerdict, now: float) -> list[Effect]:
+        return self._carry(self._endpoint.step(number, given, now=now), now)
 
     # --- the person --------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ class Progress:
     up_at: datetime | None = None
     began: float = 0.0
     weak: tuple[str, ...] = ()
+    method: str = ""
     configuring: bool = False
     silence: Silence | None = None
 
@@ -61,6 +62,7 @@ def status_row(
         "assigned_ip": so_far.given.address,
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,
+        "method": so_far.method,
         "encryption": esp.cipher.label if esp else "",
         "authentication": esp.authentication_label if esp else "",
         "since": so_far.up_at.isoformat() if so_far.up_at else "",

@@ -5,30 +5,54 @@ from __future__ import annotations
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
 from culvert.ike.settings import Role, Settings, Timing
-from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
 from culvert.ike.wire.identity import Identity
-from culvert.profile.profile import Profile
+from culvert.orders.certificates import Shown
+from culvert.profile.profile import AUTHENTICATIONS, Profile
 
 IKE_PORT, NATT_PORT = 500, 4500
 
 USUAL_PATH_MTU = 1500
 
 
-def settings_of(profile: Profile, application: str, *, bare_esp: bool) -> Settings:
+def settings_of(
+    profile: Profile,
+    application: str,
+    *,
+    bare_esp: bool,
+    certificate: Shown | None = None,
+    authorities: tuple[bytes, ...] = (),
+) -> Settings:
     """``bare_esp``: this machine can send ESP without UDP; else encapsulation is forced."""
+    ways = AUTHENTICATIONS[profile.authentication].methods
     pfs = f"-{profile.pfs}" if profile.pfs else ""
     natt = profile.nat_traversal != "off"
     return Settings(
         Role.INITIATOR,
-        Identity.of_group(profile.group),
-        tuple([IkeSuite.named(name, profile.authentication) for name in profile.phase1]),
+        _identity(profile, certificate),
+        tuple([IkeSuite.named(name, way) for way in ways for name in profile.phase1]),
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
         exchange=profile.exchange_mode,
         natt=natt,
         force_encapsulation=profile.nat_traversal == "force" or not bare_esp,
         timing=_timing(profile),
         application=application,
+        authorities=authorities,
     )
+
+
+def needs_group_key(profile: Profile) -> bool:
+    ways = AUTHENTICATIONS[profile.authentication].methods
+    return any(AUTHENTICATION[way].skeyid == "psk" for way in ways)
+
+
+def _identity(profile: Profile, certificate: Shown | None) -> Identity:
+    """Who signs is who its certificate says; everybody else names its group."""
+    ways = AUTHENTICATIONS[profile.authentication].methods
+    signs = any(AUTHENTICATION[way].proof_i == "signature" for way in ways)
+    if signs and certificate is not None:
+        return certificate.identity
+    return Identity.of_group(profile.group)
 
 
 def _timing(profile: Profile) -> Timing:

@@ -14,7 +14,8 @@ from culvert.errors import ConfigError
 from culvert.gateway.reading import TABLE, Table
 from culvert.identity.account import Account
 from culvert.ike.selector import Network
-from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.settings import GROUP_KEYS
+from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
 from culvert.policy.group import Group, Liveness
 from culvert.policy.hours import Hours
 from culvert.policy.pool import AddressRange, PoolPlan
@@ -170,6 +171,35 @@ def check_main_mode(gateway: Table, groups: Sequence[str]) -> None:
         )
 
 
+def check_authentication(gateway: Table, groups: Sequence[str]) -> None:
+    """Every way is known, and what it needs is there."""
+    ways = gateway.texts("authentication")
+    if not ways:
+        gateway.problem("authentication", "authentication is empty: nobody could prove anything")
+    for way in ways:
+        if way not in AUTHENTICATION:
+            hint = suggestion(way, AUTHENTICATION)
+            gateway.problem("authentication", f"there is no authentication {shown(way)}{hint}")
+        elif way == "psk":
+            gateway.warning(
+                "authentication",
+                "authentication psk is on: whoever knows a group's key comes in without a name",
+            )
+    name = gateway.text("certificate_group")
+    if name and name not in groups:
+        gateway.problem(
+            "certificate_group",
+            f"there is no group {shown(name)} for certificates that name none"
+            f"{suggestion(name, groups)}",
+        )
+
+
+def keyed(gateway: Table) -> Keyed:
+    """Who needs the key of a group."""
+    named = any(way in GROUP_KEYS for way in gateway.texts("authentication"))
+    return Keyed(named, gateway.text("main_mode_group"))
+
+
 def check_proposals(table: Table, on: frozenset[str], outer: frozenset[str] = frozenset()) -> None:
     """Every proposal is known, and what it needs is switched on.
 
@@ -211,22 +241,39 @@ class KeyedGroup:
     key: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Whether callers come with group keys, and the group whose key serves in main mode."""
+
+    by_name: bool
+    main_mode_group: str
+
+    def needs(self, group: str) -> bool:
+        return self.by_name or group == self.main_mode_group
+
+
 def groups(
-    tables: Sequence[Table], plans: Sequence[PoolPlan], folder: Path, outer: frozenset[str]
+    tables: Sequence[Table],
+    plans: Sequence[PoolPlan],
+    folder: Path,
+    outer: frozenset[str],
+    keys: Keyed,
 ) -> tuple[KeyedGroup, ...]:
     """Every group; ``outer`` are the gateway's switches, ``folder`` is where key files stand."""
     same_names(tables)
     pools = [plan.name for plan in plans]
-    return tuple(_group(table, pools, folder, outer) for table in tables)
+    return tuple(_group(table, pools, folder, outer, keys) for table in tables)
 
 
 def _group(
-    table: Table, known_pools: Sequence[str], folder: Path, outer: frozenset[str]
+    table: Table, known_pools: Sequence[str], folder: Path, outer: frozenset[str], keys: Keyed
 ) -> KeyedGroup:
     on = switches(table)
     check_proposals(table, on, outer)
-    key = _key(table, folder)
-    _check_group(table, on, key)
+    needs = keys.needs(table.text("name"))
+    gives = table.text("key") or table.text("key_file")
+    key = _key(table, folder) if needs or gives else Secret("")
+    _check_group(table, on, key, aggressive=keys.by_name)
     made = Group(
         name=table.text("name"),
         pool=_pool(table, known_pools),
@@ -260,11 +307,11 @@ def _group(
     return KeyedGroup(made, key)
 
 
-def _check_group(table: Table, on: frozenset[str], key: Secret) -> None:
+def _check_group(table: Table, on: frozenset[str], key: Secret, *, aggressive: bool) -> None:
     name = table.text("name")
     if table.gives("name") and not (0 < len(name.encode()) <= LONGEST_GROUP_NAME):
         table.problem("name", f"name: a group name has 1 to {LONGEST_GROUP_NAME} octets")
-    if AGGRESSIVE_PSK not in on:
+    if aggressive and AGGRESSIVE_PSK not in on:
         table.problem(
             "legacy",
             f"group {shown(name)}: clients with a group key come by aggressive mode "

@@ -46,7 +46,8 @@ class RestartSettings:
 class LiveSettings:
     """Taken over while running. 0 stands for "no limit" in ``session_limit``.
 
-    ``ike_proposals`` and ``legacy`` are what counts before a client has named its group.
+    ``authentication`` are rows of tables/algorithms.toml. ``ike_proposals`` and ``legacy`` are what
+    counts before a client has named its group.
     """
 
     identity: str
@@ -55,6 +56,9 @@ class LiveSettings:
     half_open_limit: int
     half_open_per_source: int
     alert_when_disconnecting: bool
+    authentication: tuple[str, ...]
+    aggressive_certificates: bool
+    certificate_group: str
     ike_proposals: tuple[str, ...]
     legacy: frozenset[str]
     lockout: LockoutRule
@@ -130,9 +134,11 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
     plans = checking.pools(tables.repeated["pool"], lan)
     if not tables.repeated["group"]:
         gateway.problem("", "there is no [[group]], so nobody could log in")
-    keyed = checking.groups(tables.repeated["group"], plans, Path(path).parent, on)
+    folder = Path(path).parent
+    keyed = checking.groups(tables.repeated["group"], plans, folder, on, checking.keyed(gateway))
     names = [one.group.name for one in keyed]
     checking.check_main_mode(gateway, names)
+    checking.check_authentication(gateway, names)
     accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
     return GatewayConfig(
         path,
@@ -164,6 +170,9 @@ def _live(
         half_open_limit=gateway.number("half_open_limit"),
         half_open_per_source=gateway.number("half_open_per_source"),
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
+        authentication=gateway.texts("authentication"),
+        aggressive_certificates=gateway.flag("aggressive_certificates"),
+        certificate_group=gateway.text("certificate_group"),
         ike_proposals=gateway.texts("phase1"),
         legacy=on,
         lockout=LockoutRule(

@@ -21,6 +21,7 @@ from typing import assert_never
 from culvert.effects import (
     ActivateSa,
     Answer,
+    CertificateJudged,
     Effect,
     InstallSa,
     Judge,
@@ -33,10 +34,12 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     SessionEnded,
+    Signed,
     Traffic,
 )
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import attributes
+from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.settings import (
     endpoint_limits,
@@ -48,9 +51,12 @@ from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
+    AskCertificate,
     AskConfiguration,
+    AskGroup,
     AskGroupKey,
     AskPerson,
+    AskSignature,
     Authenticated,
     CheckPerson,
     Configuration,
@@ -72,6 +78,7 @@ from culvert.ike.settings import Settings
 from culvert.ike.suite import IkeSuite
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Address, Path, text
+from culvert.orders.certificates import Shown
 from culvert.policy.group import Group
 from culvert.policy.pool import Pool
 from culvert.policy.refused import Refused
@@ -85,7 +92,9 @@ from culvert.vault.group_keys import GroupKeys
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
-_OF_NO_CLIENT = (LogEvent, Send, AskGroupKey, Over)
+_Asked = AskGroupKey | AskGroup | AskSignature | AskCertificate | CheckPerson | AskConfiguration
+
+_OF_NO_CLIENT = (LogEvent, Send, AskGroupKey, AskGroup, AskSignature, AskCertificate, Over)
 """What an IKE SA may say before it has a client here, or after."""
 
 _EVERYTHING = (Selector(ip_network("0.0.0.0/0")), Selector(ip_network("::/0")))
@@ -129,7 +138,8 @@ class _Client:
 class IpsecGateway:
     """``began``: wall time and monotonic second of one moment, from which all wall times follow.
 
-    ``bare_esp``: the data path carries ESP without UDP.
+    ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what the gateway shows of
+    itself; ``authorities``: DER names of those whose certificates callers are asked for.
     """
 
     def __init__(
@@ -141,13 +151,17 @@ class IpsecGateway:
         *,
         began: tuple[datetime, float],
         bare_esp: bool = False,
+        certificate: Shown | None = None,
+        authorities: tuple[bytes, ...] = (),
     ) -> None:
         self.table = table
         self.refusals: deque[Attempt] = deque(maxlen=REFUSALS)
         self._config = config
         self._keys = keys
         self._wall, self._began = began
-        self._settings = general_settings(config, bare_esp=bare_esp)
+        self._settings = general_settings(
+            config, bare_esp=bare_esp, certified=certificate is not None, authorities=authorities
+        )
         self._group_settings = {
             group.name: group_settings(self._settings, group) for group in config.live.groups
         }
@@ -159,6 +173,9 @@ class IpsecGateway:
             limits=endpoint_limits(config),
             natt_port=config.restart.natt_port,
             settings_for=self._settings_for,
+        )
+        self._certificates = CallersCertificates(
+            certificate, self._groups, config.live.certificate_group, self._narrowed
         )
         self._clients: dict[int, _Client] = {}
         self._by_session: dict[int, int] = {}
@@ -193,6 +210,10 @@ class IpsecGateway:
         match answer:
             case Judged():
                 return self._judged(answer, now)
+            case Signed():
+                return self._signed(answer, now)
+            case CertificateJudged():
+                return self._certificate_judged(answer, now)
             case PeerMoved():
                 return self._moved(answer, now)
             case Traffic():
@@ -239,7 +260,14 @@ class IpsecGateway:
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
             case SendKeepalive(path=path):
                 return [SendRaw(KEEPALIVE, path.remote, path.local[1])]
-            case AskGroupKey() | CheckPerson() | AskConfiguration():
+            case (
+                AskGroupKey()
+                | AskGroup()
+                | AskSignature()
+                | AskCertificate()
+                | CheckPerson()
+                | AskConfiguration()
+            ):
                 return self._asked(number, output, now)
             case Authenticated() | LoggedIn() | Moved() | Over():
                 return self._became(number, output, now)
@@ -250,12 +278,12 @@ class IpsecGateway:
             case _:
                 assert_never(output)
 
-    def _asked(
-        self, number: int, asked: AskGroupKey | CheckPerson | AskConfiguration, now: float
-    ) -> list[Effect]:
+    def _asked(self, number: int, asked: _Asked, now: float) -> list[Effect]:
         match asked:
             case AskGroupKey():
                 return self._group_key(number, asked, now)
+            case AskGroup() | AskSignature() | AskCertificate():
+                return self._about_certificates(number, asked, now)
             case CheckPerson():
                 return self._check(number, asked)
             case AskConfiguration():
@@ -271,6 +299,8 @@ class IpsecGateway:
                 client = self._client(number)
                 client.suite = news.suite
                 client.initial_contact = news.initial_contact
+                if not news.suite.authentication.xauth:
+                    return self._logged_in(number, news.name or client.group, now)
                 return []
             case LoggedIn(user=user):
                 return self._logged_in(number, user, now)
@@ -298,17 +328,57 @@ class IpsecGateway:
         if sa is None:
             return []
         self._clients[number] = _Client(sa.path.remote, key.group or str(asked.identity))
-        settings = self._group_settings.get(key.group)
-        if settings is not None:
-            # A group has no name of its own for us: we stay who was called.
-            settings = replace(
-                settings,
-                identity=sa.settings.identity,
-                # Plain ESP is built for IPv4.
-                force_encapsulation=settings.force_encapsulation or ":" in sa.path.remote[0],
-            )
-        known = replace(key, settings=settings)
+        known = replace(key, settings=self._narrowed(number, key.group))
         return self._carry(self._endpoint.step(number, known, now=now), now)
+
+    def _narrowed(self, number: int, group: str) -> Settings | None:
+        """The settings of a group, for this caller."""
+        settings, sa = self._group_settings.get(group), self._endpoint.get(number)
+        if settings is None or sa is None:
+            return None
+        return replace(
+            settings,
+            # A group has no name of its own for us: we stay who was called.
+            identity=sa.settings.identity,
+            # Plain ESP is built for IPv4.
+            force_encapsulation=settings.force_encapsulation or ":" in sa.path.remote[0],
+        )
+
+    def _about_certificates(
+        self, number: int, asked: AskGroup | AskSignature | AskCertificate, now: float
+    ) -> list[Effect]:
+        sa = self._endpoint.get(number)
+        if sa is None:
+            return []
+        client = self._clients.setdefault(number, _Client(sa.path.remote))
+        match asked:
+            case AskGroup():
+                known = self._certificates.group(number, asked)
+                client.group = known.group or str(asked.identity)
+                return self._carry(self._endpoint.step(number, known, now=now), now)
+            case AskCertificate():
+                return [self._certificates.judge(number, asked, sa.path)]
+            case AskSignature():
+                orders, events, instead = self._certificates.sign(number, asked, sa.path, now=now)
+                made = [*orders, *[Record(self._tagged(number, event)) for event in events]]
+                if instead is not None:
+                    made += self._carry(self._endpoint.step(number, instead, now=now), now)
+                return made
+            case _:
+                assert_never(asked)
+
+    def _signed(self, answer: Signed, now: float) -> list[Effect]:
+        number, signature = self._certificates.signed(answer)
+        return self._carry(self._endpoint.step(number, signature, now=now), now)
+
+    def _certificate_judged(self, word: CertificateJudged, now: float) -> list[Effect]:
+        number, verdict, group, events = self._certificates.judged(word)
+        if number not in self._clients:
+            return []
+        client = self._client(number)
+        client.group, client.user = group, verdict.name
+        made: list[Effect] = [Record(self._tagged(number, event)) for event in events]
+        return made + self._carry(self._endpoint.step(number, verdict, now=now), now)
 
     def _check(self, number: int, asked: CheckPerson) -> list[Effect]:
         self._last_ticket += 1
@@ -405,6 +475,7 @@ class IpsecGateway:
         session.client_type, session.client_version = client_software(asked.application)
         if client.suite is not None:
             session.ike_suite = client.suite.name
+            session.method = client.suite.authentication.name
             session.weak = _weak(client.suite.legacy)
         client.active_at = now
         self._arm_limits(session, group, now)
@@ -503,6 +574,7 @@ class IpsecGateway:
         return Reason(row.delete_code, row.delete_text or row.sentence, row.id)
 
     def _over(self, number: int, over: Over, now: float) -> list[Effect]:
+        self._certificates.forget(number)
         client = self._clients.pop(number, None)
         if client is None:
             return []

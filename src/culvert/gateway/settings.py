@@ -7,32 +7,55 @@ from dataclasses import replace
 from culvert.gateway.config import GatewayConfig
 from culvert.ike.endpoint import Limits
 from culvert.ike.proposal import Lifetime
-from culvert.ike.settings import Role, Settings, Timing
-from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.settings import GROUP_KEYS, Answered, Role, Settings, Timing
+from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
 from culvert.ike.wire.identity import FQDN, USER_FQDN, Identity
 from culvert.inet.address import Path
 from culvert.policy.group import Group
+from culvert.profile.proposal import AGGRESSIVE_PSK
 
 DPD_GRAIN = 1.0
 """Seconds: questions to idle clients go out together, at whole seconds. A thousand of them then
 cost a wake-up a second instead of sixty."""
 
 
-def general_settings(config: GatewayConfig, *, bare_esp: bool) -> Settings:
+def general_settings(
+    config: GatewayConfig,
+    *,
+    bare_esp: bool,
+    certified: bool = False,
+    authorities: tuple[bytes, ...] = (),
+) -> Settings:
     """What counts before a caller has named its group.
 
     ``bare_esp``: this machine can send ESP without UDP; else encapsulation is forced.
+    ``certified``: the gateway has a certificate, without which it proves itself by keys only.
     """
     live = config.live
+    ways = [name for name in live.authentication if certified or not AUTHENTICATION[name].signed]
     return Settings(
         Role.RESPONDER,
         Identity.of_address("127.0.0.1"),  # replaced by `identity_at` for each caller
-        tuple([IkeSuite.named(name) for name in live.ike_proposals]),
+        tuple([IkeSuite.named(name, way) for way in ways for name in live.ike_proposals]),
         (),
-        main_mode=bool(config.restart.main_mode_group),
+        answered=_answered(config),
+        authorities=authorities,
         natt=any(group.natt for group in live.groups),
         force_encapsulation=not bare_esp,
         application=live.application_version,
+    )
+
+
+def _answered(config: GatewayConfig) -> Answered:
+    """Keys of groups in aggressive mode where a group has its switch on, and in main mode where
+    there is a group for it; certificates in main mode, and in aggressive mode if enabled."""
+    signed = frozenset(row.name for row in AUTHENTICATION.values() if row.signed)
+    aggressive = any(AGGRESSIVE_PSK in group.legacy for group in config.live.groups)
+    none: frozenset[str] = frozenset()
+    return Answered(
+        aggressive=(GROUP_KEYS if aggressive else none)
+        | (signed if config.live.aggressive_certificates else none),
+        main=(GROUP_KEYS if config.restart.main_mode_group else none) | signed,
     )
 
 

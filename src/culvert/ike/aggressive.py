@@ -1,8 +1,8 @@
-"""Aggressive mode with a pre-shared key: the arithmetic of both ends (RFC 2409 §5.4).
+"""Aggressive mode: the arithmetic of both ends (RFC 2409 §5.1, §5.4).
 
-    HDR, SA, KE, Ni, IDii, VID..                        ->
-                            <- HDR, SA, KE, Nr, IDir, [NAT-D x2,] HASH_R, VID..
-    HDR*, HASH_I [, NAT-D x2] [, N(INITIAL-CONTACT)]    ->
+    HDR, SA, KE, Ni, IDii, [CERTREQ,] VID..             ->
+              <- HDR, SA, KE, Nr, IDir, HASH_R | [CERT..,] SIG_R [, NAT-D x2] [, CERTREQ], VID..
+    HDR*, HASH_I | [CERT..,] SIG_I [, NAT-D x2] [, N(INITIAL-CONTACT)]    ->
 
 These objects keep what will be hashed and judge what came; when to send, and again, is `peer`'s.
 """
@@ -10,43 +10,16 @@ These objects keep what will be hashed and judge what came; when to send, and ag
 from __future__ import annotations
 
 from culvert.crypto.dh import KeyPair, check_public, key_pair
-from culvert.crypto.hash import same
-from culvert.errors import IntegrityError, NegotiationError, UnexpectedMessage, WireError
-from culvert.ike.keys import Phase1Keys, hash_i, hash_r, phase1_keys
+from culvert.errors import NegotiationError, UnexpectedMessage, WireError
+from culvert.ike.exchanged import NONCE_OCTETS, NONCE_RANGE, Exchanged
+from culvert.ike.keys import Phase1Keys
 from culvert.ike.proposal import ChosenIke, choose_ike, compare_ike, offer_ike
 from culvert.ike.settings import Settings
-from culvert.ike.suite import IkeSuite
 from culvert.ike.wire.header import OCTETS as HEADER_OCTETS
 from culvert.ike.wire.identity import Identity
-from culvert.ike.wire.payload import GENERIC_HEADER, HASH, ID, KE, NONCE, SA, Chain, Part, one
+from culvert.ike.wire.payload import GENERIC_HEADER, ID, KE, NONCE, SA, Chain, Part, one
 from culvert.ike.wire.proposal import SecurityAssociation
 from culvert.rng import Random
-
-NONCE_OCTETS = 32
-NONCE_RANGE = range(8, 257)  # RFC 2409 §5
-
-
-class Exchanged:
-    """Everything the hashes of phase 1 cover, as it stood on the wire."""
-
-    def __init__(self) -> None:
-        self.cookies = b""
-        self.sa_i = b""
-        self.id_i = b""
-        self.id_r = b""
-        self.public_i = b""
-        self.public_r = b""
-        self.nonce_i = b""
-        self.nonce_r = b""
-
-    def keys(self, suite: IkeSuite, skeyid: bytes, shared: bytes) -> Phase1Keys:
-        return phase1_keys(suite, skeyid, shared, self.cookies, self.public_i, self.public_r)
-
-    def hash_i(self, keys: Phase1Keys) -> bytes:
-        return hash_i(keys, self.public_i, self.public_r, self.cookies, self.sa_i, self.id_i)
-
-    def hash_r(self, keys: Phase1Keys) -> bytes:
-        return hash_r(keys, self.public_i, self.public_r, self.cookies, self.sa_i, self.id_r)
 
 
 class AggressiveInitiator:
@@ -95,7 +68,6 @@ class AggressiveResponder:
         self._settings = settings
         self._rng = rng
         self.exchanged = Exchanged()
-        self._shared = b""
 
     def first(self, parts: Chain, cookies: bytes) -> tuple[ChosenIke, Identity]:
         """Our choice and who calls. The Diffie-Hellman work is left to `second`.
@@ -105,11 +77,12 @@ class AggressiveResponder:
         """
         sa, public, nonce, identity = _first_four(parts)
         offered = SecurityAssociation.parse(sa)
-        chosen = choose_ike(offered, self._settings.phase1)
+        accepted = self._settings.accepted("aggressive")
+        chosen = choose_ike(offered, accepted)
         if chosen is None:
             raise NegotiationError(
                 "none of the peer's phase 1 proposals is accepted here",
-                compare_ike(offered, self._settings.phase1),
+                compare_ike(offered, accepted),
             )
         check_public(chosen.suite.group.number, public.body)
         who = Identity.parse(identity)
@@ -124,7 +97,8 @@ class AggressiveResponder:
         return chosen, who
 
     def octets(self, chosen: ChosenIke) -> int:
-        """How long message 2 will be, header included and side topics left out."""
+        """How long message 2 will be at least, header included; side topics and what a signature
+        takes are left out."""
         bodies = (
             len(chosen.answer().to_bytes()),
             chosen.suite.group.octets,
@@ -135,32 +109,18 @@ class AggressiveResponder:
         return HEADER_OCTETS + sum(bodies) + len(bodies) * GENERIC_HEADER
 
     def second(self, chosen: ChosenIke, skeyid: bytes) -> tuple[Chain, Phase1Keys]:
-        """Message 2 without side topics, and the keys."""
+        """Message 2 without our proof and side topics, and the keys."""
         pair = key_pair(chosen.suite.group.number, self._rng)
         shared = pair.shared(self.exchanged.public_i)
         self.exchanged.public_r = pair.public
-        keys = self.exchanged.keys(chosen.suite, skeyid, shared)
+        keys = self.exchanged.keys(chosen.suite, shared, skeyid)
         parts = (
             Part(SA, chosen.answer().to_bytes()),
             Part(KE, pair.public),
             Part(NONCE, self.exchanged.nonce_r),
             Part(ID, self.exchanged.id_r),
-            Part(HASH, self.exchanged.hash_r(keys)),
         )
         return parts, keys
-
-
-def check_hash(parts: Chain, wanted: bytes, what: str) -> None:
-    """Raises IntegrityError: the keys differ, or somebody else sent this."""
-    found = one(parts, HASH)
-    if found is None or not same(found.body, wanted):
-        raise IntegrityError(f"{what} does not match: the group keys differ, or it is forged")
-
-
-def check_nonce(nonce: bytes) -> None:
-    """Raises NegotiationError for a size that RFC 2409 §5 forbids."""
-    if len(nonce) not in NONCE_RANGE:
-        raise NegotiationError(f"a nonce of {len(nonce)} octets, outside 8 to 256")
 
 
 def _first_four(parts: Chain) -> tuple[Part, Part, Part, Part]:

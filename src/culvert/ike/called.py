@@ -1,173 +1,121 @@
-"""Aggressive mode when we are called: message 1 comes, 2 goes, 3 proves the peer.
+"""Phase 1 when we are called, in either mode: who the caller is, and what nobody proved.
 
-    called ── message 1 ──> keying ── SKEYID ──> proving ── message 3 ──> phase 1 stands
-
-Until message 3 the caller's address is unproved: nothing is sent but one answer, and never more
-than `ALLOWANCE` octets larger than the question.
+Until its proof came the caller's address is unproved: an answer is at most `ALLOWANCE` octets
+larger than its question. Certificates do not fit into that; where they are enabled in aggressive
+mode, an answer is at most `FAVOUR` times the question and rationed by whoever signs.
 """
 
 from __future__ import annotations
 
-from culvert.errors import IntegrityError, MisuseError, NegotiationError, UnexpectedMessage
+from culvert.errors import MisuseError, NegotiationError
 from culvert.eventlog.event import LogEvent
 from culvert.ike import vendor
-from culvert.ike.aggressive import AggressiveResponder, check_hash
-from culvert.ike.outputs import AskGroupKey, GroupKey
+from culvert.ike.outputs import AskGroup, CertificateVerdict
 from culvert.ike.owner import Owner, Phase
-from culvert.ike.phase1 import Phase1, new_cookie
+from culvert.ike.phase1 import Phase1
 from culvert.ike.proposal import ChosenIke
-from culvert.ike.script import AGGRESSIVE
 from culvert.ike.settings import Settings
 from culvert.ike.wire import header as wire
-from culvert.ike.wire.header import Header
+from culvert.ike.wire.certificate import request_parts
+from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
 from culvert.ike.wire.payload import GENERIC_HEADER, NOTIFY, Chain, of_kind
 from culvert.ike.wire.proposal import PROTO_ISAKMP
-from culvert.inet.address import Path, text
+from culvert.inet.address import text
 from culvert.rng import Random
 
 ALLOWANCE = 200  # octets an answer to a stranger may exceed the question by
+FAVOUR = 4  # times the question that an answer with certificates may be long
 
 
-class AggressiveCalled(Phase1):
+class Called(Phase1):
+    exchange = ""
+
     def __init__(self, owner: Owner, settings: Settings, rng: Random) -> None:
         super().__init__(owner, settings)
         self._rng = rng
-        self._responder = AggressiveResponder(settings, rng)
         self._disputed = False
 
-    def receive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
-        match self._owner.phase:
-            case Phase.CALLED:
-                return self._first(octets, header, now)
-            case Phase.PROVING:
-                return self._third(octets, header, path, now)
-            case phase:
-                raise UnexpectedMessage(f"aggressive mode while {phase.value}")
+    # --- the choice --------------------------------------------------------------------------
 
-    def keyed(self, key: GroupKey, now: float) -> None:
-        """SKEYID for message 1 has come: answer it."""
-        if self._owner.phase is not Phase.KEYING:
-            return
-        self.group = key.group
-        self.settings = key.settings or self.settings
-        if not self.settings.natt:
-            self.version = None
-        if not key.group:
-            peer = text(self._owner.path.remote)
-            self._owner.channel.log("ike.group-unknown", group=str(self.identity), peer=peer)
-        self._answer(key.skeyid)
-
-    # --- message 1 ---------------------------------------------------------------------------
-
-    def _first(self, octets: bytes, header: Header, now: float) -> bool:
-        owner, channel = self._owner, self._owner.channel
-        channel.cookie_r = new_cookie(self._rng)
-        parts = channel.read_clear(octets, header)
-        AGGRESSIVE[0].check(parts)
-        try:
-            chosen, who = self._responder.first(parts, channel.cookies)
-        except NegotiationError as error:
-            self._refuse(error, parts, now)
-            return False
-        self.identity = who
-        self._know_peer(parts)
-        self._check_size(octets, chosen)
-        channel.log("ike.phase1-started", peer=text(owner.path.remote), mode="aggressive")
-        self._choose(chosen)
-        owner.phase = Phase.KEYING
-        self._question = octets
-        owner.timers.set("half-open", now + self.settings.timing.half_open_patience)
-        made = self._responder.exchanged
-        channel.out.append(AskGroupKey(who, chosen.suite.hash.name, made.nonce_i, made.nonce_r))
-        channel.answers.keep(octets, None, now=now)
-        return False
-
-    def _refuse(self, error: NegotiationError, parts: Chain, now: float) -> None:
-        self._know_peer(parts)
-        ours = ", ".join(suite.name for suite in self.settings.phase1)
+    def _refuse(self, error: NegotiationError, now: float) -> None:
+        """Nothing the caller offers is accepted here."""
+        ours = ", ".join(
+            f"{suite.name} ({suite.authentication.name})"
+            for suite in self.settings.accepted(self.exchange)
+        )
         self._owner.tell_differences(1, error.comparisons, ours)
         refusal = Notify(error.notify, PROTO_ISAKMP).part()
         self._owner.channel.send_clear(wire.INFORMATIONAL, (refusal,))
         self._owner.end("proposal-refused", now=now)
 
-    def _check_size(self, question: bytes, chosen: ChosenIke) -> None:
-        """Raises UnexpectedMessage for a question so small that its answer could serve to flood
-        whoever stands in its source address. No real client's is."""
-        detection = 2 * (GENERIC_HEADER + chosen.suite.hash.octets) if self._detecting else 0
-        least = self._responder.octets(chosen) + detection
-        if least > len(question) + ALLOWANCE:
-            raise UnexpectedMessage(
-                f"{len(question)} octets that would take an answer of {least}: too large a favour"
-            )
+    def _begin(self, chosen: ChosenIke, now: float) -> None:
+        owner = self._owner
+        owner.channel.log("ike.phase1-started", peer=text(owner.path.remote), mode=self.exchange)
+        self._choose(chosen)
+        owner.timers.set("half-open", now + self.settings.timing.half_open_patience)
 
-    # --- message 2 ---------------------------------------------------------------------------
+    def _announced(self) -> Chain:
+        return vendor.announcing(self._in_answer())
 
-    def _answer(self, skeyid: bytes) -> None:
-        if self.chosen is None:
-            raise MisuseError("no question is open")
-        channel = self._owner.channel
-        parts, keys = self._responder.second(self.chosen, skeyid)
-        channel.use(keys)
-        whole = (*parts, *self._detection(self._owner.path))
-        octets = channel.send_clear(
-            wire.AGGRESSIVE,
-            no_larger(whole, vendor.announcing(self._in_answer()), self._question),
-        )
-        channel.answers.amend(self._question, octets)
-        self._owner.phase = Phase.PROVING
+    def _requests(self) -> Chain:
+        """We ask a caller who signs for a certificate of one of our authorities."""
+        if self.way.proof_i != "signature":
+            return ()
+        return request_parts(self.settings.authorities)
 
-    # --- message 3 ---------------------------------------------------------------------------
+    # --- the caller --------------------------------------------------------------------------
 
-    def _third(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
-        channel = self._owner.channel
-        if header.encrypted:
-            parts = channel.read_sealed(octets, header).parts
-        else:
-            parts = channel.read_clear(octets, header)
-        AGGRESSIVE[2].check(parts)
-        try:
-            check_hash(parts, self._responder.exchanged.hash_i(channel.keys), "HASH_I")
-        except IntegrityError:
-            self._mismatch(text(path.remote))
-            raise
+    def _narrow(self, group: str, settings: Settings | None) -> None:
+        """The group is known: from here on its settings hold."""
+        self.group = group
+        self.settings = settings or self.settings
+        if not self.settings.natt:
+            self.version = None
+
+    def _unknown_group(self, name: str) -> None:
         if not self.group:
-            # A decoy key cannot be proved; this is a bug of whoever derived it.
+            peer = text(self._owner.path.remote)
+            self._owner.channel.log("ike.group-unknown", group=name, peer=peer)
+
+    def _ask_group(self, identity: Identity) -> None:
+        self._owner.channel.out.append(AskGroup(identity))
+
+    def _proved_by_key(self) -> None:
+        """Raises MisuseError: a decoy key cannot be proved; it is a bug of whoever derived it."""
+        if self.way.skeyid == "psk" and not self.group:
             raise MisuseError("a key without a group was proved")
-        channel.accept(octets, header)
-        if header.encrypted:
-            channel.note_received(header, parts)
-        self._find_nat(parts, path)
+
+    def _note_contact(self, parts: Chain) -> None:
         self.initial_contact = any(
             Notify.parse(part).kind == INITIAL_CONTACT for part in of_kind(parts, NOTIFY)
         )
-        channel.answers.keep(octets, None, now=now)
-        channel.answered(0)
-        self._owner.came_from(path)
-        self._established(now)
-        return True
 
-    def _mismatch(self, peer: str) -> None:
+    def _certified(self, verdict: CertificateVerdict) -> None:
+        """The caller's certificate names its group."""
+        self.name = verdict.name
+        if self.way.proof_i == "signature":
+            self._narrow(verdict.group, verdict.settings)
+
+    # --- what nobody proved ------------------------------------------------------------------
+
+    def _mismatch(self, name: str, peer: str) -> None:
+        """A proof that is none; the message that brought it did not happen."""
+        if self.way.skeyid != "psk":
+            return
         self._disputed = True
         code = "ike.group-key-mismatch" if self.group else "ike.group-unknown"
-        name = self.group or str(self.identity)
-        self._complaints.append(LogEvent(code, {"group": name, "peer": peer}))
-
-    def disputed(self) -> None:
-        """The caller says that our proof was not made with its key. Anybody may say so: it only
-        names the cause should no proof come."""
-        if not self._disputed and self.group:
-            peer = text(self._owner.path.remote)
-            self._owner.channel.log("ike.group-key-mismatch", group=self.group, peer=peer)
-        self._disputed = True
+        self._complaints.append(LogEvent(code, {"group": self.group or name, "peer": peer}))
 
     def half_open_over(self, now: float) -> None:
-        """Nobody proved the key, either because theirs differs or because nothing came through."""
+        """Nobody proved anything, either because keys differ or because nothing came through."""
         owner = self._owner
         if owner.phase is not Phase.PROVING:
             owner.end("half-open-timeout", now=now)
+        elif self.way.skeyid != "psk":
+            self._no_signature(now)
         elif not self.group:
-            owner.end("group-mismatch", now=now, detail=f"there is no group {self.identity}")
+            owner.end("group-mismatch", now=now, detail=self._no_group())
         elif self._disputed:
             detail = f"the caller's key is not that of group {self.group}"
             owner.end("group-mismatch", now=now, detail=detail)
@@ -177,15 +125,31 @@ class AggressiveCalled(Phase1):
             detail = f"no proof of the key of group {self.group} came"
             owner.end("half-open-timeout", now=now, detail=detail)
 
+    def _no_group(self) -> str:
+        return f"there is no group {self.identity}"
 
-def no_larger(parts: Chain, extras: Chain, question: bytes) -> Chain:
-    """Leave out vendor ids, the last first, until the answer is at most `ALLOWANCE` octets larger
-    than the question: an answer to a stranger must not be worth an attack."""
-    octets = wire.OCTETS + sum(len(part.body) + GENERIC_HEADER for part in parts)
+    def _no_signature(self, now: float) -> None:
+        if self._disputed:
+            detail = "the caller does not accept our certificate"
+            self._owner.end("certificate-disputed", now=now, by_peer=True, detail=detail)
+        else:
+            detail = f"no proof came after our answer ({self.way.label})"
+            self._owner.end("half-open-timeout", now=now, detail=detail)
+
+
+def no_larger(parts: Chain, extras: Chain, most: int) -> Chain:
+    """Leave out extras, the last first, until the message has at most ``most`` octets: an answer
+    to a stranger must not be worth an attack."""
+    octets = message_octets(parts)
     kept = 0
     for part in extras:
         octets += len(part.body) + GENERIC_HEADER
-        if octets > len(question) + ALLOWANCE:
+        if octets > most:
             break
         kept += 1
     return (*parts, *extras[:kept])
+
+
+def message_octets(parts: Chain) -> int:
+    """How long a message in clear with these payloads is."""
+    return wire.OCTETS + sum(len(part.body) + GENERIC_HEADER for part in parts)

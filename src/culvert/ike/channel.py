@@ -155,6 +155,9 @@ class Channel:
         self._timers.stop("repeat", message_id)
         return self._repeats.pop(message_id, None) is not None
 
+    def unanswered(self, message_id: int) -> bool:
+        return message_id in self._repeats
+
     def repeat(self, message_id: int, *, now: float) -> tuple[Repeat, str] | None:
         """A repeat is due. Returns it with its ending when patience is over."""
         found = self._repeats.get(message_id)

@@ -34,7 +34,9 @@ from culvert.tables.numbers import exchange_name
 TOLD_EVERY = 1.0  # seconds between two log events of one kind of refusal; the counters are exact
 TOLD_AT_ONCE = 20  # proposals refused within that time that are told, each in dozens of lines
 
-REFUSED_MODES = frozenset((wire.BASE, wire.IDENTITY_PROTECTION))  # told so, in place of an answer
+REFUSED_MODES = frozenset(
+    (wire.BASE, wire.IDENTITY_PROTECTION, wire.AGGRESSIVE)
+)  # told so, in place of an answer
 
 OF_NO_SA = 0  # the number outputs carry that belong to no IKE SA
 
@@ -120,7 +122,12 @@ class Endpoint:
         return [] if sa is None else self._after(sa, command(sa))
 
     def step(self, number: int, given: Input, *, now: float) -> list[Numbered]:
-        return self.act(number, lambda sa: sa.step(given, now=now))
+        sa = self._sas.get(number)
+        unproved = sa is not None and sa.half_open
+        made = self.act(number, lambda sa: sa.step(given, now=now))
+        if sa is not None and unproved and not sa.half_open and not sa.over:
+            made += self._drop_siblings(sa, now)
+        return made
 
     def tick(self, *, now: float) -> list[Numbered]:
         made: list[Numbered] = []
@@ -235,7 +242,10 @@ class Endpoint:
 
     @property
     def _refused_modes(self) -> frozenset[int]:
-        served = {wire.IDENTITY_PROTECTION} if self.settings.main_mode else set[int]()
+        served = {
+            *({wire.IDENTITY_PROTECTION} if self.settings.accepted("main") else ()),
+            *({wire.AGGRESSIVE} if self.settings.accepted("aggressive") else ()),
+        }
         return REFUSED_MODES - served
 
     def _full(self, source: Address) -> tuple[str, int] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from culvert.errors import UnexpectedMessage
 from culvert.ike.liveness import Dead, Liveness, Question
-from culvert.ike.owner import Owner, spi_text
+from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.quick import announced_life
 from culvert.ike.script import INFORMATIONAL
 from culvert.ike.wire import header as wire
@@ -15,7 +15,13 @@ from culvert.ike.wire.header import Header
 from culvert.ike.wire.notify import (
     ALTIGA_KEEPALIVE,
     AUTHENTICATION_FAILED,
+    CERT_TYPE_UNSUPPORTED,
     INITIAL_CONTACT,
+    INVALID_CERT_AUTHORITY,
+    INVALID_CERTIFICATE,
+    INVALID_HASH_INFORMATION,
+    INVALID_ID_INFORMATION,
+    INVALID_SIGNATURE,
     NO_PROPOSAL_CHOSEN,
     R_U_THERE,
     R_U_THERE_ACK,
@@ -33,6 +39,18 @@ from culvert.tables.numbers import notify_name
 ERRORS = range(1, 8192)  # RFC 2408 §3.14.1
 # What an error in clear, while we call, most likely means (never certain).
 HINTS = {NO_PROPOSAL_CHOSEN: "proposal-refused", AUTHENTICATION_FAILED: "group-mismatch"}
+# What an error about our proof means where certificates are the proof.
+DISPUTES = frozenset(
+    (
+        INVALID_ID_INFORMATION,
+        INVALID_CERTIFICATE,
+        CERT_TYPE_UNSUPPORTED,
+        INVALID_CERT_AUTHORITY,
+        INVALID_HASH_INFORMATION,
+        AUTHENTICATION_FAILED,
+        INVALID_SIGNATURE,
+    )
+)
 MAY_BE_REFUSED = frozenset((R_U_THERE, R_U_THERE_ACK, RESPONDER_LIFETIME))
 
 
@@ -134,7 +152,7 @@ class Informational:
         if not header.encrypted:
             return self._hint(octets, header, now)
         if self._owner.in_phase1:
-            raise UnexpectedMessage("before phase 1 is over")
+            return self._refusal(octets, header, now)
         sealed = channel.read_sealed(octets, header)
         INFORMATIONAL.check(sealed.parts)
         channel.check(sealed)
@@ -154,6 +172,27 @@ class Informational:
             fresh |= self._deleted(delete, told, now)
         return fresh
 
+    def _refusal(self, octets: bytes, header: Header, now: float) -> bool:
+        """Who has the keys, but does not accept our proof, says so before phase 1 is over."""
+        channel = self._owner.channel
+        if not (channel.keyed and self._owner.certified):
+            raise UnexpectedMessage("before phase 1 is over")
+        sealed = channel.read_sealed(octets, header)
+        INFORMATIONAL.check(sealed.parts)
+        notifies = [Notify.parse(part) for part in of_kind(sealed.parts, NOTIFY)]
+        errors = [notify for notify in notifies if notify.kind in ERRORS]
+        if not errors:
+            raise UnexpectedMessage("a notice before phase 1 is over")
+        channel.check(sealed)
+        self._disputed(errors[0], now)
+        return False
+
+    def _disputed(self, notify: Notify, now: float) -> None:
+        name, peer = notify_name(notify.kind), text(self._owner.path.remote)
+        self._owner.channel.log("ike.notify-received", name=name, peer=peer)
+        detail = f"the other end says {name}"
+        self._owner.end("certificate-disputed", now=now, by_peer=True, detail=detail)
+
     def _hint(self, octets: bytes, header: Header, now: float) -> bool:
         parts = self._owner.channel.read_clear(octets, header)
         part = one(parts, NOTIFY)
@@ -163,10 +202,19 @@ class Informational:
         peer = text(self._owner.path.remote)
         self._owner.channel.log("ike.notify-received", name=notify_name(notify.kind), peer=peer)
         if self._owner.initiator and notify.kind in ERRORS:
-            self._owner.doubt(HINTS.get(notify.kind, "proposal-refused"), now)
+            reason = HINTS.get(notify.kind, "proposal-refused")
+            if self._owner.certified and notify.kind in DISPUTES:
+                reason = "certificate-disputed"
+            self._owner.doubt(reason, now)
         elif self._owner.half_open and notify.kind == AUTHENTICATION_FAILED:
             self._owner.disputed()
         return False
+
+    def reject(self) -> None:
+        """Tell, encrypted, that the peer's proof is not accepted; why is for our own log."""
+        name, peer = notify_name(AUTHENTICATION_FAILED), text(self._owner.path.remote)
+        self._owner.channel.log("ike.notify-sent", name=name, peer=peer)
+        self._send((Notify(AUTHENTICATION_FAILED, PROTO_ISAKMP).part(),))
 
     def dispute(self, cookies: bytes) -> None:
         """Tell, in clear, that an answer was not made with our key: its maker's log can name the
@@ -197,12 +245,22 @@ class Informational:
             case kind if kind == RESPONDER_LIFETIME:
                 self._lifetime(notify, parts, now)
                 return False
+            case kind if kind in DISPUTES and self._disputes(notify):
+                self._disputed(notify, now)
+                return True
             case kind:
                 peer = text(self._owner.path.remote)
                 channel.log("ike.notify-received", name=notify_name(kind), peer=peer)
                 if kind in ERRORS:
                     self._refused(notify, now)
                 return False
+
+    def _disputes(self, notify: Notify) -> bool:
+        """Whether this is about our proof of phase 1, which was the last message of it: nothing
+        else has been said since."""
+        owner = self._owner
+        last = owner.channel.unanswered(0) if owner.initiator else owner.phase is Phase.PERSON
+        return owner.certified and notify.protocol == PROTO_ISAKMP and last
 
     def _questioned(self, notify: Notify, octets: bytes, now: float) -> bool:
         """RFC 3706 §5.4-5.5: only with our cookies, and never for an old number.

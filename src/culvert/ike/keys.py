@@ -31,6 +31,11 @@ def skeyid_from_psk(hash_name: str, psk: bytes, nonce_i: bytes, nonce_r: bytes) 
     return hmac(hash_name, psk, nonce_i + nonce_r)
 
 
+def skeyid_from_nonces(hash_name: str, nonce_i: bytes, nonce_r: bytes, shared: bytes) -> bytes:
+    """For signatures and hybrid authentication, which have no key in common (RFC 2409 §5)."""
+    return hmac(hash_name, nonce_i + nonce_r, shared)
+
+
 def phase1_keys(
     suite: IkeSuite,
     skeyid: bytes,

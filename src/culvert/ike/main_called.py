@@ -1,9 +1,11 @@
-"""Main mode with a pre-shared key when we are called (RFC 2409 §5.4, identity protection).
+"""Main mode when we are called (RFC 2409 §5.1, §5.4, identity protection).
 
-    called ── 1 ──> offered (2 goes) ── 3 ──> keying ── SKEYID (4 goes) ──> proving ── 5 ──> 6 goes
+    called ── 1 ──> offered (2 goes) ── 3 ──> keying ── SKEYID (4 goes) ──> proving
+           ── 5 ──> judging ── proved, and our proof made ──> 6 goes
 
-The key is chosen by the caller's address, because SKEYID is needed before the caller names itself.
-Nothing is computed for a stranger before message 3 came back to the cookie of message 2.
+A pre-shared key is chosen by the caller's address, because SKEYID is needed before the caller
+names itself. Nothing is computed for a stranger before message 3 came back to the cookie of
+message 2.
 """
 
 from __future__ import annotations
@@ -16,33 +18,31 @@ from culvert.errors import (
     UnexpectedMessage,
     WireError,
 )
-from culvert.eventlog.event import LogEvent
-from culvert.ike import vendor
-from culvert.ike.aggressive import NONCE_OCTETS, Exchanged, check_hash, check_nonce
-from culvert.ike.called import no_larger
-from culvert.ike.outputs import AskGroupKey, GroupKey
+from culvert.ike.called import ALLOWANCE, Called, no_larger
+from culvert.ike.exchanged import NONCE_OCTETS, Exchanged, check_nonce
+from culvert.ike.outputs import AskGroupKey, CertificateVerdict, GroupKey, KnownGroup
 from culvert.ike.owner import Owner, Phase
-from culvert.ike.phase1 import Phase1, new_cookie
+from culvert.ike.phase1 import new_cookie
+from culvert.ike.proofs import Task
 from culvert.ike.proposal import choose_ike, compare_ike
 from culvert.ike.script import MAIN
 from culvert.ike.settings import Settings
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
-from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
-from culvert.ike.wire.payload import HASH, KE, NONCE, NOTIFY, SA, Chain, Part, must, of_kind
 from culvert.ike.wire.payload import ID as IDENTITY
-from culvert.ike.wire.proposal import PROTO_ISAKMP, SecurityAssociation
+from culvert.ike.wire.payload import KE, NONCE, SA, Chain, Part, must
+from culvert.ike.wire.proposal import SecurityAssociation
 from culvert.inet.address import Path, text
 from culvert.rng import Random
 
 
-class MainCalled(Phase1):
+class MainCalled(Called):
+    exchange = "main"
+
     def __init__(self, owner: Owner, settings: Settings, rng: Random) -> None:
-        super().__init__(owner, settings)
-        self._rng = rng
+        super().__init__(owner, settings, rng)
         self._made = Exchanged()
-        self._disputed = False
 
     def receive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
         match self._owner.phase:
@@ -58,31 +58,30 @@ class MainCalled(Phase1):
     # --- messages 1 and 2: proposals ---------------------------------------------------------
 
     def _first(self, octets: bytes, header: Header, now: float) -> bool:
-        owner, channel = self._owner, self._owner.channel
+        channel = self._owner.channel
         channel.cookie_r = new_cookie(self._rng)
         parts = channel.read_clear(octets, header)
         MAIN[0].check(parts)
         self._know_peer(parts)
         body = must(parts, SA)
         offered = SecurityAssociation.parse(body)
-        chosen = choose_ike(offered, self.settings.phase1)
+        accepted = self.settings.accepted(self.exchange)
+        chosen = choose_ike(offered, accepted)
         if chosen is None:
-            ours = ", ".join(suite.name for suite in self.settings.phase1)
-            owner.tell_differences(1, compare_ike(offered, self.settings.phase1), ours)
-            refusal = Notify(NegotiationError.notify, PROTO_ISAKMP).part()
-            channel.send_clear(wire.INFORMATIONAL, (refusal,))
-            owner.end("proposal-refused", now=now)
+            differences = compare_ike(offered, accepted)
+            self._refuse(NegotiationError("no common proposal", differences), now)
             return False
-        channel.log("ike.phase1-started", peer=text(owner.path.remote), mode="main")
-        self._choose(chosen)
+        self._begin(chosen, now)
+        self.proofs.note_requests(parts)
         self._made.cookies = channel.cookies
         self._made.sa_i = body.body
-        owner.timers.set("half-open", now + self.settings.timing.half_open_patience)
         answer = (Part(SA, chosen.answer().to_bytes()),)
-        announced = vendor.announcing(self._in_answer())
-        sent = channel.send_clear(wire.IDENTITY_PROTECTION, no_larger(answer, announced, octets))
+        sent = channel.send_clear(
+            wire.IDENTITY_PROTECTION,
+            no_larger(answer, self._announced(), len(octets) + ALLOWANCE),
+        )
         channel.answers.keep(octets, sent, now=now)
-        owner.phase = Phase.OFFERED
+        self._owner.phase = Phase.OFFERED
         return False
 
     # --- messages 3 and 4: key exchange ------------------------------------------------------
@@ -100,29 +99,39 @@ class MainCalled(Phase1):
         made.public_i, made.nonce_i = public.body, nonce.body
         made.nonce_r = self._rng.octets(NONCE_OCTETS)
         self._find_nat(parts, path)
-        self.identity = Identity.of_address(path.remote[0])
+        self.proofs.note_requests(parts)
         self._question = octets
         channel.answers.keep(octets, None, now=now)
         self._owner.phase = Phase.KEYING
-        hash_name = self.chosen.suite.hash.name
-        channel.out.append(AskGroupKey(self.identity, hash_name, made.nonce_i, made.nonce_r))
+        if self.way.skeyid == "psk":
+            self.identity = Identity.of_address(path.remote[0])
+            hash_name = self.chosen.suite.hash.name
+            channel.out.append(AskGroupKey(self.identity, hash_name, made.nonce_i, made.nonce_r))
+        else:
+            self._exchange(b"")
         return False
 
     def keyed(self, key: GroupKey, now: float) -> None:
-        if self._owner.phase is not Phase.KEYING or self.chosen is None:
-            return
-        self.group = key.group
-        self.settings = key.settings or self.settings
+        if self._owner.phase is Phase.KEYING:
+            self._narrow(key.group, key.settings)
+            self._exchange(key.skeyid)
+
+    def _exchange(self, skeyid: bytes) -> None:
+        if self.chosen is None:
+            raise MisuseError("nothing was chosen")
         channel, made = self._owner.channel, self._made
         pair = key_pair(self.chosen.suite.group.number, self._rng)
         made.public_r = pair.public
-        channel.use(made.keys(self.chosen.suite, key.skeyid, pair.shared(made.public_i)))
+        channel.use(made.keys(self.chosen.suite, pair.shared(made.public_i), skeyid))
         parts = (
             Part(KE, made.public_r),
             Part(NONCE, made.nonce_r),
             *self._detection(self._owner.path),
         )
-        sent = channel.send_clear(wire.IDENTITY_PROTECTION, parts)
+        most = len(self._question) + ALLOWANCE
+        sent = channel.send_clear(
+            wire.IDENTITY_PROTECTION, no_larger(parts, self._requests(), most)
+        )
         channel.answers.amend(self._question, sent)
         self._owner.phase = Phase.PROVING
 
@@ -132,58 +141,70 @@ class MainCalled(Phase1):
         channel, made = self._owner.channel, self._made
         if not header.encrypted:
             raise UnexpectedMessage("message 5 of main mode in clear")
+
+        def judged(verdict: CertificateVerdict, at: float) -> None:
+            channel.accept(octets, header)
+            channel.note_received(header, parts)
+            self.identity = identity
+            self._judged(parts, path, verdict, at)
+
+        self._question, before = octets, self._question
+        self._owner.phase = Phase.JUDGING
         try:
             parts = channel.read_sealed(octets, header).parts
             MAIN[4].check(parts)
             named = must(parts, IDENTITY)
             made.id_i = named.body
-            check_hash(parts, made.hash_i(channel.keys), "HASH_I")
+            identity = Identity.parse(named)
+            task = Task(self.way.proof_i, "HASH_I", made.hash_i(channel.keys), made.cookies)
+            self.proofs.check(task, parts, identity, judged, now=now)
         except (IntegrityError, WireError, UnexpectedMessage):
             # A wrong key makes anything at all of an encrypted message.
-            self._mismatch(text(path.remote))
+            self._question = before
+            self._owner.phase = Phase.PROVING
+            self._mismatch(text(path.remote), text(path.remote))
             raise
-        if not self.group:
-            raise MisuseError("a key without a group was proved")
-        channel.accept(octets, header)
-        channel.note_received(header, parts)
-        self.identity = Identity.parse(named)
-        self.initial_contact = any(
-            Notify.parse(part).kind == INITIAL_CONTACT for part in of_kind(parts, NOTIFY)
-        )
+        if not channel.answers.known(octets):
+            channel.answers.keep(octets, None, now=now)
+        return not self._owner.in_phase1
+
+    def _judged(self, parts: Chain, path: Path, verdict: CertificateVerdict, now: float) -> None:
+        self._proved_by_key()
+        if not verdict.accepted:
+            self._reject(verdict, now)
+            return
+        self.proofs.note_requests(parts)
+        self._note_contact(parts)
         self._owner.came_from(path)
-        self._answer_proof(octets, now)
-        self._established(now)
-        return True
+        self._certified(verdict)
+        if self.way.name == "hybrid" and self.identity is not None:
+            self._ask_group(self.identity)
+        else:
+            self._answer_proof(now)
 
-    def _answer_proof(self, question: bytes, now: float) -> None:
+    def grouped(self, known: KnownGroup, now: float) -> None:
+        if self._owner.phase is Phase.JUDGING:
+            self._narrow(known.group, known.settings)
+            self._unknown_group(str(self.identity))
+            self._answer_proof(now)
+
+    def _answer_proof(self, now: float) -> None:
         channel, made = self._owner.channel, self._made
-        own = self.settings.identity.part()
-        made.id_r = own.body
-        parts: Chain = (own, Part(HASH, made.hash_r(channel.keys)))
-        sent = channel.send_sealed(wire.IDENTITY_PROTECTION, 0, parts, hashed=b"")
-        channel.answers.keep(question, sent, now=now)
+        made.id_r = self.settings.identity.to_bytes()
+        task = Task(self.way.proof_r, "HASH_R", made.hash_r(channel.keys), made.cookies)
+        self.proofs.make(task, self._sixth, now=now)
 
-    def _mismatch(self, peer: str) -> None:
-        self._disputed = True
-        code = "ike.group-key-mismatch" if self.group else "ike.group-unknown"
-        name = self.group or peer
-        self._complaints.append(LogEvent(code, {"group": name, "peer": peer}))
+    def _sixth(self, proof: Chain, now: float) -> None:
+        channel = self._owner.channel
+        parts: Chain = (Part(IDENTITY, self._made.id_r), *proof)
+        sent = channel.send_sealed(wire.IDENTITY_PROTECTION, 0, parts, hashed=b"")
+        channel.answers.keep(self._question, sent, now=now)
+        self._established(now)
+
+    # --- what nobody proved ------------------------------------------------------------------
 
     def disputed(self) -> None:
         self._disputed = True
 
-    def half_open_over(self, now: float) -> None:
-        """Nobody proved the key."""
-        owner = self._owner
-        if owner.phase is not Phase.PROVING:
-            owner.end("half-open-timeout", now=now)
-        elif not self.group:
-            owner.end("group-mismatch", now=now, detail="main mode has no group for this caller")
-        elif self._disputed:
-            detail = f"the caller's key is not that of group {self.group}"
-            owner.end("group-mismatch", now=now, detail=detail)
-        else:
-            peer = text(owner.path.remote)
-            owner.channel.log("ike.proof-missing", group=self.group, peer=peer)
-            detail = f"no proof of the key of group {self.group} came"
-            owner.end("half-open-timeout", now=now, detail=detail)
+    def _no_group(self) -> str:
+        return "main mode has no group for this caller"

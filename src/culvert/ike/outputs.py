@@ -51,15 +51,52 @@ class AskGroupKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Authenticated:
-    """Phase 1 stands: both ends proved the key. XAUTH may follow.
+class AskGroup:
+    """Responder: which group is a caller who proves itself later; answer with `KnownGroup`."""
 
-    ``initial_contact``: the peer remembers no earlier SA of its own.
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class AskSignature:
+    """Sign ``digest`` (HASH_I or HASH_R, RFC 2409 §5.1) with our private key; answer with
+    `Signature`.
+
+    ``exchange``: the cookies, one signature for each. ``authorities``: those the peer asked for,
+    None if it asked for no certificate. ``unproved``: the answer goes to an address that nobody
+    has proved, so it is a favour that has to be rationed.
+    """
+
+    digest: bytes = field(repr=False)
+    exchange: str
+    authorities: tuple[bytes, ...] | None = None
+    unproved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskCertificate:
+    """Is the peer ``identity``, and is ``signature`` over ``digest`` its own? Answer with
+    `CertificateVerdict`. ``chain`` is what its CERT payloads held."""
+
+    chain: tuple[bytes, ...] = field(repr=False)
+    identity: Identity
+    digest: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    exchange: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Phase 1 stands: both ends proved themselves. XAUTH may follow.
+
+    ``initial_contact``: the peer remembers no earlier SA of its own. ``name``: whose certificate
+    it has, empty without one.
     """
 
     suite: IkeSuite
     identity: Identity
     initial_contact: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +221,9 @@ Output = (
     Send
     | SendKeepalive
     | AskGroupKey
+    | AskGroup
+    | AskSignature
+    | AskCertificate
     | Authenticated
     | CheckPerson
     | AskPerson
@@ -210,6 +250,43 @@ class GroupKey:
 
     skeyid: bytes = field(repr=False)
     group: str
+    settings: Settings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGroup:
+    """For an `AskGroup`; ``group`` is empty for one that there is not."""
+
+    group: str
+    settings: Settings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """For an `AskSignature`, with our certificate and those between it and its authority.
+
+    Without octets there is a ``problem``, a sentence, and a ``reason`` of tables/endings.toml.
+    """
+
+    octets: bytes = field(default=b"", repr=False)
+    certificates: tuple[bytes, ...] = field(default=(), repr=False)
+    reason: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateVerdict:
+    """For an `AskCertificate`. When refused, ``reason`` is a row of tables/endings.toml and
+    ``detail`` says what is wrong and what to change.
+
+    ``name``: whose certificate it is. ``group`` and ``settings`` as in `GroupKey`.
+    """
+
+    accepted: bool
+    reason: str = ""
+    detail: str = ""
+    name: str = ""
+    group: str = ""
     settings: Settings | None = None
 
 
@@ -243,4 +320,6 @@ class Configuration:
     refused: str = ""
 
 
-Input = GroupKey | Verdict | PersonAnswer | Configuration
+Input = (
+    GroupKey | KnownGroup | Signature | CertificateVerdict | Verdict | PersonAnswer | Configuration
+)

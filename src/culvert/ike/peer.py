@@ -18,8 +18,9 @@ from culvert.errors import (
 )
 from culvert.eventlog.event import LogEvent
 from culvert.ike import natt
-from culvert.ike.called import AggressiveCalled
-from culvert.ike.calling import AggressiveCalling
+from culvert.ike.aggressive_called import AggressiveCalled
+from culvert.ike.aggressive_calling import AggressiveCalling
+from culvert.ike.calling import Calling
 from culvert.ike.channel import Channel
 from culvert.ike.dialogue import ClientDialogue, GatewayDialogue
 from culvert.ike.informational import Informational
@@ -27,15 +28,18 @@ from culvert.ike.main_called import MainCalled
 from culvert.ike.main_calling import MainCalling
 from culvert.ike.negotiator import Negotiator
 from culvert.ike.outputs import (
+    CertificateVerdict,
     Configuration,
     GroupKey,
     Input,
+    KnownGroup,
     Moved,
     Output,
     Over,
     PersonAnswer,
     Remove,
     SendKeepalive,
+    Signature,
     Verdict,
 )
 from culvert.ike.owner import Phase, spi_text
@@ -53,13 +57,8 @@ from culvert.inet.address import Path, text
 from culvert.rng import Random
 
 DOUBT = 1.0  # seconds a hint of failure may still be disproved by a genuine answer
-ALLOWANCE = 200  # octets an answer to a stranger may exceed the question by
-
-NATT_OFFERED = ("natt-rfc3947", "natt-03", "natt-02n", "natt-02")
-
-
 EXCHANGES = {"aggressive": wire.AGGRESSIVE, "main": wire.IDENTITY_PROTECTION}
-HALF_OPEN = frozenset((Phase.CALLED, Phase.OFFERED, Phase.KEYING, Phase.PROVING))
+HALF_OPEN = frozenset((Phase.CALLED, Phase.OFFERED, Phase.KEYING, Phase.PROVING, Phase.JUDGING))
 IN_PHASE_1 = HALF_OPEN | {Phase.CALLING}
 
 
@@ -99,7 +98,7 @@ class IkeSa:
         self.negotiator = Negotiator(
             self, self.informational, spis, lambda: self.dialogue.permitted
         )
-        self._doubt = ""
+        self._doubt = ("", "")
 
     def _first_phase(
         self, settings: Settings, natt_port: int
@@ -136,6 +135,11 @@ class IkeSa:
         return self.phase in IN_PHASE_1
 
     @property
+    def certified(self) -> bool:
+        """Whether certificates prove an end in phase 1, or would in all that we offer."""
+        return self.phase1.certified
+
+    @property
     def settings(self) -> Settings:
         """Those of the peer's group, once it is known."""
         return self.phase1.settings
@@ -166,7 +170,7 @@ class IkeSa:
 
     def connect(self, *, now: float) -> list[Output]:
         """Initiator: begin."""
-        if not isinstance(self.phase1, AggressiveCalling | MainCalling):
+        if not isinstance(self.phase1, Calling):
             raise MisuseError("connect is for an initiator")
         self.phase1.begin(now)
         return self._done()
@@ -199,8 +203,8 @@ class IkeSa:
         if self.over:
             return []
         match given:
-            case GroupKey():
-                self.phase1.keyed(given, now)
+            case GroupKey() | KnownGroup() | Signature() | CertificateVerdict():
+                self.phase1.step(given, now)
             case Verdict() | PersonAnswer() | Configuration():
                 self.dialogue.step(given, now)
         return self._done()
@@ -314,6 +318,11 @@ class IkeSa:
     def disputed(self) -> None:
         self.phase1.disputed()
 
+    def reject(self, reason: str, detail: str, now: float) -> None:
+        """The peer did not prove itself: it hears no more than that, and it is over."""
+        self.informational.reject()
+        self.end(reason, now=now, detail=detail)
+
     def complaints(self) -> list[LogEvent]:
         """What a refused message has to tell; the message itself did not happen."""
         return self.phase1.complaints()
@@ -360,10 +369,10 @@ class IkeSa:
         late repeat still comes there, and takes nobody back."""
         return self.path.encapsulated and not path.encapsulated
 
-    def doubt(self, reason: str, now: float) -> None:
+    def doubt(self, reason: str, now: float, detail: str = "") -> None:
         """Something unauthentic says it failed: true unless disproved soon."""
         if not self.timers.running("doubt"):
-            self._doubt = reason
+            self._doubt = (reason, detail)
             self.timers.set("doubt", now + DOUBT)
 
     # --- what is due -------------------------------------------------------------------------
@@ -391,11 +400,12 @@ class IkeSa:
                 self.negotiator.tick(kind, number, now)
 
     def _doubt_over(self, now: float) -> None:
-        if isinstance(self.phase1, AggressiveCalling | MainCalling):
+        if isinstance(self.phase1, Calling):
             unproved = self.phase1.take_unproved()
             if unproved:
                 self.informational.dispute(unproved)
-        self.end(self._doubt, now=now)
+        reason, detail = self._doubt
+        self.end(reason, now=now, detail=detail)
 
     def _repeat(self, message_id: int, now: float) -> None:
         given_up = self.channel.repeat(message_id, now=now)

@@ -1,7 +1,8 @@
 """Phase 1 of one IKE SA: what both ends share (RFC 2409 §5, RFC 3947 §3).
 
 What is learnt of the peer here — features, NAT, identity, the suite — holds for the IKE SA's life.
-The messages themselves stand in `calling` (we began) and `called` (the peer did).
+What the caller's end shares stands in `calling`, what the other does in `called`; the messages
+themselves in `aggressive_calling`, `aggressive_called`, `main_calling` and `main_called`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,19 @@ from __future__ import annotations
 from culvert.errors import MisuseError
 from culvert.eventlog.event import LogEvent
 from culvert.ike import natt, vendor
-from culvert.ike.outputs import Authenticated
+from culvert.ike.outputs import (
+    Authenticated,
+    CertificateVerdict,
+    GroupKey,
+    KnownGroup,
+    Signature,
+)
 from culvert.ike.owner import Owner, Phase
+from culvert.ike.proofs import Proofs
 from culvert.ike.proposal import ChosenIke
 from culvert.ike.settings import Settings
 from culvert.ike.wire import header as wire
+from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.payload import VENDOR_ID, Chain, of_kind
 from culvert.inet.address import Path, text
@@ -31,11 +40,69 @@ class Phase1:
         self.version: natt.Version | None = None
         self.identity: Identity | None = None
         self.group = ""
+        self.name = ""  # whose certificate the peer has
+        self.proofs = Proofs(owner.channel)
         self.chosen: ChosenIke | None = None
         self.initial_contact = False
         self._owner = owner
         self._question = b""  # the message that waits for SKEYID
         self._complaints: list[LogEvent] = []
+
+    # --- what state machines are given --------------------------------------------------------
+
+    def receive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
+        """One message of phase 1; true if it was genuine and new."""
+        raise NotImplementedError
+
+    def step(
+        self, given: GroupKey | KnownGroup | Signature | CertificateVerdict, now: float
+    ) -> None:
+        """What was asked for has come."""
+        match given:
+            case GroupKey():
+                self.keyed(given, now)
+            case KnownGroup():
+                self.grouped(given, now)
+            case Signature(octets=b""):
+                channel = self._owner.channel
+                channel.log("ike.signature-missing", problem=given.problem)
+                self._owner.end(given.reason or "error", now=now, detail=given.problem)
+            case Signature() | CertificateVerdict():
+                self.proofs.step(given, now)
+
+    def keyed(self, key: GroupKey, now: float) -> None:
+        """SKEYID, where a pre-shared key makes it."""
+        raise NotImplementedError
+
+    def grouped(self, known: KnownGroup, now: float) -> None:
+        """The group of a caller who proves itself later."""
+        raise NotImplementedError
+
+    def half_open_over(self, now: float) -> None:
+        """The caller proved nothing in time."""
+        raise NotImplementedError
+
+    @property
+    def way(self) -> Authentication:
+        """How the ends prove themselves, once that was chosen."""
+        if self.chosen is None:
+            raise MisuseError("nothing was chosen")
+        return self.chosen.suite.authentication
+
+    @property
+    def certified(self) -> bool:
+        """Whether certificates prove an end, or would in all that we offer."""
+        if self.chosen is not None:
+            return self.way.signed
+        return all(suite.authentication.signed for suite in self.settings.phase1)
+
+    def _reject(self, verdict: CertificateVerdict, now: float) -> None:
+        """The peer's certificate is not accepted, in a message that is its own: say so."""
+        peer = text(self._owner.path.remote)
+        self._owner.channel.log(
+            "ike.certificate-refused", reason=verdict.reason, detail=verdict.detail, peer=peer
+        )
+        self._owner.reject(verdict.reason, verdict.detail, now)
 
     # --- NAT traversal -----------------------------------------------------------------------
 
@@ -149,12 +216,13 @@ class Phase1:
         life = chosen.lifetime.shorter(self.settings.phase1_life).seconds
         if life:
             owner.timers.set("life", now + life)
-        authentication: Authentication = chosen.suite.authentication
+        authentication = self.way
         channel.log(
             "ike.phase1-established",
             peer=text(channel.path.remote),
             suite=chosen.suite.name,
             authentication=authentication.label,
+            method=authentication.name,
             life_seconds=life,
         )
         self._tell_nat()
@@ -163,7 +231,9 @@ class Phase1:
         if self.initial_contact:
             channel.log("ike.initial-contact", peer=text(channel.path.remote))
         owner.phase = Phase.PERSON if authentication.xauth else Phase.CONFIG
-        channel.out.append(Authenticated(chosen.suite, self.identity, self.initial_contact))
+        channel.out.append(
+            Authenticated(chosen.suite, self.identity, self.initial_contact, self.name)
+        )
         owner.phase1_over(now)
 
 

@@ -350,8 +350,7 @@ _FOREIGN_CIPHERS = {
 _WORDS: dict[str, dict[tuple[int, int], str]] = {
     "cipher": {(row.number, row.key_bits): row.token for row in IKE_CIPHERS},
     "hash": {(row.number, 0): row.token for row in HASHES},
-    "authentication": {(row.number, 0): row.name for row in AUTHENTICATIONS}
-    | {(3, 0): "rsa", (65005, 0): "xauth-rsa", (64221, 0): "hybrid-rsa"},
+    "authentication": {(row.number, 0): row.name for row in AUTHENTICATIONS},
     "group": {(row.number, 0): row.token for row in GROUPS} | {(0, 0): "none"},
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from culvert.crypto.dh import KeyPair, key_pair
 from culvert.errors import NegotiationError, ProtocolError
-from culvert.ike.aggressive import check_nonce
+from culvert.ike.exchanged import check_nonce
 from culvert.ike.keys import Phase1Keys, keymat, split_keymat
 from culvert.ike.outputs import SaKeys
 from culvert.ike.proposal import (

@@ -41,13 +41,25 @@ PHASE2_LIFE = Lifetime(seconds=3_600)
 USUAL = Timing()
 
 
+GROUP_KEYS = frozenset(("psk", "xauth-psk"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Ways to authenticate (tables/algorithms.toml) that callers may use in each mode; a mode
+    without any is refused."""
+
+    aggressive: frozenset[str] = GROUP_KEYS
+    main: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds before and, narrowed to a group, after the peer is known.
 
-    ``exchange`` is the mode we call in, "aggressive" or "main"; ``main_mode``: answer callers in
-    main mode too. ``force_encapsulation``: act as if a NAT were in between, so that ESP travels in
-    UDP.
+    ``exchange`` is the mode we call in, "aggressive" or "main"; ``answered`` what callers may
+    use. ``authorities``: DER names of those whose certificates we ask for. ``force_encapsulation``:
+    act as if a NAT were in between, so that ESP travels in UDP.
     """
 
     role: Role
@@ -55,7 +67,8 @@ class Settings:
     phase1: tuple[IkeSuite, ...]
     phase2: tuple[EspSuite, ...]
     exchange: str = "aggressive"
-    main_mode: bool = False
+    answered: Answered = Answered()
+    authorities: tuple[bytes, ...] = ()
     natt: bool = True
     force_encapsulation: bool = False
     phase1_life: Lifetime = PHASE1_LIFE
@@ -63,6 +76,11 @@ class Settings:
     timing: Timing = USUAL
     application: str = "culvert"
     host_name: str = ""
+
+    def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
+        """What a caller in this mode may choose from."""
+        ways = self.answered.main if exchange == "main" else self.answered.aggressive
+        return tuple([suite for suite in self.phase1 if suite.authentication.name in ways])
 
     @property
     def pfs_groups(self) -> frozenset[int]:

@@ -59,11 +59,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """A way to authenticate; ``later`` ones are understood but not built yet."""
+    """A way to authenticate: what is offered in phase 1 for it, best first (rows of
+    tables/algorithms.toml), and whether that takes the group key or a certificate of one's own."""
 
     name: str
     meaning: str
-    later: bool = False
+    methods: tuple[str, ...]
+    group_key: bool = False
+    certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,16 +214,11 @@ def _text_problem(value: str) -> str:
 def _choices(profile: Profile) -> Iterator[Mistake]:
     way = AUTHENTICATIONS.get(profile.authentication)
     if way is None:
-        known = {row.name for row in AUTHENTICATIONS.values() if not row.later}
+        known = set(AUTHENTICATIONS)
         yield Mistake(
             "authentication",
             f"unknown way {shown(profile.authentication)}"
             f"{suggestion(profile.authentication, known)}",
-        )
-    elif way.later:
-        yield Mistake(
-            "authentication",
-            f'"{way.name}" ({way.meaning}) comes later; this version has only xauth-psk',
         )
     for key in KEYS.values():
         value = getattr(profile, key.name)
@@ -246,10 +244,13 @@ def _identity(profile: Profile) -> Iterator[Mistake]:
         for host in hosts:
             if not _is_host(host):
                 yield Mistake(key, f"{shown(host)} is neither a host name nor an address")
-    if profile.authentication != "xauth-psk":
+    way = AUTHENTICATIONS.get(profile.authentication)
+    if way is None or way.certificate:
         return
     if not profile.group:
-        yield Mistake("group", "is needed with xauth-psk: the group name given by your gateway")
+        yield Mistake("group", f"is needed with {way.name}: the group name given by your gateway")
+    if not way.group_key:
+        return
     if profile.exchange_mode == "aggressive" and AGGRESSIVE_PSK not in profile.legacy:
         yield Mistake(
             "legacy",

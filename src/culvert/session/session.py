@@ -79,6 +79,8 @@ class Session:
     encryption: str = ""
     authentication: str = ""
     ike_suite: str = ""
+    method: str = ""
+    """How both ends proved themselves in phase 1, a name of tables/algorithms.toml."""
     client_type: str = ""
     client_version: str = ""
     counters: Counters = field(default_factory=Counters)

@@ -34,10 +34,22 @@ class Hash:
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
+    """How the ends prove themselves. ``skeyid``: what SKEYID follows from, "psk" or "signature"
+    (what was exchanged). ``proof_i`` and ``proof_r``: what each end proves itself by in phase 1,
+    "hash" or "signature". ``xauth``: the caller's person proves itself after it."""
+
     name: str
     number: int
     label: str
     xauth: bool
+    skeyid: str
+    proof_i: str
+    proof_r: str
+
+    @property
+    def signed(self) -> bool:
+        """Whether any certificate is needed."""
+        return "signature" in (self.proof_i, self.proof_r)
 
 
 @dataclass(frozen=True, slots=True)
