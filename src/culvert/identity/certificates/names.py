@@ -126,7 +126,11 @@ def identity_from(text: str) -> Identity:
     except ValueError:
         pass
     if "=" in text:
-        return Identity(DER_ASN1_DN, x509.Name.from_rfc4514_string(text).public_bytes())
+        try:
+            name = x509.Name.from_rfc4514_string(text)
+        except ValueError:
+            raise ValueError(f"{text[:80]!a} is no name such as CN=gw,O=Acme") from None
+        return Identity(DER_ASN1_DN, name.public_bytes())
     if text.startswith("@"):
         return Identity(KEY_ID, text[1:].encode())
     return Identity(USER_FQDN if "@" in text else FQDN, text.encode())

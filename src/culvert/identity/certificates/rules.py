@@ -50,7 +50,7 @@ class Rules:
     ``authorities``: trusted, authorities and single certificates of peers alike. ``known``: more
     certificates for the way to them (not trusted by themselves), and those of peers that send none.
     ``expected``: who the peer must be; None on a gateway, which takes whoever the certificate says.
-    ``verify_identity`` off: another name is a warning.
+    ``verify_identity`` off: another name is a warning. ``lists``: revocation lists from files.
     """
 
     authorities: tuple[Certificate, ...] = field(repr=False)
@@ -60,3 +60,4 @@ class Rules:
     verify_identity: bool = True
     legacy: frozenset[str] = frozenset()
     revocation: Strictness = Strictness.SOFT
+    lists: tuple[bytes, ...] = field(default=(), repr=False)
