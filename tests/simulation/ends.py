@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol, assert_never
+from typing import Protocol
 
 from culvert.client.connection import Connection
 from culvert.datapath.plane import BARE, Counters
@@ -22,6 +22,7 @@ from culvert.effects import (
     HumanAnswered,
     InstallSa,
     Judge,
+    JudgeCertificate,
     MachineConfigured,
     MovePeer,
     PeerMoved,
@@ -33,17 +34,19 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     SessionEnded,
+    Sign,
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.ipsec import IpsecGateway
+from culvert.gateway.people import group_keys
 from culvert.inet.address import Address, Path
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.session.table import SessionTable
-from culvert.vault.group_keys import GroupKeys
+from simulation.certificates import JUDGING, SIGNING, Vault
 from simulation.journal import Told
 from simulation.network import Link, Network
 from simulation.people import DELAY, SimulatedJudge
@@ -58,6 +61,9 @@ WANTS: tuple[str, ...] = ("user", "password")
 RESOLVING = 0.03  # seconds until a name server answers
 CONFIGURING = 0.05  # seconds until routes and name servers are set
 COUNTING = 1.0  # seconds between two looks at the counters while packets flow
+
+
+Order = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
 
 
 class Core(Protocol):
@@ -84,6 +90,7 @@ class End:
         self.plane = PythonEngine(rng)
         self.link: Link | None = None
         self.suspended = False
+        self.vault: Vault | None = None
         self._rng = rng
         self.network = network
         self._timeline: Timeline = network.timeline
@@ -184,13 +191,20 @@ class End:
             case SessionEnded(session=session):
                 self._counted.pop(session, None)
                 self.plane.forget(session)
-            case Judge() | AskHuman() | ConfigureMachine() | RestoreMachine() | Resolve():
-                self.order(effect)
             case _:
-                assert_never(effect)
+                self.order(effect)
 
-    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+    def order(self, order: Order) -> None:
         """Something that takes time."""
+        match order:
+            case Sign() if self.vault is not None:
+                self.answer_later(self.vault.sign(order), SIGNING)
+                return
+            case JudgeCertificate() if self.vault is not None:
+                self.answer_later(self.vault.judge(order), JUDGING)
+                return
+            case _:
+                pass
         raise AssertionError(f"{self.name} may not ask {type(order).__name__}")
 
     def answer_later(self, answer: Answer, wait: float) -> None:
@@ -261,6 +275,7 @@ class ClientEnd(End):
         gateway: str,
         began: datetime,
         bare_esp: bool,
+        vault: Vault | None = None,
     ) -> None:
         self.profile = profile
         self._bare_esp = bare_esp
@@ -268,8 +283,20 @@ class ClientEnd(End):
         self.machine: ConfigureMachine | None = None
         self._gateway = gateway
         self._began = began
-        self.core = Connection(profile, rng, began=(began, 0.0), bare_esp=bare_esp)
+        self._papers = vault
+        self.core = self._fresh_core(rng)
         super().__init__(name, network, self.core, rng)
+        self.vault = vault
+
+    def _fresh_core(self, rng: Random) -> Connection:
+        return Connection(
+            self.profile,
+            rng,
+            began=(self._began, 0.0),
+            bare_esp=self._bare_esp,
+            certificate=self._papers.paper if self._papers else None,
+            authorities=self._papers.authorities if self._papers else (),
+        )
 
     def connect(self) -> None:
         self.do(self.core.connect(now=self.now))
@@ -300,12 +327,10 @@ class ClientEnd(End):
         """Power cut and start: no memory of anything."""
         self.machine = None
         self.plane = PythonEngine(self._rng)
-        self.core = Connection(
-            self.profile, self._rng, began=(self._began, 0.0), bare_esp=self._bare_esp
-        )
+        self.core = self._fresh_core(self._rng)
         self.run_core(self.core)
 
-    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+    def order(self, order: Order) -> None:
         match order:
             case Resolve():
                 self.answer_later(Resolved(order.ticket, (self._gateway,)), RESOLVING)
@@ -335,17 +360,20 @@ class GatewayEnd(End):
         *,
         began: datetime,
         bare_esp: bool,
+        vault: Vault | None = None,
     ) -> None:
         self.config = config
+        self._papers = vault
         self._began = began
         self._bare_esp = bare_esp
         self._judge = SimulatedJudge(config, (began, 0.0))
         self._fresh_core(rng)
         super().__init__(name, network, self.core, rng)
+        self.vault = vault
 
     def _fresh_core(self, rng: Random) -> None:
         self.table = SessionTable(limit=self.config.live.session_limit)
-        keys = GroupKeys(self.config.group_keys, rng)
+        keys = group_keys(self.config, rng)
         self.core = IpsecGateway(
             self.config,
             self.table,
@@ -353,6 +381,8 @@ class GatewayEnd(End):
             rng,
             began=(self._began, 0.0),
             bare_esp=self._bare_esp,
+            certificate=self._papers.paper if self._papers else None,
+            authorities=self._papers.authorities if self._papers else (),
         )
 
     def reboot(self) -> None:
@@ -361,7 +391,7 @@ class GatewayEnd(End):
         self.plane = PythonEngine(self._rng)
         self.run_core(self.core)
 
-    def order(self, order: Judge | AskHuman | ConfigureMachine | RestoreMachine | Resolve) -> None:
+    def order(self, order: Order) -> None:
         if not isinstance(order, Judge):
             super().order(order)
             return

@@ -22,6 +22,7 @@ from culvert.profile.profile import Profile
 from culvert.profile.proposal import WEAKNESSES
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
+from simulation.certificates import Vault
 from simulation.ends import IKE_PORT, NATT_PORT, ClientEnd, End, GatewayEnd
 from simulation.journal import diagram
 from simulation.nat import Depends, Nat
@@ -68,6 +69,10 @@ class Terms:
     idle_timeout: int = 0
     max_connect_time: int = 0
     identity: str = ""
+    authentication: tuple[str, ...] = ("xauth-psk",)
+    aggressive_certificates: bool = False
+    certificate_group: str = ""
+    main_mode: bool = False
     split_include: tuple[str, ...] = (LAN,)
 
     @property
@@ -81,6 +86,10 @@ class Terms:
 [gateway]
 lan = ["{LAN}"]
 identity = "{self.identity}"
+authentication = {list(self.authentication)}
+aggressive_certificates = {str(self.aggressive_certificates).lower()}
+certificate_group = "{self.certificate_group}"
+main_mode_group = "{GROUP if self.main_mode else ""}"
 phase1 = {list(self.phase1)}
 phase2 = {list(self.phase2)}
 legacy = {list(EVERY_SWITCH)}
@@ -135,10 +144,18 @@ def profile(name: str = "office", **changes: Any) -> Profile:
 class World:
     """Everything that happens follows from ``seed`` (and the calls that a test makes).
 
-    ``bare_esp``: the gateway's machine can carry ESP without UDP.
+    ``bare_esp``: the gateway's machine can carry ESP without UDP. ``vault``: what it has of
+    certificates.
     """
 
-    def __init__(self, seed: int, terms: Terms | None = None, *, bare_esp: bool = True) -> None:
+    def __init__(
+        self,
+        seed: int,
+        terms: Terms | None = None,
+        *,
+        bare_esp: bool = True,
+        vault: Vault | None = None,
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.timeline = Timeline()
@@ -152,6 +169,7 @@ class World:
             SeededRandom(seed),
             began=BEGAN,
             bare_esp=bare_esp,
+            vault=vault,
         )
         self.gateway.link = self.network.join(Link(self.gateway, GATEWAY))
 
@@ -180,6 +198,7 @@ class World:
         faults: Faults = PERFECT,
         bare_esp: bool = True,
         host: str = GATEWAY,
+        vault: Vault | None = None,
     ) -> ClientEnd:
         """One more client, not connected yet; it stands in the public network unless ``behind``
         a NAT, and calls ``host``. Without a ``person`` its user is the next of `USERS`, with the
@@ -194,6 +213,7 @@ class World:
             gateway=host,
             began=BEGAN,
             bare_esp=bare_esp,
+            vault=vault,
         )
         address = f"10.10.10.{number + 1}" if behind else f"198.51.100.{number + 1}"
         made.link = self.network.join(Link(made, address, faults, behind))
@@ -292,6 +312,8 @@ def _left_at_gateway(end: GatewayEnd) -> Iterable[str]:
     yield from _left_in_endpoint(core._endpoint)
     if core._clients or core._by_session or core._tickets or core._checks:
         yield f"{core._clients} {core._by_session} {core._tickets} {core._checks}"
+    if len(core._certificates.orders) or core._certificates._identities:
+        yield f"{len(core._certificates.orders)} questions about certificates"
     for pool in core._pools.values():
         if pool.leased:
             yield f"leases {list(pool.leases())}"
@@ -305,6 +327,8 @@ def _left_at_gateway(end: GatewayEnd) -> Iterable[str]:
 def _left_at_client(end: ClientEnd) -> Iterable[str]:
     core: Any = end.core
     yield from _left_in_endpoint(core._endpoint)
+    if len(core._certificates):
+        yield f"{len(core._certificates)} questions about certificates"
     if end.machine is not None:
         yield "the machine is still set up"
     yield from _left_in_plane(end)

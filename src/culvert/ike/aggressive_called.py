@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from culvert.errors import IntegrityError, MisuseError, NegotiationError, UnexpectedMessage
 from culvert.ike.aggressive import AggressiveResponder
-from culvert.ike.called import ALLOWANCE, FAVOUR, Called, message_octets, no_larger
+from culvert.ike.called import ALLOWANCE, FAVOUR, Called, no_larger
 from culvert.ike.outputs import AskGroupKey, CertificateVerdict, GroupKey, KnownGroup
 from culvert.ike.owner import Owner, Phase
 from culvert.ike.phase1 import new_cookie
@@ -20,7 +20,10 @@ from culvert.ike.script import AGGRESSIVE
 from culvert.ike.settings import Settings
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
-from culvert.ike.wire.payload import GENERIC_HEADER, Chain
+from culvert.ike.wire.message import message_octets
+from culvert.ike.wire.notify import UNSUPPORTED_EXCHANGE_TYPE, Notify
+from culvert.ike.wire.payload import CERT, GENERIC_HEADER, Chain
+from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.inet.address import Path, text
 from culvert.rng import Random
 
@@ -123,8 +126,9 @@ class AggressiveCalled(Called):
         if self.chosen is None:
             raise MisuseError("no question is open")
         channel = self._owner.channel
-        whole = (*parts, *self._detection(self._owner.path))
-        most, octets = self._most(self._question, self.chosen), message_octets(whole)
+        most = self._most(self._question, self.chosen)
+        whole = fewer_certificates((*parts, *self._detection(self._owner.path)), most)
+        octets = message_octets(whole)
         if octets > most:
             self._too_large(octets, now)
             return
@@ -135,12 +139,15 @@ class AggressiveCalled(Called):
 
     def _too_large(self, octets: int, now: float) -> None:
         question, peer = len(self._question), text(self._owner.path.remote)
-        self._owner.channel.log(
+        channel = self._owner.channel
+        channel.log(
             "ike.answer-too-large", octets=octets, question=question, times=FAVOUR, peer=peer
         )
+        refusal = Notify(UNSUPPORTED_EXCHANGE_TYPE, PROTO_ISAKMP).part()
+        channel.send_clear(wire.INFORMATIONAL, (refusal,))
         detail = (
-            f"the answer with our certificates has {octets} octets, more than {FAVOUR} times the "
-            f"question's {question}: call in main mode, or shorten the certificates"
+            f"the answer with our certificate has {octets} octets, more than {FAVOUR} times the "
+            f"question's {question}: call in main mode, or have a shorter certificate issued"
         )
         self._owner.end("mode-refused", now=now, detail=detail)
 
@@ -214,3 +221,14 @@ class AggressiveCalled(Called):
             peer = text(self._owner.path.remote)
             self._owner.channel.log("ike.group-key-mismatch", group=self.group, peer=peer)
         self._disputed = True
+
+
+def fewer_certificates(parts: Chain, most: int) -> Chain:
+    """Leave out certificates of authorities, the highest first: peers may have them. Our own
+    stays."""
+    while message_octets(parts) > most:
+        found = [at for at, part in enumerate(parts) if part.kind == CERT]
+        if len(found) < 2:
+            break
+        parts = (*parts[: found[-1]], *parts[found[-1] + 1 :])
+    return parts

@@ -48,9 +48,9 @@ class AggressiveCalling(Calling):
     def begin(self, now: float) -> None:
         channel = self._owner.channel
         channel.log("ike.phase1-started", peer=text(channel.path.remote), mode="aggressive")
-        requests = self._requests(self._initiator.suites[0].authentication)
-        whole = (*self._initiator.first(), *requests, *self._announced())
-        octets = channel.send_clear(wire.AGGRESSIVE, whole)
+        way = self._initiator.suites[0].authentication
+        whole = (*self._initiator.first(), *self._requests(way), *self._announced())
+        octets = channel.send_clear(wire.AGGRESSIVE, self._padded(whole, way))
         self._owner.wait_for_answer(0, octets, "no-answer", now)
 
     def receive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:

@@ -18,6 +18,7 @@ from culvert.ike.settings import Settings
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.certificate import request_parts
 from culvert.ike.wire.identity import Identity
+from culvert.ike.wire.message import message_octets
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
 from culvert.ike.wire.payload import GENERIC_HEADER, NOTIFY, Chain, of_kind
 from culvert.ike.wire.proposal import PROTO_ISAKMP
@@ -148,8 +149,3 @@ def no_larger(parts: Chain, extras: Chain, most: int) -> Chain:
             break
         kept += 1
     return (*parts, *extras[:kept])
-
-
-def message_octets(parts: Chain) -> int:
-    """How long a message in clear with these payloads is."""
-    return wire.OCTETS + sum(len(part.body) + GENERIC_HEADER for part in parts)

@@ -10,8 +10,9 @@ from culvert.ike.owner import Owner
 from culvert.ike.phase1 import Phase1
 from culvert.ike.settings import Settings
 from culvert.ike.wire.certificate import request_parts
+from culvert.ike.wire.message import message_octets
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
-from culvert.ike.wire.payload import Chain, Part
+from culvert.ike.wire.payload import GENERIC_HEADER, Chain, Part
 from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.inet.address import Path
 from culvert.rng import Random
@@ -20,6 +21,10 @@ from culvert.tables.algorithms import Authentication
 NATT_OFFERED = ("natt-rfc3947", "natt-03", "natt-02n", "natt-02")
 
 ANY_AUTHORITY = b""
+
+PADDED = 1200
+"""Octets of a first message whose answer brings certificates: a gateway answers an address that
+nobody has proved in proportion only. So long a datagram passes every path whole (as QUIC's do)."""
 
 
 class Calling(Phase1):
@@ -53,6 +58,13 @@ class Calling(Phase1):
         if way.proof_r != "signature":
             return ()
         return request_parts(self.settings.authorities or (ANY_AUTHORITY,))
+
+    def _padded(self, parts: Chain, way: Authentication) -> Chain:
+        """Message 1 of aggressive mode, with a vendor id that everybody passes over."""
+        missing = PADDED - message_octets(parts) - GENERIC_HEADER
+        if way.proof_r != "signature" or missing <= 0:
+            return parts
+        return (*parts, vendor.padding(missing))
 
     def _contact(self) -> Part:
         return Notify(INITIAL_CONTACT, PROTO_ISAKMP, self._owner.channel.cookies).part()

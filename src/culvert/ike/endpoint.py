@@ -125,9 +125,19 @@ class Endpoint:
         sa = self._sas.get(number)
         unproved = sa is not None and sa.half_open
         made = self.act(number, lambda sa: sa.step(given, now=now))
-        if sa is not None and unproved and not sa.half_open and not sa.over:
+        if sa is None or not unproved:
+            return made
+        if sa.over:
+            self._keep_refusal(sa.phase1.question, made, now)
+        elif not sa.half_open:
             made += self._drop_siblings(sa, now)
         return made
+
+    def _keep_refusal(self, question: bytes, made: list[Numbered], now: float) -> None:
+        """Who was refused in words hears the same ones again, without any work."""
+        sent = [output.octets for _, output in made if isinstance(output, Send)]
+        if question and sent:
+            self._refusals.keep(question, sent[0], now=now)
 
     def tick(self, *, now: float) -> list[Numbered]:
         made: list[Numbered] = []

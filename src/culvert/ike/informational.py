@@ -26,6 +26,7 @@ from culvert.ike.wire.notify import (
     R_U_THERE,
     R_U_THERE_ACK,
     RESPONDER_LIFETIME,
+    UNSUPPORTED_EXCHANGE_TYPE,
     Delete,
     Notify,
 )
@@ -38,7 +39,11 @@ from culvert.tables.numbers import notify_name
 
 ERRORS = range(1, 8192)  # RFC 2408 §3.14.1
 # What an error in clear, while we call, most likely means (never certain).
-HINTS = {NO_PROPOSAL_CHOSEN: "proposal-refused", AUTHENTICATION_FAILED: "group-mismatch"}
+HINTS = {
+    NO_PROPOSAL_CHOSEN: "proposal-refused",
+    AUTHENTICATION_FAILED: "group-mismatch",
+    UNSUPPORTED_EXCHANGE_TYPE: "mode-refused",
+}
 # What an error about our proof means where certificates are the proof.
 DISPUTES = frozenset(
     (
@@ -259,7 +264,11 @@ class Informational:
         """Whether this is about our proof of phase 1, which was the last message of it: nothing
         else has been said since."""
         owner = self._owner
-        last = owner.channel.unanswered(0) if owner.initiator else owner.phase is Phase.PERSON
+        last = (
+            owner.channel.unanswered(0)
+            if owner.initiator
+            else owner.phase in (Phase.PERSON, Phase.CONFIG)
+        )
         return owner.certified and notify.protocol == PROTO_ISAKMP and last
 
     def _questioned(self, notify: Notify, octets: bytes, now: float) -> bool:

@@ -83,6 +83,11 @@ class Phase1:
         raise NotImplementedError
 
     @property
+    def question(self) -> bytes:
+        """The message that waits for an answer from elsewhere."""
+        return self._question
+
+    @property
     def way(self) -> Authentication:
         """How the ends prove themselves, once that was chosen."""
         if self.chosen is None:

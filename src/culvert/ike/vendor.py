@@ -15,6 +15,8 @@ _BEGINNINGS = sorted(
 _VERSION = {"unity": b"\x01\x00", "dpd": b"\x01\x00"}
 _SENT = {row.feature: row.octets + _VERSION.get(row.feature, b"") for row in reversed(VENDORS)}
 
+(_PADDING,) = (row.octets for row in VENDORS if row.name == "culvert padding")
+
 
 def recognise(body: bytes) -> Vendor | None:
     """The row a vendor id belongs to, or None: unknown ones are normal."""
@@ -35,3 +37,8 @@ def features(parts: Iterable[Part]) -> frozenset[str]:
 def announcing(wanted: Iterable[str]) -> tuple[Part, ...]:
     """Our vendor ids for these features, in this order."""
     return tuple([Part(VENDOR_ID, _SENT[feature]) for feature in wanted])
+
+
+def padding(octets: int) -> Part:
+    """A vendor id whose body has at least so many octets, for a message that has to be long."""
+    return Part(VENDOR_ID, _PADDING + bytes(max(octets - len(_PADDING), 0)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from culvert.ike.wire.header import ENCRYPTED, OCTETS, Header
-from culvert.ike.wire.payload import Chain, first_kind, join_chain, parse_chain
+from culvert.ike.wire.payload import GENERIC_HEADER, Chain, first_kind, join_chain, parse_chain
 from culvert.octets.cursor import Cursor
 
 LARGEST = 65_507  # octets of a UDP datagram over IPv4
@@ -31,3 +31,8 @@ def clear_message(header: Header, parts: Chain) -> bytes:
     body = join_chain(parts)
     head = replace(header, next_payload=first_kind(parts), flags=header.flags & ~ENCRYPTED)
     return head.to_bytes(len(body)) + body
+
+
+def message_octets(parts: Chain) -> int:
+    """How long an unencrypted message with these payloads is."""
+    return OCTETS + sum(len(part.body) + GENERIC_HEADER for part in parts)

@@ -1,0 +1,235 @@
+"""Every way to authenticate in each mode, over lines good and bad, and everything wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from culvert.session.session import State
+from simulation.certificates import (
+    Paper,
+    Vault,
+    gateway_vault,
+    person_paper,
+    person_vault,
+    trusting_stranger,
+)
+from simulation.ends import ClientEnd
+from simulation.network import PERFECT, Faults
+from simulation.world import GATEWAY, GROUP, USERS, Terms, World, profile
+
+NAME = USERS[0]
+WAYS = ("psk", "xauth-psk", "rsa", "xauth-rsa", "hybrid")
+MODES = ("main", "aggressive")
+A_BAD_LINE = Faults(loss=0.2, duplication=0.1, reordering=0.1, delay=0.05, jitter=0.05)
+
+OFFERED = Terms(authentication=WAYS, aggressive_certificates=True, main_mode=True)
+
+
+def world_of(
+    way: str,
+    mode: str,
+    *,
+    seed: int = 1,
+    faults: Faults = PERFECT,
+    nat: bool = False,
+    terms: Terms = OFFERED,
+    gateway: Vault | None = None,
+    client: Vault | None = None,
+    **changes: Any,
+) -> tuple[World, ClientEnd]:
+    world = World(seed, terms, vault=gateway or gateway_vault(GATEWAY))
+    kept = profile(authentication=way, exchange_mode=mode, **changes)
+    end = world.client(
+        kept,
+        faults=faults,
+        behind=world.nat if nat else None,
+        vault=client or person_vault(NAME, GROUP),
+    )
+    return world, end
+
+
+def gone(world: World) -> None:
+    for client in world.clients:
+        client.disconnect()
+    world.run(300.0)
+    assert world.left_over() == []
+
+
+@pytest.mark.parametrize("nat", [False, True], ids=["direct", "nat"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_comes_up_in_every_mode(way: str, mode: str, *, nat: bool) -> None:
+    world, client = world_of(way, mode, nat=nat)
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        assert world.passes_both_ways(client)
+        assert client.core.snapshot["method"] == way
+        session = world.gateway.table.by_assigned(client.address)
+        assert session is not None
+        assert (session.state, session.method, session.group) == (State.UP, way, GROUP)
+        assert session.user == (GROUP if way == "psk" else NAME)
+        asked = bool(client.told("xauth.asked"))
+        assert asked is (way not in ("psk", "rsa"))
+        gone(world)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_bad_line_only_delays(way: str, mode: str, seed: int) -> None:
+    world, client = world_of(way, mode, seed=seed, faults=A_BAD_LINE, nat=True)
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        if client.up:
+            assert world.passes_both_ways(client)
+        else:
+            assert client.reason in ("no-answer", "lost-peer", "auth-silence")
+        gone(world)
+
+
+def test_a_certificate_profile_logs_in_or_not_as_the_gateway_wants_it() -> None:
+    for wanted in ("rsa", "xauth-rsa"):
+        terms = replace(OFFERED, authentication=(wanted,))
+        world, client = world_of("certificate", "main", terms=terms)
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        assert client.core.snapshot["method"] == wanted
+
+
+def test_a_certificate_that_names_no_group_gets_that_of_all_others() -> None:
+    terms = replace(OFFERED, certificate_group=GROUP)
+    world, client = world_of("rsa", "main", terms=terms, client=person_vault(NAME, "elsewhere"))
+    client.connect()
+    assert world.decided(client)
+    assert client.up, client.reason
+    assert world.gateway.table.by_assigned(client.address) is not None
+
+
+# --- refused -----------------------------------------------------------------------------------
+
+
+def refused(world: World, client: ClientEnd, at_client: str, at_gateway: str, word: str) -> None:
+    """Both ends end, each for its reason, and the log of the end that refused has the cause."""
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        world.run(60.0)
+        assert client.reason == at_client
+        (attempt,) = world.gateway.core.refusals
+        assert attempt.reason == at_gateway
+        told = [
+            *client.told("ike.certificate-refused"),
+            *world.gateway.told("ike.certificate-refused"),
+        ]
+        assert any(word in str(event.fields["detail"]) for event in told), told
+        assert world.left_over() == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", ["rsa", "xauth-rsa", "hybrid"])
+def test_a_gateway_of_an_unknown_authority_is_refused(way: str, mode: str) -> None:
+    client = trusting_stranger(person_vault(NAME, GROUP))
+    refused(
+        *world_of(way, mode, client=client),
+        at_client="certificate-refused",
+        at_gateway="certificate-disputed",
+        word="does not lead to an authority that is trusted here",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", ["rsa", "xauth-rsa"])
+def test_a_caller_of_an_unknown_authority_is_refused(way: str, mode: str) -> None:
+    gateway = trusting_stranger(gateway_vault(GATEWAY))
+    refused(
+        *world_of(way, mode, gateway=gateway),
+        at_client="certificate-disputed",
+        at_gateway="certificate-refused",
+        word="does not lead to an authority that is trusted here",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_expired_certificate_is_refused(mode: str) -> None:
+    expired = replace(person_vault(NAME, GROUP), paper=person_paper(NAME, GROUP, expired=True))
+    refused(
+        *world_of("rsa", mode, client=expired),
+        at_client="certificate-disputed",
+        at_gateway="certificate-expired",
+        word="Renew that certificate",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", ["rsa", "hybrid"])
+def test_a_gateway_with_a_certificate_for_another_name_is_refused(way: str, mode: str) -> None:
+    refused(
+        *world_of(way, mode, gateway=gateway_vault("other.example.com")),
+        at_client="id-refused",
+        at_gateway="certificate-disputed",
+        word="other.example.com",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_somebody_elses_certificate_is_refused(mode: str) -> None:
+    """The certificate of another person, without the key that belongs to it."""
+    own, other = person_paper(NAME, GROUP), gateway_vault(GATEWAY).paper
+    assert other is not None
+    stolen = Paper(replace(own.holder, key=other.holder.key))
+    refused(
+        *world_of("rsa", mode, client=replace(person_vault(NAME, GROUP), paper=stolen)),
+        at_client="certificate-disputed",
+        at_gateway="certificate-refused",
+        word="private key",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_certificate_without_any_group_is_refused_naming_the_key(mode: str) -> None:
+    refused(
+        *world_of("rsa", mode, client=person_vault(NAME, "elsewhere")),
+        at_client="certificate-disputed",
+        at_gateway="group-mismatch",
+        word="certificate_group",
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_end_that_cannot_sign_says_so(mode: str) -> None:
+    vault = replace(person_vault(NAME, GROUP), broken=True)
+    world, client = world_of("rsa", mode, client=vault)
+    client.connect()
+    assert world.decided(client)
+    assert client.reason == "no-certificate"
+    assert client.told("ike.signature-missing")[0].fields["problem"] == "the key cannot be read"
+    world.run(60.0)
+    assert world.left_over() == []
+
+
+@pytest.mark.parametrize("way", ["rsa", "hybrid"])
+def test_certificates_are_not_answered_in_aggressive_mode_unless_enabled(way: str) -> None:
+    world, client = world_of(
+        way, "aggressive", terms=replace(OFFERED, aggressive_certificates=False)
+    )
+    client.connect()
+    assert world.decided(client)
+    assert client.reason == "proposal-refused"
+
+
+def test_a_hybrid_caller_of_an_unknown_group_gets_no_further_than_one_with_a_wrong_password() -> (
+    None
+):
+    for mode in MODES:
+        world, client = world_of("hybrid", mode, group="no-such-group")
+        client.connect()
+        assert world.decided(client)
+        assert client.reason == "auth-rejected"
+        assert world.gateway.told("ike.group-unknown")
