@@ -161,7 +161,7 @@ class Live(NoSurroundings):
         """In a thread. A connection that comes back keeps its device."""
         fresh = self._tun is None
         if self._tun is None:
-            self._tun = self._machine.open_tun(virtio=self._engine.virtio)
+            self._tun = self._machine.open_tun(virtio=True)
         try:
             return self._machine.apply(settings, self._tun.name)
         except PlatformError:

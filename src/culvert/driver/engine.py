@@ -43,11 +43,6 @@ class Choice:
     def name(self) -> str:
         return "kernel" if self.kernel else "python"
 
-    @property
-    def virtio(self) -> bool:
-        """Whether the TUN should carry virtio headers."""
-        return self.kernel is not None
-
     def make(self, rng: Random) -> Plane:
         """A fresh engine."""
         return PythonEngine(rng) if self.kernel is None else KernelEngine(self.kernel, rng)

@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from culvert.datapath.plane import BARE, Burst, Counters, Direct, Inbound, Plane
+from culvert.datapath.offload import Frame, frames_of, packets_of
+from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane
 from culvert.driver.clock import boottime
 from culvert.driver.loop import PacketListener
 from culvert.effects import (
@@ -93,6 +94,8 @@ class Inside(Protocol):
 
     def write_batch(self, packets: Iterable[bytes]) -> int: ...
 
+    def write_frames(self, frames: Iterable[Frame]) -> int: ...
+
 
 class Pump:
     """The data path of one coordinator.
@@ -131,6 +134,7 @@ class Pump:
         self._listener: PacketListener | None = None
         self._told: dict[int, Counters] = {}
         self._strangers: Counter[Address] = Counter()
+        self._refused: Counter[str] = Counter()
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -223,7 +227,7 @@ class Pump:
             return
         if found.inside:
             if self._tun is not None:
-                self._tun.write_batch(found.inside)
+                self._write(self._tun, found.inside)
             listener.busy()
         for moved in found.moved:
             listener.moved(PeerMoved(*moved))
@@ -280,6 +284,9 @@ class Pump:
             self._nothing_read(tun, listener)
             return
         self._empty_reads = 0
+        if self._cuts(tun):
+            packets, refused = packets_of(packets)
+            self._refused[Drop.NOT_IP] += refused
         try:
             found = self._plane.from_tunnel(packets, self._clock())
         except Exception as error:  # as above
@@ -290,6 +297,16 @@ class Pump:
         if found.returned:
             tun.write_batch(found.returned)
         listener.busy()
+
+    def _write(self, tun: Inside, packets: Sequence[bytes]) -> None:
+        if self._cuts(tun):
+            tun.write_frames(frames_of(packets))
+        else:
+            tun.write_batch(packets)
+
+    def _cuts(self, tun: Inside) -> bool:
+        """Whether super-packets are cut and joined here: the engine sees single packets."""
+        return tun.virtio and not self._plane.virtio
 
     def _transmit(self, tun: Inside) -> None:
         """As `_read_tun`, by an engine that does the reading and sending itself."""
@@ -387,7 +404,7 @@ class Pump:
     @property
     def refused(self) -> Mapping[str, int]:
         """Drops that belong to no session, by reason."""
-        return self._plane.refused
+        return Counter(self._plane.refused) + self._refused
 
     def changed(self) -> list[Traffic]:
         """The counters that moved since the last call; what was dropped goes into the log."""

@@ -212,7 +212,7 @@ class _Gateway:
     def _open_tun(self) -> Tun:
         """The device, with the routes to the pools. In a thread."""
         restart = self._config.restart
-        tun = self._machine.open_tun(restart.tun, virtio=self._engine.virtio)
+        tun = self._machine.open_tun(restart.tun, virtio=True)
         served = ServedNetwork(
             SCOPE,
             restart.mtu,

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+_HALVES = tuple(((1 << bits) - 1, bits) for bits in (5760, 2880, 1440, 720, 368))
+"""Where to fold long numbers, in multiples of 16 bits: a remainder of a long number is slow."""
+
+
+def sum_of(data: bytes | bytearray) -> int:
+    """Ones' complement sum of 16-bit words, not folded; an odd last octet is a high one.
+
+    2^16 leaves remainder 1 when divided by 65535, so the words may be added in any order, many at
+    a time. Of sums of sums only the remainder by 65535 means anything.
+    """
+    number = int.from_bytes(data, "big")
+    if len(data) % 2:
+        number <<= 8
+    for mask, bits in _HALVES:
+        if number > mask:
+            number = (number & mask) + (number >> bits)
+    return number
+
 
 def checksum(data: bytes | bytearray) -> int:
-    """Complement of the ones' complement sum of 16-bit words; an odd last octet is a high one.
-
-    2^16 leaves remainder 1 when divided by 65535, so the sum of the words is the remainder of the
-    whole number. Only the two zeros need telling apart.
-    """
-    number = int.from_bytes(data, "big") << (8 * (len(data) % 2))
+    """Complement of the folded `sum_of`; only the two zeros need telling apart."""
+    number = sum_of(data)
     total = number % 0xFFFF
     return 0xFFFF - (total or (0xFFFF if number else 0))
 

@@ -21,6 +21,9 @@ from culvert.errors import MisuseError, PlatformError
 BATCH = 64
 """Packets per `Tun.read_batch`; as `culvert.netio.udp.BATCH`, so that one wake-up fills one."""
 
+BATCH_OCTETS = 128 * 1024
+"""No packet more is read in one batch beyond this: super-packets are large, and others wait."""
+
 LARGEST_PACKET = 65535
 
 VIRTIO_HEADER = 10
@@ -118,8 +121,9 @@ class Tun:
         With `virtio` each as the kernel gives it: header first, sums not computed, perhaps 64 KB.
         """
         batch: list[bytes] = []
+        octets = 0
         readv, descriptor, buffers, view = os.readv, self._descriptor, self._buffers, self._view
-        while len(batch) < limit:
+        while len(batch) < limit and octets < BATCH_OCTETS:
             try:
                 size = readv(descriptor, buffers)
             except OSError as error:
@@ -129,17 +133,23 @@ class Tun:
                     raise
                 break
             batch.append(bytes(view[:size]))
+            octets += size
         self.counters.packets_in += len(batch)
         return batch
 
     def write_batch(self, packets: Iterable[bytes]) -> int:
         """Complete packets from the tunnel; how many the kernel took, the rest is counted."""
-        written = 0
-        write, descriptor = os.write, self._descriptor
         header = bytes(VIRTIO_HEADER if self.virtio else 0)
-        for packet in packets:
+        return self.write_frames((header + packet,) for packet in packets)
+
+    def write_frames(self, frames: Iterable[Sequence[bytes]]) -> int:
+        """As `write_batch`, of packets in pieces, a virtio header in front if the device has them
+        (`culvert.datapath.offload.frames_of`)."""
+        written = 0
+        write, descriptor = os.writev, self._descriptor
+        for frame in frames:
             try:
-                write(descriptor, header + packet)
+                write(descriptor, frame)
             except OSError as error:
                 if error.errno in {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}:
                     self.counters.full += 1
