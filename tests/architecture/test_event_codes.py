@@ -25,7 +25,6 @@ COMPUTED = {
     "eventlog/render/json_lines.py": frozenset[str](),
     "explain/own.py": frozenset[str](),
     "ike/channel.py": frozenset[str](),
-    "orders/certificates.py": frozenset[str](),
     "ike/called.py": frozenset(("ike.group-key-mismatch", "ike.group-unknown")),
 }
 """Files that make events whose code is not written there, and the codes they can have."""

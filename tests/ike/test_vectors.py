@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from culvert.identity.certificates.certificate import read
+from culvert.identity.certificates.signature import verified
+from culvert.ike.exchanged import Exchanged
 from culvert.ike.keys import (
     Phase1Keys,
     exchange_hash,
@@ -23,8 +26,11 @@ from culvert.ike.keys import (
     quick_hash_3,
     skeyid_from_psk,
 )
+from culvert.ike.proposal import choose_ike
+from culvert.ike.script import AGGRESSIVE
 from culvert.ike.sealing import Sealing
 from culvert.ike.suite import IkeSuite
+from culvert.ike.wire.certificate import certificates
 from culvert.ike.wire.config import ConfigMessage
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
@@ -39,8 +45,10 @@ from culvert.ike.wire.payload import (
     NONCE,
     NOTIFY,
     SA,
+    SIG,
     Chain,
     join_chain,
+    must,
     one,
 )
 from culvert.ike.wire.proposal import SecurityAssociation
@@ -107,6 +115,42 @@ def test_every_derived_value_is_reproduced(session: dict[str, Any]) -> None:
     assert {name: value.hex() for name, value in made.items()} == {
         name: session[name] for name in made
     }
+
+
+def hybrid_answer() -> tuple[dict[str, Any], Chain]:
+    """The recording with hybrid authentication, and the gateway's message 2 in it."""
+    (session,) = [one for one in SESSIONS if one["auth"] == "hybrid"]
+    octets = bytes.fromhex(session["datagrams"][1]["udp_payload"])
+    return session, clear_body(octets, parse_header(octets))
+
+
+def test_the_recorded_signature_is_over_our_hash_and_over_nothing_else() -> None:
+    session, parts = hybrid_answer()
+    AGGRESSIVE[1].check(parts)
+    (der,) = certificates(parts)
+    key = read(der).rsa_key
+    assert key is not None
+    signature = must(parts, SIG).body
+    digest = bytes.fromhex(session["hash_r"])
+    assert verified(key, digest, signature)
+    for wrong in (bytes.fromhex(session["hash_i"]), digest[:-1], digest + b"\0", digest[::-1]):
+        assert not verified(key, wrong, signature)
+    for cut in (signature[:-1], signature + b"\0", bytes(len(signature)), b""):
+        assert not verified(key, digest, cut)
+
+
+def test_the_recorded_suite_is_hybrid_and_its_keys_follow_from_what_was_exchanged() -> None:
+    session, parts = hybrid_answer()
+    hybrid = IkeSuite.named("aes256-sha1-modp1024", "hybrid")
+    chosen = choose_ike(SecurityAssociation.parse(must(parts, SA)), [hybrid])
+    assert chosen is not None
+    made = Exchanged()
+    made.cookies = bytes.fromhex(session["cky_i"] + session["cky_r"])
+    made.nonce_i, made.nonce_r = (bytes.fromhex(session[name]) for name in ("ni_b", "nr_b"))
+    made.public_i, made.public_r = public_values(session)
+    keys = made.keys(chosen.suite, bytes.fromhex(session["g_xy"]))
+    names = ("skeyid", "skeyid_d", "skeyid_a", "skeyid_e")
+    assert [getattr(keys, name).hex() for name in names] == [session[name] for name in names]
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda s: s["name"])

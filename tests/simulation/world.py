@@ -73,6 +73,7 @@ class Terms:
     aggressive_certificates: bool = False
     certificate_group: str = ""
     main_mode: bool = False
+    legacy: tuple[str, ...] = EVERY_SWITCH
     split_include: tuple[str, ...] = (LAN,)
 
     @property
@@ -92,7 +93,7 @@ certificate_group = "{self.certificate_group}"
 main_mode_group = "{GROUP if self.main_mode else ""}"
 phase1 = {list(self.phase1)}
 phase2 = {list(self.phase2)}
-legacy = {list(EVERY_SWITCH)}
+legacy = {list(self.legacy)}
 session_limit = {self.session_limit}
 half_open_limit = {self.half_open_limit}
 half_open_per_source = {self.half_open_per_source}

@@ -76,7 +76,7 @@ from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path
-from culvert.orders.certificates import CertificateOrders, Shown, told, verdict
+from culvert.orders.certificates import CertificateOrders, Shown, verdict
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
@@ -193,9 +193,7 @@ class Connection:
                 signature = self._certificates.signature(answer)
                 return self._tell(self._certificates.owner(answer.ticket), signature, now)
             case CertificateJudged():
-                owner = self._certificates.owner(answer.ticket)
-                events = [self._told(event) for event in told(answer)] if owner else []
-                return events + self._tell(owner, verdict(answer), now)
+                return self._tell(self._certificates.owner(answer.ticket), verdict(answer), now)
             case Judged():
                 return []  # a client judges no person
             case _:

@@ -22,7 +22,7 @@ from culvert.ike.outputs import (
 from culvert.ike.settings import Settings
 from culvert.ike.wire.identity import FQDN, KEY_ID, USER_FQDN, Identity
 from culvert.inet.address import Path, text
-from culvert.orders.certificates import CertificateOrders, Shown, told, verdict
+from culvert.orders.certificates import CertificateOrders, Shown, verdict
 from culvert.policy.ration import Ration
 
 BURST, RATE = 20.0, 1.0
@@ -78,15 +78,13 @@ class CallersCertificates:
         """Whose it is (0: nobody's any more)."""
         return self.orders.owner(answer.ticket), self.orders.signature(answer)
 
-    def judged(
-        self, word: CertificateJudged
-    ) -> tuple[int, CertificateVerdict, str, list[LogEvent]]:
-        """Whose verdict it is, the verdict, the group, and what the log keeps."""
+    def judged(self, word: CertificateJudged) -> tuple[int, CertificateVerdict]:
+        """Whose verdict it is, and the verdict with the caller's group."""
         number = self.orders.owner(word.ticket)
         identity = self._identities.pop(number, None)
         found = verdict(word)
         if not number or not word.accepted:
-            return number, found, "", []
+            return number, found
         units = [self._groups.get(unit.encode(), "") for unit in word.groups]
         named = self._named(identity) if identity is not None else ""
         group = next(filter(None, (*units, named, self._otherwise)), "")
@@ -95,9 +93,8 @@ class CallersCertificates:
                 f"the certificate of {word.subject} is good, but names no group: its "
                 "organisational unit (OU) must be a group's name, or certificate_group must be set"
             )
-            return number, CertificateVerdict(False, "group-mismatch", detail), "", []
-        known = replace(found, group=group, settings=self._narrowed(number, group))
-        return number, known, group, told(word)
+            return number, CertificateVerdict(False, "group-mismatch", detail)
+        return number, replace(found, group=group, settings=self._narrowed(number, group))
 
     def forget(self, number: int) -> None:
         self.orders.forget(number)

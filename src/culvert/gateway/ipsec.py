@@ -372,13 +372,12 @@ class IpsecGateway:
         return self._carry(self._endpoint.step(number, signature, now=now), now)
 
     def _certificate_judged(self, word: CertificateJudged, now: float) -> list[Effect]:
-        number, verdict, group, events = self._certificates.judged(word)
+        number, verdict = self._certificates.judged(word)
         if number not in self._clients:
             return []
         client = self._client(number)
-        client.group, client.user = group, verdict.name
-        made: list[Effect] = [Record(self._tagged(number, event)) for event in events]
-        return made + self._carry(self._endpoint.step(number, verdict, now=now), now)
+        client.group, client.user = verdict.group, verdict.name
+        return self._carry(self._endpoint.step(number, verdict, now=now), now)
 
     def _check(self, number: int, asked: CheckPerson) -> list[Effect]:
         self._last_ticket += 1

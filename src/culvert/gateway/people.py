@@ -8,6 +8,7 @@ from datetime import datetime
 from culvert.gateway.config import GatewayConfig
 from culvert.identity.chain import Chain
 from culvert.identity.lockout import Lockout
+from culvert.profile.proposal import AGGRESSIVE_PSK
 from culvert.rng import Random
 from culvert.session.table import SessionTable
 from culvert.store.lifetime import Lifetime
@@ -42,4 +43,7 @@ def session_table(config: GatewayConfig, database: sqlite3.Connection) -> Sessio
 
 
 def group_keys(config: GatewayConfig, rng: Random) -> GroupKeys:
-    return GroupKeys(config.group_keys, rng, main_mode_group=config.restart.main_mode_group)
+    """Keys of groups whose switch is on, and that of main mode."""
+    names = [group.name for group in config.live.groups if AGGRESSIVE_PSK in group.legacy]
+    main = config.restart.main_mode_group
+    return GroupKeys(config.group_keys, rng, by_name=names, main_mode_group=main)

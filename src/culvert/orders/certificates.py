@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from culvert.effects import CertificateJudged, JudgeCertificate, Sign, Signed
-from culvert.eventlog.event import LogEvent
 from culvert.ike.outputs import AskCertificate, AskSignature, CertificateVerdict, Signature
 from culvert.ike.wire.identity import Identity
 
@@ -79,12 +78,3 @@ class CertificateOrders:
 def verdict(word: CertificateJudged) -> CertificateVerdict:
     """Without a group, which is the gateway's to find."""
     return CertificateVerdict(word.accepted, word.reason, word.problem, word.name or word.subject)
-
-
-def told(word: CertificateJudged) -> list[LogEvent]:
-    """What the log keeps of a certificate that was accepted, and everything weak about it."""
-    if not word.accepted:
-        return []
-    accepted = LogEvent("ike.certificate-accepted", {"subject": word.subject})
-    weak = [LogEvent("ike.certificate-weak", {"problem": one}) for one in word.warnings]
-    return [accepted, *weak]

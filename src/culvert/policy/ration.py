@@ -15,6 +15,10 @@ class Ration:
         self._burst, self._rate = burst, rate
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        """Addresses remembered."""
+        return len(self._left)
+
     def take(self, address: str, *, now: float) -> bool:
         """Whether there is one left."""
         left, counted = self._left.pop(address, (self._burst, now))

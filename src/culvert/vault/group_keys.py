@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from culvert.crypto import hash as prf
 from culvert.ike.outputs import GroupKey
@@ -26,12 +26,19 @@ ADDRESS_KINDS = frozenset({1, 5})
 
 
 class GroupKeys:
-    """Pre-shared keys by group name. ``main_mode_group``: the one for callers without a name."""
+    """Pre-shared keys by group name. ``by_name``: groups whose callers may name them, all if not
+    given; ``main_mode_group``: the one for callers without a name."""
 
     def __init__(
-        self, keys: Mapping[str, Secret], rng: Random, *, main_mode_group: str = ""
+        self,
+        keys: Mapping[str, Secret],
+        rng: Random,
+        *,
+        by_name: Iterable[str] | None = None,
+        main_mode_group: str = "",
     ) -> None:
         self._main_mode = main_mode_group.encode()
+        self._named = {name.encode() for name in (keys if by_name is None else by_name)}
         self._keys = {name.encode(): (name, key) for name, key in keys.items()}
         self._decoy = rng.octets(32)
 
@@ -41,9 +48,11 @@ class GroupKeys:
         """SKEYID; ``group`` is empty for a decoy. A decoy stays the same for one identity, as a
         real key would, until this process ends."""
         decoy = hmac.digest(self._decoy, bytes([identity.kind]) + identity.data, hashlib.sha256)
-        name = self._main_mode if identity.kind in ADDRESS_KINDS else identity.data
+        name = identity.data if identity.data in self._named else b""
+        if identity.kind in ADDRESS_KINDS:
+            name = self._main_mode
         group, secret = self._keys.get(name, ("", None))
-        if secret is None or identity.kind not in NAMED_KINDS | ADDRESS_KINDS:
+        if not secret or identity.kind not in NAMED_KINDS | ADDRESS_KINDS:
             group, key = "", decoy
         else:
             key = secret.octets()
