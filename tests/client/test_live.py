@@ -14,11 +14,13 @@ from culvert.client.live import Live, Over
 from culvert.driver.engine import choose
 from culvert.effects import Answer, AskHuman, Effect, HumanAnswered, Record
 from culvert.eventlog.event import LogEvent
+from culvert.identity.certificates.rules import Purpose, Rules
 from culvert.inet.address import Path
 from culvert.netio.machine import Machine
 from culvert.profile.profile import Profile
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
+from culvert.vault.trust import Trust
 from netio.namespaces import inside, namespace
 
 pytestmark = pytest.mark.root
@@ -69,6 +71,7 @@ def made(core: RecordingCore, folder: FilePath) -> Live:
         SeededRandom(1),
         lambda event: None,
         choose("python"),
+        Trust(Rules((), Purpose.GATEWAY)),
     )
 
 

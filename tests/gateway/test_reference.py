@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -13,7 +15,9 @@ from culvert.gateway.config import GatewayConfig, load
 from culvert.gateway.reading import REPEATED, TABLE, Key
 from culvert.secret import Secret
 from culvert.tables.loader import rows
+from culvert.vault.credential import key_pem
 from culvert.vault.password import FastHash
+from identity.certificates.authority import issue, root
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "reference" / "gateway.toml"
 KEYS = rows(TABLE, "key", Key)
@@ -68,6 +72,21 @@ key = "a key that is long enough"
 legacy = ["aggressive-psk"]
 """
 
+FILES = TemporaryDirectory()
+
+
+def write_files() -> None:
+    """What the keys of certificates may name."""
+    folder, own = Path(FILES.name), issue("gw", root(), number=2)
+    (folder / "root.pem").write_bytes(root().certificate.pem)
+    (folder / "own.pem").write_bytes(key_pem(own.key) + own.certificate.pem)
+    (folder / "own.pem").chmod(0o600)
+    (folder / "root.crl").write_bytes(b"looked at when a caller comes")
+
+
+write_files()
+atexit.register(FILES.cleanup)
+
 FAST = FastHash().hash(Secret("x"))
 
 OTHER = {
@@ -85,14 +104,19 @@ OTHER = {
         "nbns": '["192.0.2.54"]',
         "split_include": '["192.168.2.0/24"]',
         "split_exclude": '["192.168.3.0/24"]',
+        "client_ca": f'["{FILES.name}/root.pem"]',
+        "revocation_lists": f'["{FILES.name}/root.crl"]',
+        "fetch_targets": '["10.1.0.0/16"]',
     },
-    "choice": {"nat_traversal": '"force"', "backend": '"fast-hash"'},
+    "choice": {"nat_traversal": '"force"', "backend": '"fast-hash"', "revocation": '"hard"'},
     "text": {
         "tun": '"other0"',
         "pool": '"second"',
         "default_domain": '"example.org"',
         "main_mode_group": '"ciscovpn"',
         "certificate_group": '"ciscovpn"',
+        "certificate": f'"{FILES.name}/own.pem"',
+        "private_key": '"key.pem"',
     },
 }
 

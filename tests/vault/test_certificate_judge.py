@@ -153,7 +153,7 @@ def order(peer: Holder, *lists: bytes, ticket: int = 7) -> JudgeCertificate:
 
 
 def rules(strictness: Strictness) -> Rules:
-    return Rules((root().certificate,), Purpose.GATEWAY, expected=HOST, revocation=strictness)
+    return Rules((root().certificate,), Purpose.GATEWAY, expected=(HOST,), revocation=strictness)
 
 
 def peer_at(here: Service, *kinds: str) -> Holder:

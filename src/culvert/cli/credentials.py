@@ -31,6 +31,7 @@ LABELS: Mapping[str, str] = {
     "group_key": "Group key",
     "domain": "Domain",
     "passcode": "Passcode",
+    "passphrase": "Passphrase",
     "next_pin": "New PIN",
     "answer": "Answer",
 }

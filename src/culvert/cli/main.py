@@ -23,6 +23,7 @@ COMMANDS = {
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),
     "profile": ("culvert.cli.profile:profile", "Import, list and show profiles."),
+    "certificate": ("culvert.cli.certificate:certificate", "Import, list and show certificates."),
     "gateway": ("culvert.cli.gateway:gateway", "Run and administer a gateway."),
     "service": ("culvert.cli.service:service", "The client's root service."),
     "demo": ("culvert.cli.demo:demo", "See two clients behind one PAT at work, in one minute."),
@@ -35,7 +36,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion"),
+    unlisted=("service", "completion", "lab"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from culvert.cli import credentials, options
+from culvert.cli.certificate_files import certificates_for
 from culvert.cli.conversation import Answer, Conversation
 from culvert.cli.credentials import Credentials
 from culvert.cli.exit_code import status_of
@@ -24,7 +25,7 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.render.story import render
 from culvert.eventlog.sentence import sentence
 from culvert.eventlog.story import steps, tell
-from culvert.profile.profile import Profile
+from culvert.profile.profile import AUTHENTICATIONS, Profile
 from culvert.profile.toml import write
 from culvert.store.profiles import ProfileStore, directories, load_file
 
@@ -64,7 +65,12 @@ def up(
     try:
         with Conversation(where.socket, daemon="the service") as there:
             _check_trust(there)
-            params = {"name": chosen.name, "profile": write(chosen), "detach": detach}
+            params = {
+                "name": chosen.name,
+                "profile": write(chosen),
+                "detach": detach,
+                **certificates_for(chosen, given),
+            }
             result = there.request("up", params, event=attempt.hear, ask=attempt.ask)
     except RequestError as error:
         attempt.explain(error, as_json=as_json)
@@ -150,7 +156,7 @@ def _completed(profile: Profile, user: str, given: Credentials) -> Profile:
     """With the group key asked for if the profile has none: it is needed before the first word."""
     if user:
         profile = replace(profile, user=user)
-    if profile.group_key is None:
+    if profile.group_key is None and AUTHENTICATIONS[profile.authentication].group_key:
         values = given.answer(["group_key"])
         if values is None:
             raise RequestError(

@@ -20,6 +20,7 @@ from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.profile.profile import Profile
 from culvert.rng import Random, SystemRandom
+from culvert.vault.trust import Trust
 
 GROUP = "culvert"
 """Its members may connect and disconnect this machine."""
@@ -73,9 +74,16 @@ async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choic
     )
 
 
-def make_core(profile: Profile, rng: Random, *, bare_esp: bool) -> Connection:
+def make_core(profile: Profile, rng: Random, trust: Trust, *, bare_esp: bool) -> Connection:
     """The coordinator of one connection, with the wall clock of now."""
-    return Connection(profile, rng, began=(wall_clock(), boottime()), bare_esp=bare_esp)
+    return Connection(
+        profile,
+        rng,
+        began=(wall_clock(), boottime()),
+        bare_esp=bare_esp,
+        certificate=trust.own,
+        authorities=trust.requests,
+    )
 
 
 def _plain_esp(journal: Journal) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
 from culvert.driver.loop import Driver
@@ -14,11 +15,15 @@ from culvert.driver.pump import Datagrams, Pump
 from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import (
     AskHuman,
+    CertificateJudged,
     ConfigureMachine,
     Effect,
     HumanAnswered,
+    JudgeCertificate,
     MachineConfigured,
     RestoreMachine,
+    Sign,
+    Signed,
     TunnelSettings,
 )
 from culvert.errors import PlatformError
@@ -30,6 +35,7 @@ from culvert.netio.udp import UdpSocket
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
+from culvert.vault.trust import Trust
 
 IKE_PORT, NATT_PORT = 500, 4500
 
@@ -45,7 +51,7 @@ class ClientCore(Coordinator, Protocol):
     def disconnect(self, *, now: float) -> Sequence[Effect]: ...
 
 
-MakeCore = Callable[[Profile, Random], ClientCore]
+MakeCore = Callable[[Profile, Random, Trust], ClientCore]
 Ask = Callable[[AskHuman], Awaitable[HumanAnswered]]
 
 
@@ -72,6 +78,7 @@ class Live(NoSurroundings):
         rng: Random,
         record: Callable[[LogEvent], None],
         engine: Choice,
+        trust: Trust,
         *,
         bare_esp: bool = False,
     ) -> None:
@@ -99,6 +106,7 @@ class Live(NoSurroundings):
             ports=(IKE_PORT, NATT_PORT),
         )
         self._driver = Driver(core, self._pump, self, self._heard)
+        self._certificates = CertificateOffice(trust, record)
 
     @property
     def name(self) -> str:
@@ -122,6 +130,7 @@ class Live(NoSurroundings):
     async def close(self, patience: float) -> None:
         """End the driver; what the core still wanted done gets ``patience`` seconds."""
         await self._driver.stop(patience)
+        await asyncio.to_thread(self._certificates.close)
 
     # --- what the core asks for ----------------------------------------------------------------
 
@@ -138,6 +147,12 @@ class Live(NoSurroundings):
         known = {want: self._given[want] for want in order.wants if want in self._given}
         usable = not order.repeated and len(known) == len(order.wants)
         return HumanAnswered(order.ticket, known if usable else None)
+
+    async def sign(self, order: Sign) -> Signed:
+        return await self._certificates.sign(order)
+
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
+        return await self._certificates.judge(order)
 
     async def configure(self, order: ConfigureMachine) -> MachineConfigured:
         async with self._alone:

@@ -14,6 +14,7 @@ from culvert.changes.change import describe
 from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
 from culvert.client.live import ClientCore, Live, MakeCore, Over
+from culvert.client.trust import trust_of
 from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.engine import Choice
 from culvert.driver.journal import Journal
@@ -30,6 +31,7 @@ from culvert.profile.toml import read
 from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.session.ending import endings
+from culvert.vault.trust import Trust
 
 LIVE = 16
 """Connections at once: more than a person has gateways; each holds a TUN and four sockets."""
@@ -94,9 +96,14 @@ class ClientService:
     # --- methods -------------------------------------------------------------------------------
 
     async def up(self, request: Request) -> Mapping[str, object]:
-        """Connect ``profile`` (our TOML, ``name``); with ``detach`` return when logged in."""
+        """Connect ``profile`` (our TOML, ``name``); with ``detach`` return when logged in.
+
+        ``certificate`` and ``authorities`` are the contents (PEM) of what the profile names.
+        """
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
-        live = self._begin(profile, request)
+        certificate, authorities = request.text("certificate"), request.text("authorities")
+        trust = trust_of(profile, certificate.encode(), authorities.encode())
+        live = self._begin(profile, trust, request)
         wanted = Filter(connection=live.name)
         listener = self._journal.log.attach(lambda entry: _tell(request, entry), wanted)
         try:
@@ -169,7 +176,7 @@ class ClientService:
         await asyncio.gather(*self._closing, return_exceptions=True)
         mark_established(self._where.established, established=False)
 
-    def _begin(self, profile: Profile, request: Request) -> Live:
+    def _begin(self, profile: Profile, trust: Trust, request: Request) -> Live:
         if profile.name in self._live:
             raise RequestError(
                 "cli.already",
@@ -184,7 +191,7 @@ class ClientService:
                 "NAT traversal is off in the profile, and this service may not send plain ESP",
                 "Set nat_traversal to auto, or give the service the capability CAP_NET_RAW.",
             )
-        core: ClientCore = self._make_core(profile, self._rng)
+        core: ClientCore = self._make_core(profile, self._rng, trust)
         record = self._journal.tagged(profile.name)
         live = Live(
             profile,
@@ -194,6 +201,7 @@ class ClientService:
             self._rng,
             record,
             self._engine,
+            trust,
             bare_esp=self._bare_esp,
         )
         live.uid = request.peer.uid

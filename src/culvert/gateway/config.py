@@ -15,12 +15,14 @@ from types import MappingProxyType
 from culvert.errors import ConfigError
 from culvert.gateway import checking
 from culvert.gateway.reading import Findings, Table, Tables, read
+from culvert.gateway.trust import CertificateSettings, certificate_settings, gateway_trust
 from culvert.identity.account import Account
 from culvert.identity.lockout import LockoutRule
 from culvert.ike.selector import Network
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
 from culvert.secret import Secret
+from culvert.vault.trust import Trust
 
 _HOLDS_SECRETS = re.compile(r"""\b(?:key|password_hash)["']?[ \t]*=""")
 
@@ -40,6 +42,7 @@ class RestartSettings:
     main_mode_group: str
     users_backend: str
     accounts: tuple[Account, ...]
+    certificates: CertificateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class GatewayConfig:
     restart: RestartSettings
     live: LiveSettings
     group_keys: Mapping[str, Secret] = field(repr=False)
+    trust: Trust = field(repr=False)
 
     def group(self, name: str) -> Group | None:
         return next((group for group in self.live.groups if group.name == name), None)
@@ -154,9 +158,11 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             pools=plans,
             users_backend=tables.single["users"].text("backend"),
             accounts=accounts,
+            certificates=certificate_settings(gateway),
         ),
         _live(gateway, lockout, on, tuple(one.group for one in keyed)),
         MappingProxyType({one.group.name: one.key for one in keyed}),
+        gateway_trust(gateway, folder, on),
     )
 
 

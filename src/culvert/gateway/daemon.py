@@ -123,6 +123,8 @@ class _Gateway:
             rng,
             began=began,
             bare_esp=esp is not None,
+            certificate=config.trust.own,
+            authorities=config.trust.requests,
         )
         house = GatewayHouse(config, self._database, record)
         ike, natt = open_sockets(config.restart)

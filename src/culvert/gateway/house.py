@@ -1,4 +1,4 @@
-"""What surrounds the gateway's coordinator: the vault's judge, in threads beside the loop."""
+"""What surrounds the gateway's coordinator: the vault's judges, in threads beside the loop."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 
+from culvert.driver.certificates import CertificateOffice
 from culvert.driver.surroundings import NoSurroundings
-from culvert.effects import Judge, Judged
+from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
 from culvert.eventlog.event import LogEvent
 from culvert.gateway import people
 from culvert.gateway.config import GatewayConfig
@@ -26,6 +27,7 @@ class GatewayHouse(NoSurroundings):
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[Judged]] = {}
         self._judge = people.judge(config, database, self._said)
+        self._certificates = CertificateOffice(config.trust, record)
 
     async def judge(self, order: Judge) -> Judged:
         waiting: asyncio.Future[Judged] = self._loop.create_future()
@@ -36,9 +38,16 @@ class GatewayHouse(NoSurroundings):
         finally:
             del self._waiting[order.ticket]
 
+    async def sign(self, order: Sign) -> Signed:
+        return await self._certificates.sign(order)
+
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
+        return await self._certificates.judge(order)
+
     def close(self) -> None:
         """Waiting logins are dropped; those being checked end first. Blocks."""
         self._judge.close()
+        self._certificates.close()
 
     def _said(self, judged: Judged, event: LogEvent) -> None:
         """Called from a hashing thread."""

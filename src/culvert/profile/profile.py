@@ -102,6 +102,12 @@ class Profile:
     authentication: str = "xauth-psk"
     group: str = ""
     group_key: Secret | None = None
+    certificate: str = ""
+    ca: tuple[str, ...] = ()
+    verify_remote_id: bool = True
+    remote_id: str = ""
+    revocation: str = "soft"
+    fetch_targets: tuple[str, ...] = ()
     user: str = ""
     password: Secret | None = None
     domain: str = ""
@@ -188,7 +194,7 @@ def _texts(profile: Profile) -> Iterator[Mistake]:
             f"{shown(profile.name)} cannot be a name: at most 64 letters, digits, spaces or "
             ". _ @ + ( ) -, and a letter or digit first",
         )
-    for key in ("description", "group", "user", "domain"):
+    for key in ("description", "group", "certificate", "remote_id", "user", "domain"):
         value: str = getattr(profile, key)
         if sentence := _text_problem(value):
             yield Mistake(key, sentence)

@@ -125,7 +125,7 @@ def test_names_of_old_stand_in_the_subject() -> None:
     assert found.in_subject
 
 
-RULES = Rules((), Purpose.GATEWAY, expected=Identity(FQDN, b"gw.example.org"))
+RULES = Rules((), Purpose.GATEWAY, expected=(Identity(FQDN, b"gw.example.org"),))
 
 
 def test_whoever_was_expected_is_fine_under_any_of_its_names() -> None:
@@ -136,7 +136,7 @@ def test_whoever_was_expected_is_fine_under_any_of_its_names() -> None:
 
 
 def test_another_one_is_refused_with_both_names() -> None:
-    other = replace(RULES, expected=Identity(FQDN, b"gw.example.com"))
+    other = replace(RULES, expected=(Identity(FQDN, b"gw.example.com"),))
     with pytest.raises(Untrusted) as caught:
         check_identity(Identity(FQDN, b"gw.example.org"), NEW, other)
     assert caught.value.cause == "unexpected-identity"
@@ -162,7 +162,7 @@ def test_unverified_names_are_warned_of() -> None:
 
 
 def test_a_gateway_takes_whoever_the_certificate_says() -> None:
-    anybody = replace(RULES, expected=None)
+    anybody = replace(RULES, expected=())
     assert check_identity(Identity(KEY_ID, b"\x01\x02\x03\x04"), NEW, anybody) == []
     (warning,) = check_identity(Identity(KEY_ID, b"Sales"), NEW, anybody)
     assert warning.cause == "name-in-subject"

@@ -34,7 +34,7 @@ NAMES = ("gw.example.org",)
 
 def rules(*authorities: Holder, legacy: frozenset[str] = frozenset()) -> Rules:
     trusted = tuple(one.certificate for one in authorities)
-    return Rules(trusted, Purpose.GATEWAY, expected=HOST, legacy=legacy)
+    return Rules(trusted, Purpose.GATEWAY, expected=(HOST,), legacy=legacy)
 
 
 def claim(peer: Holder, *others: Holder, identity: Identity = HOST) -> Claim:

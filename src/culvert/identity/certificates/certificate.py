@@ -72,6 +72,10 @@ class Certificate:
         return self.attributes(NameOID.ORGANIZATIONAL_UNIT_NAME)
 
     @property
+    def pem(self) -> bytes:
+        return self.parsed.public_bytes(Encoding.PEM)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256, in the usual spelling."""
         return self.parsed.fingerprint(hashes.SHA256()).hex(":")

@@ -6,7 +6,7 @@ names and mail addresses in the subject only. There are no wildcards (RFC 4945 Â
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -62,34 +62,40 @@ def check_identity(identity: Identity, peer: Certificate, rules: Rules) -> list[
     found = match(identity, peer)
     expected = rules.expected
     if not rules.verify_identity:
-        fine = found and (expected is None or _is_expected(expected, identity, peer))
+        fine = found and (not expected or _is_expected(expected, identity, peer))
         return [] if fine else [_unchecked(identity, peer, expected)]
     names = _shown(peer)
     if found is None:
         raise Untrusted("wrong-identity", claimed=spoken(identity), names=names)
-    if expected is not None and not _is_expected(expected, identity, peer):
+    if expected and not _is_expected(expected, identity, peer):
         raise Untrusted(
             "unexpected-identity",
             claimed=spoken(identity),
             names=names,
-            expected=spoken(expected),
+            expected=_any_of(expected),
         )
     return [warned("name-in-subject", subject=peer.subject)] if found.in_subject else []
 
 
-def _unchecked(identity: Identity, peer: Certificate, expected: Identity | None) -> Warned:
+def _unchecked(identity: Identity, peer: Certificate, expected: Sequence[Identity]) -> Warned:
     return warned(
         "identity-not-checked",
         claimed=spoken(identity),
         names=_shown(peer),
-        expected=spoken(expected) if expected else "a name in its certificate",
+        expected=_any_of(expected) or "a name in its certificate",
     )
 
 
-def _is_expected(expected: Identity, identity: Identity, peer: Certificate) -> bool:
+def _any_of(expected: Sequence[Identity]) -> str:
+    return " or ".join(map(spoken, expected))
+
+
+def _is_expected(expected: Sequence[Identity], identity: Identity, peer: Certificate) -> bool:
     """It says so itself, or its certificate (which signed) has that name as well."""
-    same = expected.kind == identity.kind and expected.data == identity.data
-    return same or match(expected, peer) is not None
+    return any(
+        (one.kind, one.data) == (identity.kind, identity.data) or match(one, peer) is not None
+        for one in expected
+    )
 
 
 def _shown(peer: Certificate) -> str:

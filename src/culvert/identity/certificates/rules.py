@@ -49,14 +49,15 @@ class Rules:
 
     ``authorities``: trusted, authorities and single certificates of peers alike. ``known``: more
     certificates for the way to them (not trusted by themselves), and those of peers that send none.
-    ``expected``: who the peer must be; None on a gateway, which takes whoever the certificate says.
+    ``expected``: one of these the peer must be; empty on a gateway, which takes whoever the
+    certificate says.
     ``verify_identity`` off: another name is a warning. ``lists``: revocation lists from files.
     """
 
     authorities: tuple[Certificate, ...] = field(repr=False)
     purpose: Purpose
     known: tuple[Certificate, ...] = field(default=(), repr=False)
-    expected: Identity | None = None
+    expected: tuple[Identity, ...] = ()
     verify_identity: bool = True
     legacy: frozenset[str] = frozenset()
     revocation: Strictness = Strictness.SOFT
