@@ -311,11 +311,13 @@ def octets(host: str) -> bytes:
 def _left_at_gateway(end: GatewayEnd) -> Iterable[str]:
     core: Any = end.core  # tests look inside, so that nothing can be forgotten
     yield from _left_in_endpoint(core._endpoint)
-    if core._clients or core._by_session or core._tickets or core._checks:
-        yield f"{core._clients} {core._by_session} {core._tickets} {core._checks}"
+    sessions = core._sessions
+    kept = (sessions._owners, sessions._callers, sessions._checks, sessions._quiet)
+    if core._clients or core._tickets or any(kept):
+        yield f"{core._clients} {core._tickets} {kept}"
     if len(core._certificates.orders) or core._certificates._identities:
         yield f"{len(core._certificates.orders)} questions about certificates"
-    for pool in core._pools.values():
+    for pool in sessions.pools.values():
         if pool.leased:
             yield f"leases {list(pool.leases())}"
     if len(end.table):

@@ -16,8 +16,8 @@ from culvert.driver.loop import Driver
 from culvert.driver.pump import Pump
 from culvert.driver.telling import tell_log, tell_story
 from culvert.effects import Effect
+from culvert.gateway.caller import Attempt
 from culvert.gateway.config import GatewayConfig
-from culvert.gateway.ipsec import Attempt
 from culvert.netio import echo
 from culvert.session.session import Session
 from culvert.session.table import SessionTable

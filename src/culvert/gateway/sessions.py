@@ -1,0 +1,285 @@
+"""The sessions of a gateway's callers: who may have one, its row, its limits, its end.
+
+IKE is `ipsec`'s business. Here stands what a row of the session table says and when a group's
+policy ends it; `due` names what time has brought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from math import inf
+
+from culvert.effects import Effect, InstallSa, Record, SaHalf, SessionEnded, Traffic
+from culvert.eventlog.event import Field, LogEvent
+from culvert.gateway.caller import Caller, weak
+from culvert.gateway.config import GatewayConfig
+from culvert.ike.carriage import data_path
+from culvert.ike.outputs import AskConfiguration, Install, SaKeys
+from culvert.ike.peer import IkeSa
+from culvert.ike.selector import Selector
+from culvert.inet.address import text
+from culvert.policy.group import Group
+from culvert.policy.pool import Pool
+from culvert.policy.refused import Refused
+from culvert.session.client_software import client_software
+from culvert.session.session import Counters, Kind, Session, SpiPair, State
+from culvert.session.silence import Silence
+from culvert.session.table import SessionTable
+
+
+class CallersSessions:
+    """``at``: wall time of a moment."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        table: SessionTable,
+        at: Callable[[float], datetime],
+    ) -> None:
+        self.groups: Mapping[str, Group] = {group.name: group for group in config.live.groups}
+        self.pools = {plan.name: Pool(plan) for plan in config.restart.pools}
+        self._table = table
+        self._at = at
+        self._owners: dict[int, int] = {}  # session -> IKE SA
+        self._callers: dict[int, Caller] = {}  # session -> who has it
+        self._checks: dict[int, float] = {}  # session -> next look at its time limits
+        self._quiet: dict[int, float] = {}  # session -> when its silence is told
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def owner(self, session: int) -> int:
+        """The number of its IKE SA; 0 when there is no such session."""
+        return self._owners.get(session, 0)
+
+    def find(self, caller: Caller) -> Session | None:
+        """The caller's row."""
+        return self._table.find(caller.session) if caller.session else None
+
+    # --- time --------------------------------------------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        return min(
+            min(self._checks.values(), default=inf),
+            min(self._quiet.values(), default=inf),
+        )
+
+    def over_limit(self, now: float) -> Iterator[tuple[int, str]]:
+        """Sessions whose group wants them ended now, and for which reason."""
+        for number in [number for number, at in self._checks.items() if at <= now]:
+            del self._checks[number]
+            session = self._table.find(number)
+            if session is None:
+                continue
+            group, caller = self.groups[session.group], self._callers[number]
+            if group.session_seconds and now >= session.since + group.session_seconds:
+                yield number, "max-connect-time"
+            elif group.idle_seconds and now >= caller.active_at + group.idle_seconds:
+                yield number, "idle-timeout"
+            else:
+                self._arm_limits(session, caller, group, now)
+
+    def gone_silent(self, now: float) -> Iterator[LogEvent]:
+        """Tunnels that bring nothing: each is told when it is time."""
+        for number in [number for number, at in self._quiet.items() if at <= now]:
+            caller = self._callers[number]
+            told = caller.silence.tick(now=now) if caller.silence else None
+            self._heed(number, caller)
+            if told:
+                yield caller.tagged(told)
+
+    def _arm_limits(self, session: Session, caller: Caller, group: Group, now: float) -> None:
+        at = inf
+        if group.session_seconds:
+            at = session.since + group.session_seconds
+        if group.idle_seconds:
+            at = min(at, caller.active_at + group.idle_seconds)
+        if at < inf:
+            self._checks[session.number] = max(at, now)
+
+    # --- who may have one --------------------------------------------------------------------
+
+    def admit(
+        self, number: int, caller: Caller, asked: AskConfiguration, now: float
+    ) -> Refused | None:
+        """A session and an address for the caller of IKE SA ``number``, or why there is none."""
+        group = self.groups[caller.group]
+        if not group.open_at(self._at(now)):
+            return Refused("outside-hours")
+        session = self._table.admit(
+            Kind.IPSEC_USER,
+            caller.user,
+            at=self._at(now),
+            now=now,
+            group=group.name,
+            public=caller.source,
+            user_limit=group.max_logins,
+        )
+        if isinstance(session, Refused):
+            return session
+        leased = self.pools[group.pool].lease(caller.user)
+        if isinstance(leased, Refused):
+            self._table.end(session.number, leased.reason, now=now)
+            return leased
+        caller.lease = self.pools[group.pool], str(leased)
+        caller.session = session.number
+        self._owners[session.number] = number
+        self._callers[session.number] = caller
+        self._table.assign(session.number, str(leased))
+        session.client_type, session.client_version = client_software(asked.application)
+        if caller.suite is not None:
+            session.ike_suite = caller.suite.name
+            session.method = caller.suite.authentication.name
+            session.weak = weak(caller.suite.legacy)
+        caller.active_at = now
+        self._arm_limits(session, caller, group, now)
+        return None
+
+    def refusal(self, refused: Refused, caller: Caller) -> LogEvent:
+        """What the log says of it."""
+        group = self.groups[caller.group]
+        match refused.reason:
+            case "no-address":
+                event = LogEvent("session.no-address", {"pool": group.pool})
+            case "duplicate-limit":
+                fields: dict[str, Field] = {"user": caller.user, "limit": group.max_logins}
+                event = LogEvent("session.duplicate-limit", fields)
+            case "session-limit":
+                event = LogEvent("session.limit", {"limit": refused.detail})
+            case other:
+                event = LogEvent("config.refused", {"reason": other})
+        return caller.tagged(event)
+
+    # --- its pairs ---------------------------------------------------------------------------
+
+    def install(self, caller: Caller, pair: Install) -> InstallSa:
+        """The row lists the pair; the order for the data path."""
+        group = self.groups[caller.group]
+        caller.pairs[pair.number] = SpiPair(
+            pair.inbound.spi,
+            pair.outbound.spi,
+            str(pair.local),
+            str(pair.remote),
+            pair.suite.name,
+        )
+        session = self.find(caller)
+        if session is not None:
+            session.encryption = pair.suite.cipher.label
+            session.authentication = pair.suite.authentication_label
+            session.spis = tuple(caller.pairs.values())
+            session.weak = tuple(dict.fromkeys((*session.weak, *weak(pair.suite.legacy))))
+            session.transport = "nat-t" if pair.udp_encapsulated else "esp"
+            session.tunnel_port = pair.path.local[1] if pair.udp_encapsulated else 0
+        path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
+        return InstallSa(
+            session=caller.session,
+            pair=pair.number,
+            cipher=pair.suite.cipher.cipher,
+            integrity=pair.suite.integrity.name if pair.suite.integrity else "",
+            inbound=_half(pair.inbound),
+            outbound=_half(pair.outbound),
+            local=_carried(pair.local, group),
+            remote=(str(pair.remote.network),),
+            peer=path.remote,
+            local_port=path.local[1],
+            udp_encapsulated=pair.udp_encapsulated,
+            replaces=pair.replaces,
+        )
+
+    def activate(self, caller: Caller, pair: int, sa: IkeSa | None, now: float) -> list[LogEvent]:
+        """The first pair that carries makes the session one that is up."""
+        session = self.find(caller)
+        if session is None or session.state is State.UP:
+            return []
+        session.state = State.UP
+        if sa is not None:
+            caller.silence = Silence(
+                untraversed=sa.nat.found and not sa.encapsulated,
+                encapsulated=sa.encapsulated,
+                now=now,
+            )
+            self._heed(session.number, caller)
+        fields: dict[str, Field] = {
+            "user": session.user,
+            "group": session.group,
+            "assigned": session.assigned,
+            "public": text(caller.source),
+            "transport": session.transport,
+            "suite": caller.pairs[pair].suite,
+        }
+        return [caller.tagged(LogEvent("session.started", fields))]
+
+    def remove(self, caller: Caller, pair: int) -> None:
+        caller.pairs.pop(pair, None)
+        if (session := self.find(caller)) is not None:
+            session.spis = tuple(caller.pairs.values())
+
+    # --- what it carries ---------------------------------------------------------------------
+
+    def count(self, traffic: Traffic, now: float) -> None:
+        caller = self._callers.get(traffic.session)
+        if caller is None:
+            return
+        counted = Counters(
+            traffic.octets_in,
+            traffic.octets_out,
+            traffic.packets_in,
+            traffic.packets_out,
+            traffic.dropped_in,
+            traffic.dropped_out,
+        )
+        self._table.count(traffic.session, counted)
+        caller.active_at = now
+        session = self._table.find(traffic.session)
+        if session is not None and caller.silence is not None:
+            caller.silence.counted(session.counters, now=now)
+            self._heed(traffic.session, caller)
+
+    def _heed(self, number: int, caller: Caller) -> None:
+        """What the row shows, and when to look again."""
+        session = self._table.find(number)
+        if caller.silence is None or session is None:
+            return
+        session.problem = caller.silence.problem
+        if caller.silence.deadline < inf:
+            self._quiet[number] = caller.silence.deadline
+        else:
+            self._quiet.pop(number, None)
+
+    # --- its end -----------------------------------------------------------------------------
+
+    def end(self, caller: Caller, reason: str, *, by_peer: bool, now: float) -> list[Effect]:
+        number = caller.session
+        closed = self._table.end(number, reason, now=now, by_peer=by_peer)
+        for known in (self._owners, self._callers, self._checks, self._quiet):
+            known.pop(number, None)
+        if caller.lease is not None:
+            pool, address = caller.lease
+            pool.release(address)
+        made: list[Effect] = [SessionEnded(number, reason, by_peer)]
+        if closed is not None:
+            fields: dict[str, Field] = {
+                "session": number,
+                "user": closed.user,
+                "group": closed.group,
+                "reason": reason,
+                "by_peer": by_peer,
+                "seconds": round(closed.seconds, 1),
+                "octets_in": closed.counters.octets_in,
+                "octets_out": closed.counters.octets_out,
+            }
+            made.append(Record(LogEvent("session.ended", fields)))
+        return made
+
+
+def _half(keys: SaKeys) -> SaHalf:
+    return SaHalf(keys.spi, keys.cipher_key, keys.salt, keys.integrity_key)
+
+
+def _carried(asked: Selector, group: Group) -> tuple[str, ...]:
+    """Unity clients ask for everything and mean the split list; only that is let through."""
+    if asked.network.prefixlen == 0 and group.split_include:
+        return tuple([str(network) for network in group.split_include])
+    return (str(asked.network),)
