@@ -19,7 +19,7 @@ COMPUTED = {
     "driver/pump.py": frozenset(DROPS.values()),
     "identity/verdict.py": frozenset(f"auth.{cause}" for cause in Cause),
     # These hand on what they are given.
-    "client/connection.py": frozenset[str](),
+    "client/joint.py": frozenset[str](),
     "eventlog/event.py": frozenset[str](),
     "eventlog/log.py": frozenset[str](),
     "eventlog/render/json_lines.py": frozenset[str](),

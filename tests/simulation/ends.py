@@ -333,7 +333,9 @@ class ClientEnd(End):
     def order(self, order: Order) -> None:
         match order:
             case Resolve():
-                self.answer_later(Resolved(order.ticket, (self._gateway,)), RESOLVING)
+                literal = order.host.replace(".", "").isdecimal()
+                address = order.host if literal else self._gateway
+                self.answer_later(Resolved(order.ticket, (address,)), RESOLVING)
             case AskHuman() if self.person is not None:
                 known = dict(zip(WANTS, map(Secret, self.person), strict=True))
                 wanted = {want: known[want] for want in order.wants if want in known}

@@ -75,6 +75,7 @@ class Terms:
     main_mode: bool = False
     legacy: tuple[str, ...] = EVERY_SWITCH
     split_include: tuple[str, ...] = (LAN,)
+    backup_servers: tuple[str, ...] = ()
 
     @property
     def toml(self) -> str:
@@ -113,6 +114,7 @@ max_logins = {self.max_logins}
 idle_timeout = {self.idle_timeout}
 max_connect_time = {self.max_connect_time}
 split_include = {list(self.split_include)}
+backup_servers = {list(self.backup_servers)}
 {hours}
 {people}"""
 
@@ -137,6 +139,7 @@ def profile(name: str = "office", **changes: Any) -> Profile:
         "phase2": (QUICK_PHASE2,),
         "legacy": tuple(sorted(WEAKNESSES)),
         "remote_networks": (LAN,),
+        "reconnect": 0,  # tests of what ends a connection; tests of coming back say so
         **changes,
     }
     return Profile(name, **values)
@@ -163,16 +166,24 @@ class World:
         self.network = Network(self.timeline, random.Random(seed + 1))
         self.clients: list[ClientEnd] = []
         self.nat = self.new_nat(PAT)
-        self.gateway = GatewayEnd(
-            "G",
+        self._bare_esp = bare_esp
+        self.gateway = self.new_gateway("G", GATEWAY, terms or Terms(), vault=vault)
+
+    def new_gateway(
+        self, name: str, address: str, terms: Terms, *, vault: Vault | None = None
+    ) -> GatewayEnd:
+        """One more, with people and addresses of its own."""
+        made = GatewayEnd(
+            name,
             self.network,
-            configuration(terms or Terms()),
-            SeededRandom(seed),
+            configuration(terms),
+            SeededRandom(self.seed),
             began=BEGAN,
-            bare_esp=bare_esp,
+            bare_esp=self._bare_esp,
             vault=vault,
         )
-        self.gateway.link = self.network.join(Link(self.gateway, GATEWAY))
+        made.link = self.network.join(Link(made, address))
+        return made
 
     def new_nat(
         self,

@@ -105,6 +105,11 @@ def since(at: str) -> float:
     return max((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds(), 0.0)
 
 
+def until(at: str) -> float:
+    """Seconds until an ISO 8601 moment."""
+    return max((datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
 def clock_time(at: str) -> str:
     """An ISO 8601 moment as the reader's own date and time."""
     return datetime.fromisoformat(at).astimezone().strftime("%b %d %H:%M:%S")

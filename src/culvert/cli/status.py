@@ -11,7 +11,7 @@ import click
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
 from culvert.cli.exit_code import status_of
-from culvert.cli.output import clock_time, document, duration, line, octets, pairs, since
+from culvert.cli.output import clock_time, document, duration, line, octets, pairs, since, until
 from culvert.cli.reading import Row, row, texts
 from culvert.driver.control import RequestError
 from culvert.driver.places import SERVICE, Places, places
@@ -69,7 +69,7 @@ def told(rows: Sequence[Row]) -> str:
 def _told(shown: Row) -> str:
     began = str(shown.get("since") or "")
     lasting = f" for {duration(since(began))}, since {clock_time(began)}" if began else ""
-    head = f"{shown['name']}: {shown['state']}{lasting}"
+    head = f"{shown['name']}: {shown['state']}{lasting}{_coming_back(shown)}"
     through = f"{shown.get('protocol') or ''} {transport(shown)}" if shown.get("transport") else ""
     lines = [
         ("gateway", str(shown.get("gateway") or "")),
@@ -87,6 +87,14 @@ def _told(shown: Row) -> str:
         *_problem(shown.get("problem")),
     ]
     return f"{head}\n{pairs(lines)}"
+
+
+def _coming_back(shown: Row) -> str:
+    """``, attempt 3, next in 4 s``."""
+    attempt, then = shown.get("attempt"), str(shown.get("next_attempt") or "")
+    if shown.get("state") != "reconnecting" or not attempt:
+        return ""
+    return f", attempt {attempt}, " + (f"next in {until(then):.0f} s" if then else "under way")
 
 
 def transport(shown: Row) -> str:

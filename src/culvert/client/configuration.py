@@ -15,6 +15,7 @@ NEEDED = 8
 LONGEST_BANNER = 4096
 MOST_NETWORKS = 500  # of one list: a peer must not fill a routing table
 MOST_NAMES = 100
+MOST_BACKUPS = 10  # what the Cisco client keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Given:
     banner: str = ""
     application: str = ""
     save_password: bool = False
+    backup_servers: tuple[str, ...] = ()
 
 
 def given(attributes: Iterable[Attribute]) -> Given:
@@ -59,6 +61,7 @@ def given(attributes: Iterable[Attribute]) -> Given:
         exclude=_networks(found.get(cfg.UNITY_LOCAL_LAN, ())),
         banner=text(cfg.UNITY_BANNER, LONGEST_BANNER),
         application=text(cfg.APPLICATION_VERSION),
+        backup_servers=_words(text(cfg.UNITY_BACKUP_SERVERS, LONGEST_BANNER))[:MOST_BACKUPS],
         save_password=int.from_bytes(saving, "big") == 1,
     )
 

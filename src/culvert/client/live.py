@@ -51,6 +51,9 @@ class ClientCore(Coordinator, Protocol):
     def disconnect(self, *, now: float) -> Sequence[Effect]: ...
 
 
+ONCE = frozenset(("passcode", "answer", "next-pin"))
+"""Answers that are right one time only; the others serve again when nobody is there to ask."""
+
 MakeCore = Callable[[Profile, Random, Trust], ClientCore]
 Ask = Callable[[AskHuman], Awaitable[HumanAnswered]]
 
@@ -142,7 +145,8 @@ class Live(NoSurroundings):
         """
         if self.ask_with is not None:
             answer = await self.ask_with(order)
-            self._given.update(answer.values or {})
+            given = answer.values or {}
+            self._given.update({want: given[want] for want in given if want not in ONCE})
             return answer
         known = {want: self._given[want] for want in order.wants if want in self._given}
         usable = not order.repeated and len(known) == len(order.wants)
@@ -205,6 +209,9 @@ class Live(NoSurroundings):
         match event.code:
             case "client.up":
                 self.up.set()
+                self.on_up()
+            case "client.reconnecting":
+                self.up.clear()
                 self.on_up()
             case "xauth.accepted":
                 self.logged_in.set()

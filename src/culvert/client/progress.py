@@ -45,7 +45,14 @@ class Progress:
 
 
 def status_row(
-    so_far: Progress, sa: IkeSa | None, *, user: str, group: str, step: str
+    so_far: Progress,
+    sa: IkeSa | None,
+    *,
+    user: str,
+    group: str,
+    step: str,
+    attempt: int,
+    again_at: str,
 ) -> dict[str, object]:
     """The row of `culvert status` (docs/reference/json.md)."""
     esp = so_far.esp
@@ -56,6 +63,8 @@ def status_row(
         "group": group,
         "state": STATES.get(step, step),
         "step": step,
+        "attempt": attempt,
+        "next_attempt": again_at,
         "protocol": "IPSec",
         "transport": "" if esp is None else "nat-t" if udp else "esp",
         "tunnel_port": NATT_PORT if udp else 0,

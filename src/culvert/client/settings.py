@@ -64,7 +64,7 @@ def _timing(profile: Profile) -> Timing:
         dpd_retry=left / tries,
         dpd_tries=tries,
         keepalive=float(profile.keepalive_interval),
-        answer_patience=float(min(profile.peer_timeout, 30)),
+        answer_patience=float(profile.peer_timeout),
     )
 
 

@@ -5,6 +5,8 @@ A clear one, before there are keys, is only a hint: it may be forged by anybody.
 
 from __future__ import annotations
 
+from math import inf
+
 from culvert.errors import UnexpectedMessage
 from culvert.ike.liveness import Dead, Liveness, Question
 from culvert.ike.owner import Owner, Phase, spi_text
@@ -109,6 +111,18 @@ class Informational:
             case None:
                 pass
         self._arm()
+
+    def ask(self, now: float) -> None:
+        """A question ahead of time, because somebody doubts."""
+        question = self._liveness.ahead(now) if self._liveness is not None else None
+        if question is not None:
+            self._owner.channel.log("live.question", sequence=question.sequence)
+            self._send(self._dpd(R_U_THERE, question.sequence))
+
+    @property
+    def unanswered_since(self) -> float:
+        """Of the question that is open; inf if none is."""
+        return inf if self._liveness is None else self._liveness.unanswered_since
 
     def _arm(self) -> None:
         if self._liveness is not None:

@@ -91,6 +91,16 @@ class Liveness:
             return Question(self._sequence)
         return self._question(now)
 
+    def ahead(self, now: float) -> Question | None:
+        """Ask now, or once more; it does not count as one of the `tries`."""
+        if not self._delay:
+            return None
+        return Question(self._sequence) if self._open else self._question(now)
+
+    @property
+    def unanswered_since(self) -> float:
+        return self._asked_at if self._open else inf
+
     def _question(self, now: float) -> Question:
         # RFC 3706 §6.2: a new number for a new question, the same for its repeats.
         self._sequence = (self._sequence + 1) & 0x7FFFFFFF

@@ -11,6 +11,8 @@ as far as they decide *when*; *what* stands in `aggressive`, `quick`, `xauth`, `
 
 from __future__ import annotations
 
+from math import inf
+
 from culvert.errors import (
     MisuseError,
     ProtocolError,
@@ -235,6 +237,17 @@ class IkeSa:
     def heard(self, *, now: float, streaming: bool = False) -> None:
         """The data path heard authentic packets of this peer; ``streaming``: ever more of them."""
         self.informational.heard(now, streaming=streaming)
+
+    def ask(self, *, now: float) -> list[Output]:
+        """Is the peer still there? A question ahead of time."""
+        if not self.over and not self.in_phase1:
+            self.informational.ask(now)
+        return self._done()
+
+    @property
+    def unanswered_since(self) -> float:
+        """When the liveness question that is open was first asked; inf if none is."""
+        return inf if self.over else self.informational.unanswered_since
 
     def moved(self, path: Path) -> list[Output]:
         """The data path saw an authentic packet come from elsewhere."""

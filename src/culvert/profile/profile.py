@@ -126,6 +126,8 @@ class Profile:
     dpd_delay: int = 30
     dpd_timeout: int = 90
     peer_timeout: int = 90
+    reconnect: int = 3600
+    fail_closed: bool = True
     remote_networks: tuple[str, ...] = (EVERYTHING,)
     use_two_phase2: bool = False
     allow_local_lan: bool = False

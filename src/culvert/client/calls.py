@@ -1,0 +1,213 @@
+"""Calls and ends of a connection: the gateways it has, coming back after a loss, going for good."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from math import inf
+
+from culvert.client.doubt import Act, Doubt
+from culvert.client.pairs import SESSION
+from culvert.client.progress import Progress
+from culvert.client.returning import ATTEMPT, UNREACHED
+from culvert.client.settings import IKE_PORT
+from culvert.client.tunnel import Tunnel
+from culvert.effects import (
+    Effect,
+    Resolve,
+    Resolved,
+    RestoreMachine,
+    SessionEnded,
+)
+from culvert.ike.outputs import (
+    Authenticated,
+    Output,
+    Over,
+)
+from culvert.ike.peer import IkeSa
+from culvert.ike.wire.reason import Reason
+from culvert.inet.address import Path
+from culvert.session.ending import closing_words, ending, endings, heard
+
+
+class Calls(Tunnel):
+    """Which gateway is called, when, and what an ending leads to."""
+
+    def _resolve(self) -> Effect:
+        self._waits_for = "address"
+        self._ticket += 1
+        return Resolve(self._ticket, self._hosts.current)
+
+    def _resolved(self, found: Resolved, now: float) -> list[Effect]:
+        self._waits_for = ""
+        address, host = self._hosts.resolved(found.addresses), self._hosts.current
+        if not address:
+            problem = found.problem or "the name has no IPv4 address"
+            told = self._event("client.resolve-failed", host=host, problem=problem)
+            return [told, *self._ended("resolve-failed", now)]
+        self._so_far.address = address
+        made: list[Effect] = [self._event("client.resolved", host=host, address=address)]
+        if self._set_up is not None and self._set_up.gateway != address:
+            # Another gateway: the way to it must not lead into the tunnel that is kept closed.
+            self._set_up = replace(self._set_up, gateway=address)
+            return [*made, self._order("way", self._set_up)]
+        return made + self._call(now)
+
+    def _call(self, now: float) -> list[Effect]:
+        self._enter("connecting")
+        if self._returning.under_way:
+            self._patient_until = now + ATTEMPT
+        self._sa, outputs = self._endpoint.call(self._path, now=now)
+        return self._carry(outputs, now)
+
+    @property
+    def _path(self) -> Path:
+        local = ("0.0.0.0", IKE_PORT)  # noqa: S104  # not known yet
+        return Path(local, (self._so_far.address, IKE_PORT))
+
+    def _leave(self, reason: str, now: float) -> list[Effect]:
+        self._leaving = reason
+        row = ending(reason)
+        words = Reason(row.delete_code, row.delete_text or row.sentence, row.id)
+        if self._endpoint.get(self._sa) is None:
+            return self._down(reason, now)
+
+        def close(sa: IkeSa) -> list[Output]:
+            return sa.close(reason, words, now=now)
+
+        return self._carry(self._endpoint.act(self._sa, close), now)
+
+    def _over(self, over: Over, now: float) -> list[Effect]:
+        reason = self._leaving or over.reason
+        by_peer = over.by_peer and not self._leaving
+        if reason == "peer-deleted":
+            told = endings().get(over.told)
+            reason = told.id if told and told.tell_peer else heard(over.code, from_client=False).id
+        return self._ended(reason, now, by_peer=by_peer)
+
+    def _ended(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
+        """This attempt or connection is over: is another gateway, or a later moment, worth it?"""
+        if not self._leaving:
+            if self.state in ("up", "reconnecting") and self._returning.wanted(reason):
+                return self._lost(reason, now, by_peer=by_peer)
+            unheard = self.state in ("resolving", "connecting") and reason in UNREACHED
+            if unheard and self._hosts.next():
+                return self._next_gateway()
+        return self._down(reason, now, by_peer=by_peer)
+
+    def _down(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
+        """Everything of this connection is undone; told exactly once."""
+        self.state = "down"
+        self._returning.over()
+        made: list[Effect] = [SessionEnded(SESSION, reason, by_peer), *self._forget(now)]
+        if self._set_up is not None:
+            self._set_up = None
+            made.append(RestoreMachine(self.profile.name))
+        row = ending(reason)
+        peer = self._so_far.address if by_peer else ""
+        words = closing_words(row.delete_text or row.sentence, peer=peer)
+        made.append(
+            self._event(
+                "client.down",
+                profile=self.profile.name,
+                reason=reason,
+                by_peer=by_peer,
+                words=words,
+            )
+        )
+        return made
+
+    def _forget(self, now: float) -> list[Effect]:
+        """What belonged to the IKE SA that is over."""
+        self._waits_for = ""
+        self._renew_at = self._patient_until = inf
+        self._so_far.up_at = None
+        self._so_far.pairs = 0
+        self._so_far.silence = None
+        self._so_far.configuring = False
+        self._doubt = Doubt()
+        return self._drop_probe(now)
+
+    def _next_gateway(self) -> list[Effect]:
+        self.state = "resolving"
+        host = self._hosts.current
+        return [
+            self._event("client.next-gateway", profile=self.profile.name, host=host),
+            self._resolve(),
+        ]
+
+    def _lost(self, reason: str, now: float, *, by_peer: bool) -> list[Effect]:
+        """To be tried again; meanwhile the machine stays as it is, so that nothing passes in
+        clear, unless the profile wants otherwise."""
+        if self._returning.under_way:
+            self._hosts.next()
+        wait = self._returning.again(now)
+        if wait is None:
+            return self._down(reason, now, by_peer=by_peer)
+        self.state = "reconnecting"
+        made: list[Effect] = [SessionEnded(SESSION, reason, by_peer), *self._forget(now)]
+        if self._set_up is not None and not self.profile.fail_closed:
+            self._set_up = None
+            made.append(RestoreMachine(self.profile.name))
+        return [*made, self._tell_return(wait)]
+
+    def _tell_return(self, wait: float) -> Effect:
+        return self._event(
+            "client.reconnecting",
+            profile=self.profile.name,
+            attempt=self._returning.attempt,
+            wait=round(wait, 1),
+        )
+
+    def _try_again(self, now: float) -> list[Effect]:
+        self._returning.begun()
+        self._so_far = Progress(began=now)
+        return [self._resolve()]
+
+    def _unanswered(self, now: float) -> list[Effect]:
+        """An attempt to come back that nobody answered; the next is not far."""
+        self._patient_until = inf
+        return self._close(self._probe or self._sa, "no-answer", now)
+
+    def _doubts(self, now: float) -> list[Effect]:
+        sa = self._endpoint.get(self._sa)
+        if sa is None or self.state != "up" or not self._returning.wanted("lost-peer"):
+            return []
+        self._doubt.look(sa.unanswered_since, now)
+        made = self._drop_probe(now) if sa.unanswered_since == inf else []
+        match self._doubt.tick(now):
+            case Act.ASK:
+                made += self._carry(self._endpoint.act(self._sa, lambda sa: sa.ask(now=now)), now)
+            case Act.CALL:
+                self._patient_until = now + ATTEMPT
+                self._probe, outputs = self._endpoint.call(self._path, now=now)
+                made += self._carry(outputs, now)
+            case None:
+                pass
+        return made
+
+    def _drop_probe(self, now: float) -> list[Effect]:
+        number, self._probe = self._probe, 0
+        if not number:
+            return []
+        self._patient_until = inf
+        self._doubt.calling = False
+        return self._close(number, "replaced", now)
+
+    def _probed(self, output: Authenticated | Over, now: float) -> list[Effect]:
+        number, self._probe = self._probe, 0
+        self._patient_until = inf
+        if isinstance(output, Over):
+            self._doubt.call_failed(now)
+            return []
+        # It proved its key and yet leaves the old one unanswered: it has forgotten us.
+        old, self._sa = self._sa, number
+        made = self._close(old, "lost-peer", now)
+        made += [SessionEnded(SESSION, "lost-peer"), *self._forget(now)]
+        self._returning.found(now)
+        self._so_far = Progress(address=self._so_far.address, began=now)
+        return [*made, self._tell_return(0.0), *self._became(output, now)]
+
+    @abstractmethod
+    def _became(self, news: Authenticated, now: float) -> list[Effect]:
+        """An IKE SA of this connection went on."""

@@ -1,0 +1,136 @@
+"""Joint: what every part of a connection has: profile, IKE SAs, the open question, words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from math import inf
+
+from culvert import __version__
+from culvert.client.doubt import Doubt
+from culvert.client.hosts import Hosts
+from culvert.client.person import Person
+from culvert.client.progress import Progress
+from culvert.client.returning import Returning
+from culvert.client.settings import NATT_PORT, settings_of
+from culvert.datapath.mtu import Carriage
+from culvert.effects import (
+    Effect,
+    Record,
+    TunnelSettings,
+)
+from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.endpoint import Endpoint, Numbered
+from culvert.ike.outputs import (
+    Authenticated,
+    Output,
+    Over,
+    Send,
+)
+from culvert.orders.certificates import CertificateOrders, Shown
+from culvert.profile.profile import Profile
+from culvert.rng import Random
+
+
+class Joint(ABC):
+    """``began``: wall time and monotonic second of one moment, from which wall times follow."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        rng: Random,
+        *,
+        began: tuple[datetime, float],
+        bare_esp: bool = False,
+        certificate: Shown | None = None,
+        authorities: tuple[bytes, ...] = (),
+    ) -> None:
+        self.profile = profile
+        self.state = "idle"
+        self._wall, self._began = began
+        self._endpoint = Endpoint(
+            settings_of(
+                profile,
+                f"culvert {__version__}",
+                bare_esp=bare_esp,
+                certificate=certificate,
+                authorities=authorities,
+            ),
+            rng,
+            natt_port=NATT_PORT,
+        )
+        self._certificates = CertificateOrders(certificate)
+        self._sa = 0
+        self._person = Person(profile)
+        self._ticket = 0
+        self._waits_for = ""  # what the open ticket is about
+        self._so_far = Progress()
+        self._leaving = ""
+        self._hosts = Hosts(profile.hosts)
+        self._returning = Returning(float(profile.reconnect), rng)
+        self._doubt = Doubt()
+        self._probe = 0  # a call beside the connection that still stands
+        self._patient_until = inf  # when an unanswered attempt to come back is given up
+        self._interface = ""
+        self._set_up: TunnelSettings | None = None
+        self._renew_at = inf  # when to ask again for pairs that the gateway took away
+
+    def _awaited(self, ticket: int) -> bool:
+        return ticket == self._ticket and bool(self._waits_for)
+
+    def _told(self, event: LogEvent) -> Effect:
+        return Record(event.with_fields(connection=self.profile.name))
+
+    def _event(self, code: str, **fields: Field) -> Effect:
+        return self._told(LogEvent(code, fields))
+
+    def _wall_time(self, at: float) -> str:
+        return (self._wall + timedelta(seconds=at - self._began)).isoformat() if at < inf else ""
+
+    def _carry(self, numbered: Iterable[Numbered], now: float) -> list[Effect]:
+        made: list[Effect] = []
+        for number, output in numbered:
+            if number == self._probe and isinstance(output, Authenticated | Over):
+                made += self._probed(output, now)
+            elif number in (self._sa, self._probe) or isinstance(output, LogEvent | Send):
+                made += self._one(number, output, now)
+        return made
+
+    def _close(self, number: int, reason: str, now: float) -> list[Effect]:
+        """End an IKE SA without words."""
+        return self._carry(self._endpoint.act(number, lambda sa: sa.close(reason, now=now)), now)
+
+    def _enter(self, step: str) -> None:
+        """The next step; all of them are one to who waits for the connection to come back."""
+        self.state = "reconnecting" if self._returning.under_way else step
+
+    @property
+    def _encapsulated(self) -> bool:
+        sa = self._endpoint.get(self._sa)
+        return sa is not None and sa.encapsulated
+
+    @property
+    def _carriage(self) -> Carriage:
+        return Carriage.UDP if self._encapsulated else Carriage.BARE
+
+    @property
+    def _unity(self) -> bool:
+        sa = self._endpoint.get(self._sa)
+        return sa is not None and "unity" in sa.features
+
+    @abstractmethod
+    def _one(self, number: int, output: Output, now: float) -> list[Effect]:
+        """What an IKE SA of this connection said."""
+
+    @abstractmethod
+    def _probed(self, output: Authenticated | Over, now: float) -> list[Effect]:
+        """What became of the call beside the connection."""
+
+    @abstractmethod
+    def _leave(self, reason: str, now: float) -> list[Effect]:
+        """End it from here, for ``reason`` (tables/endings.toml)."""
+
+    @abstractmethod
+    def _call(self, now: float) -> list[Effect]:
+        """Call the gateway whose address is known."""

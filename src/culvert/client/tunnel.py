@@ -1,0 +1,171 @@
+"""The tunnel of a connection: what Mode Config gave, pairs of SAs, this machine, traffic."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import ip_network
+from math import inf
+from typing import assert_never
+
+from culvert.client.configuration import Given, wanted_routes
+from culvert.client.joint import Joint
+from culvert.client.pairs import SESSION, install, tunnel_settings, wanted_selectors
+from culvert.effects import (
+    ActivateSa,
+    ConfigureMachine,
+    Effect,
+    MachineConfigured,
+    PeerMoved,
+    RemoveSa,
+    Traffic,
+    TunnelSettings,
+)
+from culvert.ike.carriage import after_move
+from culvert.ike.outputs import (
+    Activate,
+    Install,
+    Output,
+    Remove,
+)
+from culvert.ike.peer import IkeSa
+from culvert.ike.selector import Selector
+from culvert.session.session import Counters
+from culvert.session.silence import Silence
+
+STREAM = 20
+"""Packets between two looks that make a stream: in one that flows this way only, nothing of ours
+would tell a NAT that forgot us, or the gateway behind it, where we are."""
+
+RENEWAL_WAIT = 2.0
+"""Seconds after which a client without any pair asks for new ones. A gateway that ends everything
+deletes the pairs first, and its next message says so."""
+
+
+class Tunnel(Joint):
+    """Between an IKE SA that is logged in and a machine that is set up."""
+
+    def _configured(self, answer: Given, now: float) -> list[Effect]:
+        if not answer.address:
+            return self._leave("no-address", now)
+        self._so_far.given = answer
+        self._so_far.routes = wanted_routes(answer.include, self.profile.remote_networks)
+        return self._ask_for_pairs(now)
+
+    def _ask_for_pairs(self, now: float) -> list[Effect]:
+        local = Selector(ip_network(self._so_far.given.address))
+        made: list[Effect] = []
+        for remote in wanted_selectors(self.profile, self._so_far, unity=self._unity):
+            made += self._quick(local, remote, now)
+        return made
+
+    def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
+        def start(sa: IkeSa) -> list[Output]:
+            return sa.start_quick(local, remote, now=now)
+
+        return self._carry(self._endpoint.act(self._sa, start), now)
+
+    def _pair(self, pair: Install | Activate | Remove, now: float) -> list[Effect]:
+        match pair:
+            case Install():
+                return self._install(pair, now)
+            case Activate(number=number):
+                return [ActivateSa(SESSION, number), *self._configure(now)]
+            case Remove(number=number):
+                self._so_far.pairs -= 1
+                if self.state == "up" and not self._so_far.pairs:
+                    self._renew_at = now + RENEWAL_WAIT
+                return [RemoveSa(SESSION, number)]
+            case _:
+                assert_never(pair)
+
+    def _install(self, pair: Install, now: float) -> list[Effect]:
+        so_far = self._so_far
+        if so_far.silence is None:
+            so_far.silence = self._watch(now)
+        so_far.pairs += 1
+        self._renew_at = inf
+        so_far.esp = pair.suite
+        so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
+        return [install(pair, so_far.routes)]
+
+    def _configure(self, now: float) -> list[Effect]:
+        """Once, with the first pair that carries."""
+        so_far = self._so_far
+        if so_far.configuring or so_far.esp is None:
+            return []
+        so_far.configuring = True
+        settings = tunnel_settings(self.profile, so_far, so_far.esp, self._carriage)
+        if settings == self._set_up:
+            return self._up(now)  # back with all it had before
+        self._set_up = settings
+        return [self._order("machine", settings)]
+
+    def _order(self, what: str, settings: TunnelSettings) -> Effect:
+        self._waits_for = what
+        self._ticket += 1
+        return ConfigureMachine(self._ticket, settings)
+
+    def _machine(self, done: MachineConfigured, now: float) -> list[Effect]:
+        about, self._waits_for = self._waits_for, ""
+        if done.problem:
+            told = self._event("client.machine-failed", problem=done.problem)
+            return [told, *self._leave("machine-failed", now)]
+        self._interface = done.interface
+        if about == "way":
+            return self._call(now)
+        told = self._event(
+            "client.machine-configured",
+            interface=done.interface,
+            address=self._so_far.given.address,
+            routes=self._so_far.routes,
+            dns=self._so_far.given.dns,
+        )
+        return [told, *self._up(now)]
+
+    def _up(self, now: float) -> list[Effect]:
+        so_far = self._so_far
+        so_far.interface = self._interface
+        so_far.up_at = self._wall + timedelta(seconds=now - self._began)
+        self.state = "up"
+        self._hosts.again()
+        self._returning.over()
+        address, seconds = so_far.given.address, round(now - so_far.began, 3)
+        return [
+            self._event("client.up", profile=self.profile.name, address=address, seconds=seconds)
+        ]
+
+    def _peer_moved(self, moved: PeerMoved, now: float) -> list[Effect]:
+        def follow(sa: IkeSa) -> list[Output]:
+            return sa.moved(after_move(sa.path, moved.peer, moved.local_port))
+
+        return self._carry(self._endpoint.act(self._sa, follow), now)
+
+    def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
+        so_far = self._so_far
+        if self._returning.wanted("lost-peer"):
+            sent = traffic.packets_out > (so_far.carried.packets_out if so_far.carried else 0)
+            came = traffic.packets_in > so_far.heard_packets
+            self._doubt.carried(heard=came, sent=sent, now=now)
+        so_far.carried = traffic
+        if so_far.silence is not None:
+            counted = Counters(packets_in=traffic.packets_in, packets_out=traffic.packets_out)
+            so_far.silence.counted(counted, now=now)
+        sa = self._endpoint.get(self._sa)
+        if sa is not None and traffic.packets_in > so_far.heard_packets:
+            streaming = traffic.packets_in - so_far.heard_packets >= STREAM
+            so_far.heard_packets = traffic.packets_in
+            sa.heard(now=now, streaming=streaming)
+            # Hearing moved the deadline of its own accord.
+            return self._carry(self._endpoint.act(self._sa, _nothing), now)
+        return []
+
+    def _watch(self, now: float) -> Silence:
+        sa = self._endpoint.get(self._sa)
+        nat = sa is not None and sa.nat.found
+        return Silence(
+            untraversed=nat and not self._encapsulated, encapsulated=self._encapsulated, now=now
+        )
+
+
+def _nothing(_: IkeSa) -> list[Output]:
+    return []
