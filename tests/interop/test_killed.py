@@ -32,7 +32,7 @@ BEFORE_UP = 0.25
 and `up` starts another."""
 
 IMPATIENT_GATEWAY = {"dpd_delay": 1, "dpd_retry": 1, "dpd_tries": 2}
-IMPATIENT_CLIENT = {"dpd_delay": 2, "dpd_timeout": 10, "peer_timeout": 5}
+IMPATIENT_CLIENT = {"dpd_delay": 2, "dpd_timeout": 10, "peer_timeout": 5, "reconnect": 0}
 DPD_SECONDS = {"gateway": 3.0, "client": 10.0}
 """After how much silence each gives the other up, by the settings above."""
 

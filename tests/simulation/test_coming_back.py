@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from simulation.ends import ClientEnd
@@ -13,7 +15,7 @@ FIRST = "172.16.172.51"
 STEP = 0.1
 
 
-def connected(world: World, **changes: object) -> ClientEnd:
+def connected(world: World, **changes: Any) -> ClientEnd:
     client = world.client(profile(reconnect=3600, **changes), behind=world.nat)
     client.connect()
     assert world.decided(client)

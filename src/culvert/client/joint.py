@@ -63,7 +63,7 @@ class Joint(ABC):
         self._certificates = CertificateOrders(certificate)
         self._sa = 0
         self._person = Person(profile)
-        self._ticket = 0
+        self._ticket: int = 0
         self._waits_for = ""  # what the open ticket is about
         self._so_far = Progress()
         self._leaving = ""
