@@ -43,7 +43,7 @@ def condition(world: World) -> dict[str, Any]:
         "sessions": [
             (s.number, s.user, s.assigned, s.public, s.state) for s in world.gateway.table
         ],
-        "leases": [list(pool.leases()) for pool in gateway._pools.values()],
+        "leases": [list(pool.leases()) for pool in gateway._sessions.pools.values()],
         "closed": len(world.gateway.table.closed),
         "inside": len(world.gateway.inside),
         "peers": [s.peer for s in vars(world.gateway.plane)["_sessions"].values()],
