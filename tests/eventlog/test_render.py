@@ -72,7 +72,7 @@ def test_a_torn_last_line_does_not_hide_the_others() -> None:
 def test_our_own_line() -> None:
     up = client(*GOOD)[-1]
     assert own.render(up) == (
-        "2026-07-02T10:00:18.000Z info client.up [office] "
+        "2026-07-02T10:00:18.000Z info client.up [office ~11223344] "
         "office is up: address 40.1.1.1, after 18.0 s"
     )
 

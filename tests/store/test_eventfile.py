@@ -25,7 +25,6 @@ from culvert.store.eventfile import (
     opened,
     read_entries,
     session_log,
-    write_fault,
 )
 from eventlog.samples import BEGAN, GOOD, client
 
@@ -147,7 +146,9 @@ def test_text_that_is_no_utf8_is_written_out(tmp_path: Path) -> None:
 
 def test_a_fault_says_when_where_what_and_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "state" / "faultlog.txt"
-    assert write_fault(path, "UDP port 500 is in use", "Stop the other program.", at=BEGAN)
+    event = {"what": "UDP port 500 is in use", "action": "Stop the other program."}
+    with fault_log(path) as file:
+        file.write(client((0.0, "service.fault", event))[0])
     assert path.read_text() == (
         "2026-07-02T10:00:00.000Z SYSTEM service.fault\n"
         "    UDP port 500 is in use\n"
@@ -156,9 +157,11 @@ def test_a_fault_says_when_where_what_and_what_to_do(tmp_path: Path) -> None:
     assert mode(path) & 0o137 == 0
 
 
-def test_a_fault_that_cannot_be_noted_is_reported_so(tmp_path: Path) -> None:
+def test_a_fault_that_cannot_be_noted_is_counted(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not write_fault(tmp_path / "file" / "faultlog.txt", "a", "b", at=BEGAN)
+    with fault_log(tmp_path / "file" / "faultlog.txt") as file:
+        file.write(client(*GOOD)[0])
+        assert file.lost == 1
 
 
 def test_only_faults_go_to_the_fault_log(tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_a_stream_gets_lines_and_a_journal_priorities() -> None:
     StreamSink(journal, journal=True).write(up)
     assert plain.getvalue() == own.render(up) + "\n"
     assert journal.getvalue() == (
-        "<6>info client.up [office] office is up: address 40.1.1.1, after 18.0 s\n"
+        "<6>info client.up [office ~11223344] office is up: address 40.1.1.1, after 18.0 s\n"
     )
 
 

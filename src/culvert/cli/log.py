@@ -12,9 +12,8 @@ from culvert.driver.control import RequestError
 from culvert.driver.journal import written
 from culvert.driver.places import GATEWAY, SERVICE, Places, places
 from culvert.driver.telling import NEWEST
-from culvert.eventlog.entry import Entry
 from culvert.eventlog.filter import Filter
-from culvert.eventlog.render import json_lines, own
+from culvert.eventlog.render.styles import STYLES, Render
 from culvert.eventlog.severity import LEAST
 
 follow_option = click.option("-f", "--follow", is_flag=True, help="Go on until interrupted.")
@@ -27,6 +26,13 @@ level_option = click.option(
     default=LEAST,
     help="Leave out what is finer: 1 faults, 3 warnings, 6 informations, 13 everything.",
 )
+style_option = click.option(
+    "--style",
+    type=click.Choice(tuple(STYLES)),
+    default="own",
+    show_default=True,
+    help="In whose words: ours, JSON lines, or those of an older product (times are UTC).",
+)
 
 
 @click.command(epilog="Example: culvert log office -f")
@@ -34,16 +40,25 @@ level_option = click.option(
 @follow_option
 @count_option
 @level_option
+@style_option
 @options.as_json
 @options.state_dir
 @options.socket
 def log(
-    name: str, follow: bool, count: int, level: int, as_json: bool, state_dir: str, socket: str
+    name: str,
+    follow: bool,
+    count: int,
+    level: int,
+    style: str,
+    as_json: bool,
+    state_dir: str,
+    socket: str,
 ) -> None:
     """Show what happened: all of it, or what concerns the connection NAME."""
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     shown = Filter(severity_to=level, connection=name)
-    show(where, shown, daemon="the service", follow=follow, count=count, as_json=as_json)
+    render = STYLES["json" if as_json else style]()
+    show(where, shown, daemon="the service", follow=follow, count=count, render=render)
 
 
 @click.command("log", epilog="Example: culvert gateway log --session 14")
@@ -52,6 +67,7 @@ def log(
 @follow_option
 @count_option
 @level_option
+@style_option
 @options.as_json
 @options.state_dir
 @options.socket
@@ -61,6 +77,7 @@ def gateway_log(
     follow: bool,
     count: int,
     level: int,
+    style: str,
     as_json: bool,
     state_dir: str,
     socket: str,
@@ -68,11 +85,12 @@ def gateway_log(
     """Show what happened at the gateway."""
     where = places(GATEWAY, state_dir=state_dir, socket=socket)
     shown = Filter(severity_to=level, session=session or 0, user=user)
-    show(where, shown, daemon="the gateway", follow=follow, count=count, as_json=as_json)
+    render = STYLES["json" if as_json else style]()
+    show(where, shown, daemon="the gateway", follow=follow, count=count, render=render)
 
 
 def show(
-    where: Places, shown: Filter, *, daemon: str, follow: bool, count: int, as_json: bool
+    where: Places, shown: Filter, *, daemon: str, follow: bool, count: int, render: Render
 ) -> None:
     """Print the log of a daemon; of one that does not run, what it wrote."""
     params: Row = {
@@ -85,16 +103,10 @@ def show(
     }
     try:
         with Conversation(where.socket, daemon=daemon) as there:
-            there.request(
-                "log", params, event=lambda event: _print(entry_of(event), as_json=as_json)
-            )
+            there.request("log", params, event=lambda event: click.echo(render(entry_of(event))))
     except RequestError as error:
         if error.code != "cli.not-running" or follow:
             raise
         kept = [entry for entry in written(where) if shown.wants(entry)]
         for entry in kept[-count:] if count else []:
-            _print(entry, as_json=as_json)
-
-
-def _print(entry: Entry, *, as_json: bool) -> None:
-    click.echo(json_lines.render(entry) if as_json else own.render(entry))
+            click.echo(render(entry))

@@ -20,6 +20,7 @@ COMMANDS = {
     "why": ("culvert.cli.why:why", "The last attempt, step by step, in plain words."),
     "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
     "log": ("culvert.cli.log:log", "The event log."),
+    "logs": ("culvert.cli.logs:logs", "Session logs: where they are, and a pack for support."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),
     "profile": ("culvert.cli.profile:profile", "Import, list and show profiles."),
@@ -36,7 +37,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab"),
+    unlisted=("service", "completion", "lab", "logs"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )

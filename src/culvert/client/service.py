@@ -7,7 +7,7 @@ same conversation; hanging up before the connection is up ends the attempt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 
 from culvert.changes.change import describe
@@ -73,6 +73,7 @@ class ClientService:
         self._idle_exit = idle_exit
         self._idle_timer: asyncio.TimerHandle | None = None
         self._live: dict[str, Live] = {}
+        self._session_logs: dict[str, Callable[[], None]] = {}
         self._past: dict[str, Mapping[str, object]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Lock()
@@ -193,6 +194,7 @@ class ClientService:
             )
         core: ClientCore = self._make_core(profile, self._rng, trust)
         record = self._journal.tagged(profile.name)
+        self._session_logs[profile.name] = self._journal.session(profile.name)
         live = Live(
             profile,
             core,
@@ -267,6 +269,7 @@ class ClientService:
         """The ports and the TUN are given back before the name is free again."""
         await live.close(FAREWELL_SECONDS)
         del self._live[live.name]
+        self._session_logs.pop(live.name)()
         self._mark()
         self._consider_leaving()
 

@@ -21,7 +21,7 @@ from culvert.eventlog.filter import Filter
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render import json_lines
 from culvert.eventlog.severity import FAULT
-from culvert.store.eventfile import EventFile, StreamSink, fault_log, read_entries
+from culvert.store.eventfile import EventFile, StreamSink, fault_log, read_entries, session_log
 
 WRITTEN_LEVEL = 7
 """The finest severity that goes into the file: steps of a dialogue, but no single messages."""
@@ -47,6 +47,7 @@ class Journal:
     ) -> None:
         _make(where.state)
         self.log = EventLog()
+        self._where = where
         self._clock = clock
         self._wall = wall
         self._files = (fault_log(where.faults), EventFile(where.events, json_lines.render))
@@ -63,6 +64,24 @@ class Journal:
     def fault(self, what: str, error: BaseException) -> None:
         """Something raised what nobody planned for: always a defect, never the end."""
         self.record(fault(what, error))
+
+    def session(self, connection: str) -> Callable[[], None]:
+        """Write all that happens to one connection into a file of its own, until called back.
+
+        A folder that cannot be written to costs the log, not the connection.
+        """
+        try:
+            file = session_log(self._where.logs, self._wall())
+        except OSError as error:
+            self.record(LogEvent("client.machine-note", {"note": f"no session log: {error}"}))
+            return lambda: None
+        listener = self.log.attach(file.write, Filter(connection=connection))
+
+        def end() -> None:
+            self.log.detach(listener)
+            file.close()
+
+        return end
 
     def show_on(self, stream: TextIO, *, level: int = WRITTEN_LEVEL) -> None:
         """Write every entry up to ``level`` to ``stream`` as well."""

@@ -39,6 +39,11 @@ class Places:
         return self.state / "faultlog.txt"
 
     @property
+    def logs(self) -> Path:
+        """The folder of the session logs, a file for each connection that was tried."""
+        return self.state / "logs"
+
+    @property
     def undo(self) -> Path:
         """What was changed on this machine and is not undone yet."""
         return self.state / "undo"

@@ -12,6 +12,7 @@ from culvert.explain.grammar.family import names
 from culvert.explain.reader import Reader
 from culvert.explain.tell import told
 from culvert.explain.timeline import lanes
+from culvert.explain.written import is_own
 
 PROGRESS_EVERY = 50_000
 """Lines between two calls of ``progress``."""
@@ -37,7 +38,7 @@ def explain(
     counted = lines if progress is None else _counted(lines, progress)
     if family in {"", own.FAMILY}:
         first, counted = own.first_lines(counted)
-        if family or own.is_own(first):
+        if family or is_own(first):
             return own.told(counted, language)
     reader = Reader(family)
     sorted_facts = lanes(reader.facts(counted))

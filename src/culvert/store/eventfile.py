@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from culvert.eventlog.entry import Entry
-from culvert.eventlog.event import LogEvent
 from culvert.eventlog.render import json_lines, own
 from culvert.eventlog.severity import journal_priority
 from culvert.eventlog.wording import time_text
@@ -182,14 +181,6 @@ def fault_text(entry: Entry) -> str:
     if action := own.action(entry):
         lines.append(f"    What to do: {action}")
     return "\n".join(lines)
-
-
-def write_fault(path: Path, what: str, action: str, *, at: datetime) -> bool:
-    """Note a fault when no event log is up, as at service start. False if that failed too."""
-    event = LogEvent("service.fault", {"what": what, "action": action})
-    with fault_log(path) as file:
-        file.write(Entry(1, at, 0.0, event))
-        return file.lost == 0
 
 
 def read_entries(path: Path, keep: int = ROTATE_KEEP) -> tuple[tuple[Entry, ...], int]:

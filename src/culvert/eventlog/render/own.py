@@ -7,6 +7,9 @@ from culvert.eventlog.ring import key_of
 from culvert.eventlog.severity import word
 from culvert.eventlog.wording import fill, one_line, time_text
 
+COOKIE = 8
+"""Digits of the cookie that are shown: two negotiations of a log share them about never."""
+
 
 def render(entry: Entry) -> str:
     """One line without its end. Whatever a peer put into a field, it stays one line."""
@@ -15,9 +18,23 @@ def render(entry: Entry) -> str:
 
 def brief(entry: Entry) -> str:
     """The line without its time, for sinks that stamp lines themselves."""
-    key = key_of(entry)
-    where = f" [{one_line(key)}]" if key else ""
-    return f"{word(entry.row.severity)} {one_line(entry.code)}{where} {text(entry)}"
+    return f"{word(entry.row.severity)} {marked(entry)}"
+
+
+def marked(entry: Entry) -> str:
+    """Code, whom it concerns, and the text: what every rendering can be read back from."""
+    whom = where(entry)
+    return f"{one_line(entry.code)}{f' [{whom}]' if whom else ''} {text(entry)}"
+
+
+def where(entry: Entry) -> str:
+    """Whom it concerns: connection or session, and the beginning of the initiator's cookie.
+
+    The cookie is the same at both ends, so that their logs can be laid side by side; and it holds
+    a negotiation together that has no session yet.
+    """
+    cookie = str(entry.field("cookies"))[:COOKIE]
+    return one_line(" ".join(part for part in (key_of(entry), cookie and f"~{cookie}") if part))
 
 
 def text(entry: Entry) -> str:
