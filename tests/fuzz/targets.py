@@ -12,6 +12,13 @@ from culvert.datapath.python_engine import PythonEngine
 from culvert.errors import ConfigError, ProtocolError, WireError
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import examine
+from culvert.identity.certificates.certificate import receive
+from culvert.identity.certificates.match import match
+from culvert.identity.certificates.names import spoken
+from culvert.identity.certificates.proof import Claim, prove
+from culvert.identity.certificates.reason import Untrusted
+from culvert.identity.certificates.revocation import Standing, decide_list, decide_ocsp, sources
+from culvert.identity.certificates.rules import Purpose, Rules
 from culvert.ike import vendor
 from culvert.ike.proposal import choose_esp, choose_ike, compare_esp, compare_ike
 from culvert.ike.suite import EspSuite, IkeSuite
@@ -31,14 +38,20 @@ from culvert.octets.cursor import Cursor
 from culvert.profile.adapters.detect import adapt_any
 from culvert.profile.toml import read, write
 from culvert.rng import SeededRandom
+from culvert.vault.credential import PassphraseNeeded, contents, credential
 from datapath.orders import CLIENT, LEASED, SERVER, both_ends
 from fuzz import insiders
+from identity.certificates.authority import NOW, issue
 from simulation.target import Target
 
 Fuzzed = Callable[[bytes], None]
 
 IKE_SUITES = (IkeSuite.named("aes256-sha2_256-modp2048"), IkeSuite.named("3des-sha1-modp1024"))
 ESP_SUITES = (EspSuite.named("aes256gcm16"), EspSuite.named("aes128-sha1-modp1024"))
+KNOWN = issue("Root", ca=True, number=0).certificate
+RULES = Rules((KNOWN,), Purpose.CLIENT)
+TODAY = NOW
+
 MODES, GROUPS = frozenset((3,)), frozenset((2, 14))
 
 
@@ -157,6 +170,41 @@ def configurations(octets: bytes) -> None:
     assert (found.config is None) == bool(found.problems)
 
 
+def certificates(octets: bytes) -> None:
+    """What a peer sends to prove itself: read or refused in words, and never accepted."""
+    identity = Identity(octets[0] % 14 if octets else 0, octets[1:200])
+    spoken(identity)
+    for payloads in ((octets,), (octets[1:], KNOWN.der)):
+        try:
+            found = receive(payloads)
+            for one in found.certificates:
+                match(identity, one)
+                sources(one, KNOWN)
+                decide_list(octets, one, KNOWN, at=TODAY)
+            prove(Claim(payloads, identity, bytes(20), octets[-256:]), RULES, at=TODAY)
+        except Untrusted as error:
+            assert error.sentence
+            continue
+        raise AssertionError("nobody signed, and it was accepted")
+
+
+def answers(octets: bytes) -> None:
+    """What a revocation service says: nothing that is not signed is believed."""
+    for decide in (decide_list, decide_ocsp):
+        status = decide(octets, KNOWN, KNOWN, at=TODAY)
+        assert status.standing is Standing.UNKNOWN
+        assert status.why
+
+
+def key_files(octets: bytes) -> None:
+    """A file with a certificate or key, of any form."""
+    try:
+        found = contents(octets)
+        credential("fuzz", found)
+    except (ConfigError, PassphraseNeeded):
+        return
+
+
 def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "replace")
 
@@ -179,5 +227,8 @@ TARGETS: dict[str, Fuzzed] = {
         packets,
         profiles,
         configurations,
+        certificates,
+        answers,
+        key_files,
     )
 }

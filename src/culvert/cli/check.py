@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from culvert.cli.exit_code import status_of
 from culvert.cli.output import document
 from culvert.driver.engine import choose
 from culvert.driver.places import SERVICE, Places, places
-from culvert.errors import PlatformError
+from culvert.errors import CulvertError, PlatformError
+from culvert.identity.certificates.proof import soon
 from culvert.netio.control_socket import is_answering
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
+from culvert.store.certificates import CertificateStore, directories
+from culvert.vault.credential import contents
 
 IKE_PORT, NATT_PORT = 500, 4500
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -89,6 +93,7 @@ def examine(where: Places) -> Iterator[Finding]:
             needed=False,
         )
     yield _resolv_conf()
+    yield _certificates()
 
 
 def _rights() -> list[str]:
@@ -157,5 +162,27 @@ def _resolv_conf() -> Finding:
         + ("can be changed" if changed else "cannot be written, even by root"),
         action="Something protects the file (chattr +i, a read-only mount): names inside the "
         "tunnel will not be found.",
+        needed=False,
+    )
+
+
+def _certificates() -> Finding:
+    """Those in the store: what expires soon is better known today."""
+    store = CertificateStore(directories(os.environ))
+    said: list[str] = []
+    count = 0
+    try:
+        for saved in store.saved():
+            # A file may hold a key that still waits for its certificate.
+            found = contents(store.read(saved.name), path=saved.name).certificates
+            count += bool(found)
+            said += [one.sentence for one in soon(found, datetime.now(UTC))]
+    except CulvertError as error:
+        said.append(str(error))
+    return Finding(
+        "certificates",
+        good=not said,
+        sentence=" ".join(said) or f"{count} in the store, none expires soon",
+        action="Have them renewed; `culvert certificate import FILE --replace` brings them in.",
         needed=False,
     )

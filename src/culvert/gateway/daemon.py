@@ -27,6 +27,7 @@ from culvert.gateway.config import GatewayConfig, RestartSettings, load
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.service import GatewayService
+from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
 from culvert.netio.machine import Machine
@@ -195,6 +196,9 @@ class _Gateway:
             "users": users,
         }
         self._journal.record(LogEvent("gateway.config-loaded", fields))
+        ours = config.trust.own.chain if config.trust.own else ()
+        for one in soon((*ours, *config.trust.rules.authorities), wall_clock()):
+            self._journal.record(LogEvent("certificate.expires", {"problem": one.sentence}))
 
     def _recover(self) -> None:
         """Undo what a killed run left over. In a thread."""

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from culvert.errors import ConfigError, CulvertError
-from culvert.identity.certificates.certificate import Certificate, read
+from culvert.identity.certificates.certificate import UNREADABLE, Certificate, read
 from culvert.identity.certificates.own import OwnCertificate, own
 from culvert.identity.certificates.reason import Untrusted
 from culvert.secret import Secret
@@ -35,6 +35,9 @@ MOST = 1000
 
 BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 END_CERTIFICATE = b"-----END CERTIFICATE-----"
+
+_KEY_LINE = b"PRIVATE KEY-----"
+"""How the first and the last line of a private key end, whatever kind it is."""
 
 _PFX = b"\x02\x01\x03"
 """The version with which a PKCS#12 file begins (RFC 7292 §4), behind one tag and length."""
@@ -114,7 +117,7 @@ def authorities(octets: bytes, *, path: str = "") -> tuple[Certificate, ...]:
 
 def _pem(octets: bytes, password: bytes | None, path: str) -> Contents:
     key = None
-    if b"PRIVATE KEY-----" in octets:
+    if _KEY_LINE in octets:
         key = _rsa(_load_key(_key_block(octets), password, path), path)
     blocks = octets.split(BEGIN_CERTIFICATE)[1:]
     whole = [
@@ -123,28 +126,30 @@ def _pem(octets: bytes, password: bytes | None, path: str) -> Contents:
     ]
     try:
         loaded = [x509.load_pem_x509_certificate(block) for block in whole]
-    except ValueError as error:
+    except UNREADABLE as error:
         raise ConfigError(f"holds a certificate that cannot be read ({error})", path=path) from None
     return Contents(_certificates(loaded, path), key)
 
 
 def _key_block(octets: bytes) -> bytes:
     """From the first line of the private key to its last; files of old have texts around it."""
-    end = octets.index(b"PRIVATE KEY-----")
-    begin = octets.rindex(b"-----BEGIN ", 0, end)
-    closing = octets.find(b"PRIVATE KEY-----", end + 1)
-    return octets[begin : closing + len(b"PRIVATE KEY-----")] + b"\n" if closing > 0 else octets
+    end = octets.find(_KEY_LINE)
+    begin = octets.rfind(b"-----BEGIN ", 0, end)
+    closing = octets.find(_KEY_LINE, end + 1)
+    if begin < 0 or closing < 0:
+        return octets
+    return octets[begin : closing + len(_KEY_LINE)] + b"\n"
 
 
 def _der(octets: bytes, password: bytes | None, path: str) -> Contents:
     try:
         return Contents(_certificates([x509.load_der_x509_certificate(octets)], path), None)
-    except ValueError:
+    except UNREADABLE:
         pass
     try:
         loaded = pkcs7.load_der_pkcs7_certificates(octets)
         return Contents(_certificates(loaded, path), None)
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         pass
     if _PFX in octets[:_PFX_WITHIN]:
         return _pkcs12(octets, password, path)
@@ -152,7 +157,7 @@ def _der(octets: bytes, password: bytes | None, path: str) -> Contents:
         return Contents((), _rsa(load_der_private_key(octets, password), path))
     except TypeError:
         raise _passphrase(path, password) from None
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise ConfigError(
             "is neither a certificate nor a key nor a PKCS#12 file, in PEM or DER", path=path
         ) from None
@@ -161,11 +166,11 @@ def _der(octets: bytes, password: bytes | None, path: str) -> Contents:
 def _pkcs12(octets: bytes, password: bytes | None, path: str) -> Contents:
     try:
         key, mine, others = pkcs12.load_key_and_certificates(octets, password)
-    except ValueError:
-        # The library says the same of a wrong passphrase and of a damaged file.
-        raise _passphrase(path, password) from None
     except UnsupportedAlgorithm as error:
         raise ConfigError(f"is encrypted in a way not known here ({error})", path=path) from None
+    except UNREADABLE:
+        # The library says the same of a wrong passphrase and of a damaged file.
+        raise _passphrase(path, password) from None
     loaded = [*([mine] if mine else []), *others]
     return Contents(_certificates(loaded, path), None if key is None else _rsa(key, path))
 
@@ -178,12 +183,10 @@ def _load_key(octets: bytes, password: bytes | None, path: str) -> object:
             raise _passphrase(path, password) from None
         # A passphrase was given and the key has none.
         return _load_key(octets, None, path)
-    except ValueError as error:
+    except UNREADABLE as error:
         if password is not None:
             raise _passphrase(path, password) from None
         raise ConfigError(f"holds a key that cannot be read ({error})", path=path) from None
-    except UnsupportedAlgorithm as error:
-        raise ConfigError(f"holds a key of a kind not known here ({error})", path=path) from None
 
 
 def _passphrase(path: str, given: bytes | None) -> PassphraseNeeded:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -33,6 +34,9 @@ _PKCS7 = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 
 _PKCS7_WITHIN = 24
 """Octets in which it must stand: tag and length before it."""
+
+UNREADABLE = (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, UserWarning)
+"""What the library raises for octets that it cannot read; the last where warnings are errors."""
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -193,7 +197,7 @@ def is_list(octets: bytes) -> bool:
     """Whether these octets are a revocation list."""
     try:
         x509.load_der_x509_crl(octets)
-    except ValueError:
+    except UNREADABLE:
         return False
     return True
 

@@ -62,7 +62,7 @@ def prove(claim: Claim, rules: Rules, *, at: datetime) -> Proven:
         except Untrusted as error:
             refused = refused or error
             continue
-        warnings = (*trusted.warnings, *named, *_soon(trusted.certificates, at))
+        warnings = (*trusted.warnings, *named, *soon(trusted.certificates, at))
         return Proven(trusted.certificates, warnings, received.lists)
     raise refused or _nobody_signed(received.certificates, rules, at)
 
@@ -95,9 +95,13 @@ def _nobody_signed(received: Sequence[Certificate], rules: Rules, at: datetime) 
     return Untrusted("not-its-own", subject=peer.subject)
 
 
-def _soon(path: Sequence[Certificate], at: datetime) -> list[Warned]:
-    return [
-        warned("expires-soon", subject=one.subject, until=f"{one.until:%Y-%m-%d}", days=days)
-        for one in path
-        if (days := (one.until - at).days) < SOON
-    ]
+def soon(certificates: Sequence[Certificate], at: datetime) -> list[Warned]:
+    """Which of them expire within `SOON` days or have expired."""
+    found: list[Warned] = []
+    for one in certificates:
+        until = f"{one.until:%Y-%m-%d}"
+        if at > one.until:
+            found.append(warned("expired", subject=one.subject, until=until))
+        elif (days := (one.until - at).days) < SOON:
+            found.append(warned("expires-soon", subject=one.subject, until=until, days=days))
+    return found
