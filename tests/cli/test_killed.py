@@ -32,7 +32,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with place(tmp_path_factory.mktemp("killed")) as found:
         impatient = "dpd_delay = 1\ndpd_retry = 1\ndpd_tries = 2\n"
         found.config.write_text(CONFIG.replace("[gateway]\n", f"[gateway]\n{impatient}"))
-        profile = found.profile.read_text() + "dpd_delay = 2\ndpd_timeout = 10\n"
+        profile = found.profile.read_text() + "dpd_delay = 2\ndpd_timeout = 10\nreconnect = 0\n"
         found.profile.write_text(profile)
         yield found
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 from enum import Enum
 from math import inf
 
-QUIET = 1.5
+QUIET = 1.0
 """Seconds of sending without hearing anything before we ask. The counters are read each second."""
-BETWEEN = 0.7
+BETWEEN = 0.6
 """Seconds an answer may take."""
 QUESTIONS = 3
 """So many may be lost one after the other before we call."""
