@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from culvert.eventlog.event import LogEvent
+from culvert.ike.question import FIRST, Question
 from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Address
 from culvert.secret import Secret
@@ -100,13 +101,21 @@ class MovePeer:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Vault: may this person in? Answered by `Judged` with the same ticket."""
+    """Vault: may this person in? Answered by `Judged` with the same ticket.
+
+    ``answers``, ``response``: what else there is to judge by (`culvert.ike.outputs.CheckPerson`),
+    and ``asked``, the question they answer. ``owner``: the same in all rounds of one login.
+    """
 
     ticket: int
     group: str
     user: str
     password: Secret
     source: str
+    answers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
+    asked: Question = FIRST
+    response: bytes = b""
+    owner: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,15 +244,16 @@ Effect = (
 class Judged:
     """The vault's word. ``reason`` is a row of tables/endings.toml when refused.
 
-    ``cause`` is the exact one, for the operator's eyes only.
+    ``cause`` is the exact one, for the operator's eyes only. ``ask``: one more round, before the
+    word is spoken.
     """
 
     ticket: int
     accepted: bool
     user: str = ""
     reason: str = ""
-    prompt: str = ""
     cause: str = ""
+    ask: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,7 +323,19 @@ class IpsecGateway:
         client = self._client(number)
         client.user = asked.user
         source = client.source[0]
-        return [Judge(self._last_ticket, client.group, asked.user, asked.password, source)]
+        return [
+            Judge(
+                self._last_ticket,
+                client.group,
+                asked.user,
+                asked.password,
+                source,
+                asked.answers,
+                asked.asked,
+                asked.response,
+                owner=number,
+            )
+        ]
 
     def _judged(self, word: Judged, now: float) -> list[Effect]:
         number = self._tickets.pop(word.ticket, 0)
@@ -332,11 +344,11 @@ class IpsecGateway:
         client = self._client(number)
         client.cause = word.cause or word.reason
         accepted = word.accepted
-        if not accepted and word.reason != "auth-rejected" and not word.prompt:
+        if not accepted and word.reason != "auth-rejected" and word.ask is None:
             # The login itself was right: say so first, and the policy's word after it.
             client.policy = word.reason
             accepted = True
-        verdict = Verdict(accepted, word.user or client.user, word.prompt, client.cause)
+        verdict = Verdict(accepted, word.user or client.user, client.cause, word.ask)
         return self._carry(self._endpoint.step(number, verdict, now=now), now)
 
     def _logged_in(self, number: int, user: str, now: float) -> list[Effect]:

@@ -27,6 +27,7 @@ from culvert.ike.outputs import (
     Verdict,
 )
 from culvert.ike.owner import Owner, Phase
+from culvert.ike.question import FIRST, Question
 from culvert.ike.script import TRANSACTION
 from culvert.ike.wire import config as cfg
 from culvert.ike.wire.attribute import Attribute
@@ -36,6 +37,8 @@ from culvert.ike.wire.header import Header
 from culvert.ike.wire.payload import ATTRIBUTES, one
 from culvert.tables.numbers import CONFIG_ATTRIBUTES, attribute_name
 
+MOST_ROUNDS = 10
+"""Questions to one person: a new PIN with its repetition and a challenge, twice over."""
 GOODBYE_PATIENCE = 5.0  # for the ACK of a refusal, which changes nothing any more
 
 # What a client asks for; the order is vpnc's.
@@ -94,6 +97,8 @@ class GatewayDialogue(_Dialogue):
         self._passed: bool | None = None
         self._user = ""
         self._checking = False
+        self._asked_now = FIRST
+        self._rounds = 0
         self._config: tuple[int, int] | None = None  # message id, identifier
         self.permitted: Configuration | None = None
 
@@ -104,12 +109,16 @@ class GatewayDialogue(_Dialogue):
     def tick(self, kind: str, now: float) -> None:
         if kind == "xauth":
             self._person_id = self._owner.channel.new_id()
-            self._ask_person("", now)
+            self._ask_person(FIRST, now)
 
-    def _ask_person(self, prompt: str, now: float) -> None:
-        self._owner.channel.log("xauth.asked", wants="user, password", message=prompt)
+    def _ask_person(self, question: Question, now: float) -> None:
+        self._asked_now = question
+        self._rounds += 1
+        self._owner.channel.log(
+            "xauth.asked", wants=", ".join(question.wants), message=question.shown
+        )
         patience = self._owner.settings.timing.person_patience
-        self._ask(self._person_id, xauth.request(0, prompt), patience, "auth-silence", now)
+        self._ask(self._person_id, xauth.request(0, question), patience, "auth-silence", now)
 
     def receive(self, octets: bytes, header: Header, now: float) -> bool:
         message = self._read(octets, header)
@@ -143,22 +152,25 @@ class GatewayDialogue(_Dialogue):
                 raise MisuseError("a gateway asks nobody at its own end")
 
     def _replied(self, message: ConfigMessage, now: float) -> None:
-        reply = xauth.read_reply(message)
+        reply = xauth.read_reply(message, self._asked_now)
         if reply.refused:
             self._owner.channel.log("xauth.rejected", user="", reason="the client gave up")
             self._tell(False, now)
             return
-        self._user = reply.user
+        if "user" in self._asked_now.wants:
+            self._user = reply.user  # a later round is about who was named in an earlier one
         self._checking = True
-        self._owner.channel.log("xauth.answered", user=reply.user)
-        self._owner.channel.out.append(CheckPerson(reply.user, reply.password))
+        self._owner.channel.log("xauth.answered", user=self._user)
+        self._owner.channel.out.append(
+            CheckPerson(self._user, reply.password, reply.answers, self._asked_now, reply.response)
+        )
 
     def _judged(self, verdict: Verdict, now: float) -> None:
         if not self._checking:
             raise MisuseError("a verdict about nobody")
         self._checking = False
-        if not verdict.accepted and verdict.prompt:
-            self._ask_person(verdict.prompt, now)
+        if not verdict.accepted and verdict.ask is not None and self._rounds < MOST_ROUNDS:
+            self._ask_person(verdict.ask, now)
             return
         if verdict.accepted:
             self._user = verdict.user or self._user
@@ -276,7 +288,9 @@ class ClientDialogue(_Dialogue):
         message_id, message = self._asked_for
         self._asked_for = None
         self._owner.timers.stop("person")
-        octets = self._send(message_id, xauth.reply(message, given.values))
+        octets = self._send(
+            message_id, xauth.reply(message, given.values, self._owner.rng.octets(1))
+        )
         self._owner.channel.answers.amend(self._question, octets)
         user = given.values.get("user") if given.values else None
         self._user = user.reveal() if user else self._user
@@ -287,7 +301,8 @@ class ClientDialogue(_Dialogue):
     ) -> None:
         if self._owner.phase not in (Phase.PERSON, Phase.CONFIG, Phase.UP):
             raise UnexpectedMessage("asks for a login before phase 1 is over")
-        wanted, shown = xauth.wants(message)
+        question = xauth.question_of(message)
+        wanted, shown = question.wants, question.shown
         self._question = octets
         self._owner.channel.answers.keep(octets, None, now=now)
         self._asked_for = (header.message_id, message)

@@ -6,9 +6,11 @@ into effects and effects' answers into inputs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from culvert.eventlog.event import LogEvent
+from culvert.ike.question import FIRST, Question
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
 from culvert.ike.suite import EspSuite, IkeSuite
@@ -101,10 +103,17 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class CheckPerson:
-    """Responder: judge this XAUTH answer; answer with `Verdict`."""
+    """Responder: judge this XAUTH answer; answer with `Verdict`.
+
+    ``answers``: what else was answered, by what was wanted. ``response``: RADIUS-CHAP's, an
+    identifier octet and MD5(identifier | password | challenge), in place of a password.
+    """
 
     user: str
     password: Secret
+    answers: Mapping[str, Secret] = field(default_factory=dict[str, Secret])
+    asked: Question = FIRST
+    response: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,12 +301,12 @@ class CertificateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """About a `CheckPerson`. ``prompt`` set: ask once more, showing it."""
+    """About a `CheckPerson`. ``ask``: one more round."""
 
     accepted: bool
     user: str = ""
-    prompt: str = ""
     reason: str = ""
+    ask: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
