@@ -25,6 +25,7 @@ from culvert.ike.outputs import (
 from culvert.ike.pairs import LINGER
 from culvert.ike.peer import IkeSa
 from culvert.ike.proposal import Lifetime
+from culvert.ike.question import Question
 from culvert.ike.sealing import Sealing
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings, Timing
@@ -187,7 +188,7 @@ def test_a_wrong_password_ends_both_with_that_reason() -> None:
 
 def test_the_gateway_may_ask_once_more() -> None:
     ends = Ends()
-    verdicts = [Verdict(False, prompt="Try again"), Verdict(True, "alice")]
+    verdicts = [Verdict(False, ask=Question(message="Try again")), Verdict(True, "alice")]
     ends.judge = lambda _: verdicts.pop(0)
     asked: list[tuple[str, bool]] = []
     answer = ends.person

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from hashlib import md5
+
 import pytest
 
 from culvert.errors import UnexpectedMessage
 from culvert.ike import xauth
+from culvert.ike.question import Question
 from culvert.ike.wire.attribute import Attribute
 from culvert.ike.wire.config import (
     ACK,
@@ -46,8 +49,8 @@ VALUES = {"user": Secret("alice"), "password": Secret("pässword")}
 
 
 def test_a_question_and_its_answer() -> None:
-    asked = wired(xauth.request(7, "Second try"))
-    assert xauth.wants(asked) == (("user", "password"), "Second try")
+    asked = wired(xauth.request(7, Question(message="Second try")))
+    assert xauth.question_of(asked) == Question(message="Second try")
     found = xauth.read_reply(wired(xauth.reply(asked, VALUES)))
     assert (found.user, found.password, found.refused) == ("alice", Secret("pässword"), False)
 
@@ -55,7 +58,7 @@ def test_a_question_and_its_answer() -> None:
 def test_a_question_without_a_prompt_has_no_message() -> None:
     asked = wired(xauth.request(0))
     assert [a.kind for a in asked.attributes] == [XAUTH_USER_NAME, XAUTH_USER_PASSWORD]
-    assert xauth.wants(asked) == (("user", "password"), "")
+    assert xauth.question_of(asked) == Question()
 
 
 def test_one_trailing_nul_goes_and_no_more() -> None:
@@ -69,7 +72,8 @@ def test_one_trailing_nul_goes_and_no_more() -> None:
 def test_two_characters_in_short_form_are_text() -> None:
     """vpnc writes and reads two octets in short form."""
     short = Attribute(XAUTH_MESSAGE, b"Hi", short=True)
-    assert xauth.wants(wired(ConfigMessage(REQUEST, 0, (short,)))) == ((), "Hi")
+    asked = xauth.question_of(wired(ConfigMessage(REQUEST, 0, (short,))))
+    assert asked == Question((), "Hi")
     user = Attribute(XAUTH_USER_NAME, b"al", short=True)
     assert xauth.read_reply(wired(ConfigMessage(REPLY, 0, (user,)))).user == "al"
 
@@ -112,15 +116,28 @@ def test_the_type_is_echoed_only_where_it_was_asked() -> None:
     ],
 )
 def test_everything_a_gateway_may_want_has_a_name(kind: int, name: str) -> None:
-    assert xauth.wants(ConfigMessage(REQUEST, 0, empty(kind))) == ((name,), "")
+    assert xauth.question_of(ConfigMessage(REQUEST, 0, empty(kind))) == Question((name,))
 
 
-def test_only_the_generic_kind_is_answered() -> None:
-    assert xauth.kind_supported(xauth.request(0))
-    assert xauth.kind_supported(ConfigMessage(REQUEST, 0, (Attribute.of(XAUTH_TYPE, 0),)))
-    for chap_otp_skey in (1, 2, 3):
-        asked = (Attribute.of(XAUTH_TYPE, chap_otp_skey),)
-        assert not xauth.kind_supported(ConfigMessage(REQUEST, 0, asked))
+@pytest.mark.parametrize(("kind", "challenge"), [(0, b""), (1, b"16 octets"), (2, b""), (3, b"")])
+def test_every_kind_of_the_draft_is_read_back_and_answered(kind: int, challenge: bytes) -> None:
+    question = Question(("user", "passcode"), "Hello", kind, challenge)
+    asked = wired(xauth.request(0, question))
+    assert xauth.question_of(asked) == question
+    assert xauth.kind_supported(asked)
+
+
+@pytest.mark.parametrize("question", [Question(kind=4), Question(kind=1)])
+def test_other_kinds_and_a_chap_without_challenge_are_not(question: Question) -> None:
+    assert not xauth.kind_supported(xauth.request(0, question))
+
+
+def test_a_chap_response_is_that_of_rfc_1994() -> None:
+    question = Question(kind=1, challenge=b"challenge")
+    answer = wired(xauth.reply(xauth.request(0, question), VALUES, b"\x07"))
+    found = xauth.read_reply(answer, question)
+    assert found.response == b"\x07" + md5(b"\x07" + "pässword".encode() + b"challenge").digest()
+    assert not found.password
 
 
 @pytest.mark.parametrize("kind", [REQUEST, SET, ACK, 9])

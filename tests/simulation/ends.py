@@ -6,7 +6,7 @@ An end carries out its core's effects as the driver does: datagrams go to the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from culvert.effects import (
     InstallSa,
     Judge,
     JudgeCertificate,
+    Judged,
     MachineConfigured,
     MovePeer,
     PeerMoved,
@@ -64,6 +65,12 @@ COUNTING = 1.0  # seconds between two looks at the counters while packets flow
 
 
 Order = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+
+
+class Judging(Protocol):
+    """Who decides about people."""
+
+    def judge(self, order: Judge, *, now: float) -> tuple[Judged, LogEvent]: ...
 
 
 class Core(Protocol):
@@ -281,6 +288,9 @@ class ClientEnd(End):
         self._bare_esp = bare_esp
         self.person = person
         self.machine: ConfigureMachine | None = None
+        self.asked: list[AskHuman] = []
+        self.knows: Callable[[AskHuman], dict[str, Secret]] = lambda _: {}
+        """What the person has beside name and password, or instead of them."""
         self._gateway = gateway
         self._began = began
         self._papers = vault
@@ -337,7 +347,8 @@ class ClientEnd(End):
                 address = order.host if literal else self._gateway
                 self.answer_later(Resolved(order.ticket, (address,)), RESOLVING)
             case AskHuman() if self.person is not None:
-                known = dict(zip(WANTS, map(Secret, self.person), strict=True))
+                self.asked.append(order)
+                known = dict(zip(WANTS, map(Secret, self.person), strict=True)) | self.knows(order)
                 wanted = {want: known[want] for want in order.wants if want in known}
                 answered = wanted if len(wanted) == len(order.wants) else None  # gives up
                 self.answer_later(HumanAnswered(order.ticket, answered), RESOLVING)
@@ -368,7 +379,7 @@ class GatewayEnd(End):
         self._papers = vault
         self._began = began
         self._bare_esp = bare_esp
-        self._judge = SimulatedJudge(config, (began, 0.0))
+        self.judge: Judging = SimulatedJudge(config, (began, 0.0))
         self._fresh_core(rng)
         super().__init__(name, network, self.core, rng)
         self.vault = vault
@@ -397,6 +408,6 @@ class GatewayEnd(End):
         if not isinstance(order, Judge):
             super().order(order)
             return
-        word, event = self._judge.judge(order, now=self.now)
+        word, event = self.judge.judge(order, now=self.now)
         self.tell(event)
         self.answer_later(word, DELAY)
