@@ -1,4 +1,4 @@
-"""A gateway is killed and started again: how soon is the client back, with nobody doing anything?"""
+"""A gateway is killed and started again: how soon is the client back by itself?"""
 
 from __future__ import annotations
 
