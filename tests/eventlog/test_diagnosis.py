@@ -72,6 +72,18 @@ def not_closed() -> tuple[Entry, ...]:
     return client(*GOOD)
 
 
+UNTRUSTED = (
+    0.9,
+    "certificate.refused",
+    {
+        "peer": "192.0.2.1:500",
+        "claimed": "gw.example.org",
+        "cause": "expired",
+        "problem": "The certificate of CN=gw was valid until 2026-01-01 only.",
+        "advice": "Renew that certificate.",
+    },
+)
+
 CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     # (id, side): what calls for it, what nearly does
     ("net.dns-failed", ""): (
@@ -251,6 +263,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("live.admin", ""): (closed("by-administrator"), closed("by-user")),
     ("live.lifetime-expired", ""): (closed("lifetime-expired"), not_closed()),
     ("live.cert-expired", ""): (closed("certificate-expired"), closed("lifetime-expired")),
+    ("cert.untrusted", ""): (
+        client(*CONNECTING, ANSWERED[0], UNTRUSTED, down("certificate-refused", 1.0)),
+        client(*CONNECTING, ANSWERED[0], down("certificate-refused", 1.0)),
+    ),
     ("cert.refused", ""): (closed("certificate-refused"), closed("no-certificate")),
     ("cert.disputed", ""): (closed("certificate-disputed"), closed("certificate-refused")),
     ("cert.none", ""): (closed("no-certificate"), closed("certificate-refused")),
