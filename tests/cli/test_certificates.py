@@ -183,3 +183,17 @@ def test_what_is_missing_is_said_before_anything_is_sent(at: Place) -> None:
     status, said = up(at, 'authentication = "rsa"')
     assert status != 0
     assert "culvert certificate import" in said
+
+
+def test_hybrid_takes_a_certificate_of_the_gateway_and_a_password(
+    at: Place, tmp_path: Path
+) -> None:
+    authority = tmp_path / "root.pem"
+    authority.write_bytes(ISSUED.root.certificate.pem)
+    lines = ['authentication = "hybrid"', 'group = "sales"', f'ca = ["{authority}"]']
+    at.profile.write_text(PROFILE + "\n".join(lines) + "\n")
+    wrong = at.up(password="wrong")
+    assert wrong.status == 14, wrong.err
+    right = at.up()
+    assert right.status == 0, right.err
+    assert at.ping()
