@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from datetime import datetime
 
 from culvert.client.connection import Connection
@@ -55,6 +56,8 @@ class Crowd:
         self._sockets = [self._socket(number) for number in range(count)]
         self._due: list[tuple[float, int]] = []
         self._started = 0
+        self._states = ["idle"] * count
+        self._count = Counter(self._states)
         self.questions = 0
         self.ended = False
 
@@ -67,13 +70,13 @@ class Crowd:
 
     @property
     def up(self) -> int:
-        return sum(client.state == "up" for client in self._clients)
+        return self._count["up"]
 
     def connect(self) -> None:
         """Bring everybody up; raises when somebody is refused."""
         while (up := self.up) < len(self._clients):
-            if lost := [client for client in self._clients if client.state == "down"]:
-                raise SystemExit(f"{len(lost)} clients of {len(self._clients)} were refused")
+            if lost := self._count["down"]:
+                raise SystemExit(f"{lost} clients of {len(self._clients)} were refused")
             while self._started < min(len(self._clients), up + AT_ONCE):
                 number, self._started = self._started, self._started + 1
                 self._do(number, self._clients[number].connect(now=time.monotonic()))
@@ -119,6 +122,9 @@ class Crowd:
                     self.questions += event.code == "live.question-received"
                 case _:
                     pass
+        self._count[self._states[number]] -= 1
+        self._states[number] = client.state
+        self._count[client.state] += 1
         heapq.heappush(self._due, (client.deadline, number))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from culvert.secret import Secret
-from culvert.vault.password import Argon2id
+from culvert.vault.password import Argon2id, FastHash
 from netio.namespaces import namespace
 
 pytestmark = pytest.mark.root
@@ -23,10 +23,13 @@ pytestmark = pytest.mark.root
 MEGABYTE = 1_000_000
 MOST_MEMORY = 300 * MEGABYTE
 MOST_OF_A_CORE = 0.02
+MOST_OF_EACH = 40 * 1024
+MOST_OF_A_CORE_FOR_TEN_THOUSAND = 0.20
 
 GATEWAY = "127.0.0.1"
 USER, PASSWORD = "alice", "the password of the whole crowd"
 GROUP_KEY = "a group key of the soak"
+Scheme = type[Argon2id] | type[FastHash]
 CROWD = Path(__file__).with_name("crowd.py")
 SETTLING = 5.0  # seconds from the last login to the first sample
 BETWEEN_SAMPLES = 1.0
@@ -43,11 +46,13 @@ class Cost:
     questions: int  # that the clients answered since they came up
     up: int  # at the end, as the clients say
     listed: int  # at the end, as the gateway says
+    of_each: int  # octets more than before the first, by their number
 
     def __str__(self) -> str:
         return (
             f"{self.listed} idle sessions over {self.seconds:.0f} s: "
-            f"{self.memory / MEGABYTE:.0f} MB, {self.of_a_core:.2%} of one core, "
+            f"{self.memory / MEGABYTE:.0f} MB, {self.of_each / 1024:.1f} KiB each, "
+            f"{self.of_a_core:.2%} of one core, "
             f"{self.questions} DPD questions answered"
         )
 
@@ -68,6 +73,19 @@ def test_a_thousand_idle_sessions_cost_a_gateway_little(
     check(cost, sessions=1000, asked=9)
 
 
+@pytest.mark.soak
+def test_ten_thousand_idle_sessions_stay_small_and_alive(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    cost = measured(tmp_path, sessions=10_000, seconds=90.0, dpd=30, scheme=FastHash)
+    print(cost)
+    record_property("figures", str(cost))
+    assert cost.up == cost.listed == 10_000, cost
+    assert cost.questions >= 20_000, cost
+    assert cost.of_each <= MOST_OF_EACH, cost
+    assert cost.of_a_core < MOST_OF_A_CORE_FOR_TEN_THOUSAND, cost
+
+
 def check(cost: Cost, *, sessions: int, asked: int) -> None:
     """Nobody was lost, everybody was asked ``asked`` times, and it cost less than the bars."""
     assert cost.up == cost.listed == sessions, cost
@@ -76,8 +94,11 @@ def check(cost: Cost, *, sessions: int, asked: int) -> None:
     assert cost.of_a_core < MOST_OF_A_CORE, cost
 
 
-def measured(folder: Path, *, sessions: int, seconds: float, dpd: int) -> Cost:
-    with namespace("idle") as place, gateway(folder, place, sessions, dpd) as process:
+def measured(
+    folder: Path, *, sessions: int, seconds: float, dpd: int, scheme: Scheme = Argon2id
+) -> Cost:
+    with namespace("idle") as place, gateway(folder, place, sessions, dpd, scheme) as process:
+        empty = resident(process.pid)
         command = [*within(place), sys.executable, str(CROWD), GATEWAY, str(sessions)]
         crowd = subprocess.Popen(
             [*command, GROUP_KEY, USER, PASSWORD], stdout=subprocess.PIPE, text=True
@@ -98,20 +119,25 @@ def measured(folder: Path, *, sessions: int, seconds: float, dpd: int) -> Cost:
         finally:
             crowd.kill()
             crowd.communicate()
-    return Cost(seconds, memory, of_a_core, told["questions"], told["up"], listed)
+    of_each = (memory - empty) // sessions
+    return Cost(seconds, memory, of_a_core, told["questions"], told["up"], listed, of_each)
 
 
 @contextmanager
-def gateway(folder: Path, place: str, sessions: int, dpd: int) -> Iterator[subprocess.Popen[bytes]]:
+def gateway(
+    folder: Path, place: str, sessions: int, dpd: int, scheme: Scheme
+) -> Iterator[subprocess.Popen[bytes]]:
     config = folder / "gateway.toml"
     config.touch(mode=0o600)
     config.write_text(
         f"""\
 [gateway]
 lan = ["192.168.2.0/24"]
-legacy = ["aggressive-psk"]
+legacy = ["aggressive-psk", "fast-hash"]
 session_limit = {sessions}
 dpd_delay = {dpd}
+[users]
+backend = "{"fast-hash" if scheme is FastHash else "local"}"
 [[pool]]
 name = "clients"
 addresses = ["10.64.0.0/16"]
@@ -121,7 +147,7 @@ key = "{GROUP_KEY}"
 split_include = ["192.168.2.0/24"]
 [[user]]
 name = "{USER}"
-password_hash = "{Argon2id().hash(Secret(PASSWORD))}"
+password_hash = "{scheme().hash(Secret(PASSWORD))}"
 groups = ["staff"]
 """,
         "utf-8",
