@@ -252,6 +252,30 @@ def test_a_name_that_is_not_resolved_in_time_is_given_up() -> None:
         one.close()
 
 
+def test_who_waits_is_told_when_it_is_closed() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        one = Fetcher(LOOPBACK, seconds=10)
+
+        def wait() -> None:
+            with pytest.raises(FetchFailed) as caught:
+                one.fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+            said.append(str(caught.value))
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        there, _ = silent.accept()
+        with there:
+            there.recv(10)  # it has asked
+            began = time.monotonic()
+            one.close()
+            thread.join(5)
+        assert said
+        assert time.monotonic() - began < 2
+        with pytest.raises(FetchFailed, match="no longer"):
+            one.fetch("http://127.0.0.1/")
+
+
 def test_what_the_server_says_is_told() -> None:
     with server(reply(b"gone", 404)) as port:
         assert "404" in refusal(f"http://127.0.0.1:{port}/")

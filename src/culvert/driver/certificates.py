@@ -43,9 +43,9 @@ class CertificateOffice:
             del self._waiting[order.ticket]
 
     def close(self) -> None:
-        """Waiting orders are dropped; those being checked end first. Blocks."""
-        self._judge.close()
+        """Waiting orders are dropped; those being checked end without what they waited for."""
         self._fetcher.close()
+        self._judge.close()
 
     def _fetch(self, source: Source) -> bytes:
         """In a thread of the judge."""

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LookupTimeout
 from contextlib import suppress
 from dataclasses import dataclass
@@ -127,11 +127,17 @@ class Fetcher:
         self._lookup = lookup
         self._seconds = seconds
         self._most = most_octets
+        self._closed = False
+        self._open: set[_Pinned] = set()
         # The resolver knows no time-out of ours; a name that hangs keeps one of these busy.
         self._names = ThreadPoolExecutor(4, thread_name_prefix="names")
 
     def close(self) -> None:
+        """Whoever waits for an answer is told that there is none."""
+        self._closed = True
         self._names.shutdown(wait=False, cancel_futures=True)
+        for connection in tuple(self._open):
+            connection.abort()
 
     def fetch(self, url: str, *, body: bytes = b"", kind: str = "") -> bytes:
         """GET ``url``, or with a ``body`` of media type ``kind`` POST it. Raises FetchFailed."""
@@ -155,12 +161,14 @@ class Fetcher:
             ended = threading.Timer(left, connection.abort)
             ended.daemon = True
             ended.start()
+            self._open.add(connection)
             try:
                 return self._exchange(connection, parts, body, kind)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 problem = _plain(error, connection.aborted, self._seconds)
             finally:
                 ended.cancel()
+                self._open.discard(connection)
                 connection.close()
         raise FetchFailed(problem)
 
@@ -187,6 +195,8 @@ class Fetcher:
         return octets
 
     def _left(self, deadline: float) -> float:
+        if self._closed:
+            raise FetchFailed("it is no longer waited for")
         left = deadline - time.monotonic()
         if left <= 0:
             raise FetchFailed(f"no answer within {self._seconds:g} seconds")
@@ -200,6 +210,8 @@ class Fetcher:
         else:
             try:
                 texts = self._names.submit(self._lookup, host, port).result(left)
+            except (RuntimeError, CancelledError):
+                raise FetchFailed("it is no longer waited for") from None  # closed meanwhile
             except LookupTimeout:
                 raise FetchFailed(f"{host} was not resolved in {self._seconds:g} seconds") from None
             except (OSError, UnicodeError) as error:
