@@ -31,6 +31,8 @@ class Outcome(Enum):
     RIGHT = "right"
     WRONG_GROUP = "wrong group"
     WRONG_KEY = "wrong group key"
+    UNTRUSTED_GATEWAY = "an authority that the client does not know"
+    UNTRUSTED_CALLER = "an authority that the gateway does not know"
     WRONG_USER = "wrong user"
     WRONG_PASSWORD = "wrong password"  # not one
     NO_ADDRESS = "no address"
@@ -43,6 +45,28 @@ class Outcome(Enum):
     GATEWAY_REBOOTS = "gateway dies and comes back"
     CLIENT_DIES = "client dies"
 
+
+WAYS = ("psk", "xauth-psk", "rsa", "xauth-rsa", "hybrid")
+MODES = ("aggressive", "main")
+
+WITH_KEYS = ("psk", "xauth-psk")
+WITH_PERSON = ("xauth-psk", "xauth-rsa", "hybrid")
+SIGNED = ("rsa", "xauth-rsa")
+WITH_NAME = (*WITH_PERSON, "rsa")  # with a mere key nobody can be told from another
+
+POSSIBLE = {
+    Outcome.WRONG_GROUP: WITH_KEYS,
+    Outcome.WRONG_KEY: WITH_KEYS,
+    Outcome.UNTRUSTED_GATEWAY: (*SIGNED, "hybrid"),
+    Outcome.UNTRUSTED_CALLER: SIGNED,
+    Outcome.WRONG_USER: WITH_PERSON,
+    Outcome.WRONG_PASSWORD: WITH_PERSON,
+    Outcome.NO_ADDRESS: WITH_NAME,
+    Outcome.SESSION_LIMIT: WITH_NAME,
+    Outcome.DUPLICATE_LIMIT: WITH_PERSON,
+    Outcome.OUTSIDE_HOURS: WITH_PERSON,
+}
+"""Ways to authenticate in which this can be wrong; all where nothing is said."""
 
 CROWDED = (Outcome.NO_ADDRESS, Outcome.SESSION_LIMIT, Outcome.DUPLICATE_LIMIT)
 DYING = (Outcome.GATEWAY_DIES, Outcome.GATEWAY_REBOOTS, Outcome.CLIENT_DIES)
@@ -68,6 +92,12 @@ REFUSED = {
     ),
     Outcome.WRONG_KEY: Expected(
         "group-mismatch", "group-mismatch", "ike.group-key-mismatch", "key"
+    ),
+    Outcome.UNTRUSTED_GATEWAY: Expected(
+        "certificate-refused", "certificate-disputed", "ike.notify-received", ""
+    ),
+    Outcome.UNTRUSTED_CALLER: Expected(
+        "certificate-disputed", "certificate-refused", "ike.certificate-refused", "authority"
     ),
     Outcome.WRONG_USER: Expected(
         "auth-rejected", "auth-rejected", "auth.unknown-user", "unknown-user"
@@ -117,6 +147,8 @@ class Case:
     dies_at: float
     leaves: str
     bare_esp: tuple[bool, bool]
+    authentication: str
+    exchange_mode: str
 
 
 def drawn(seed: int) -> Case:
@@ -126,6 +158,7 @@ def drawn(seed: int) -> Case:
     of_group = [name for name in PHASE1 if name.endswith(f"-{group}")]
     outcome = Outcome.RIGHT if chance.random() < 0.4 else chance.choice(list(Outcome))
     behaviours = list(Depends)
+    way, mode = _manner(seed, outcome)
     return Case(
         seed=seed,
         outcome=outcome,
@@ -144,9 +177,20 @@ def drawn(seed: int) -> Case:
         mapping=chance.choice(behaviours),
         filtering=chance.choice(behaviours),
         preserves=chance.random() < 0.7,
-        neighbour=outcome not in (*CROWDED, *DYING) and chance.random() < 0.3,
+        neighbour=outcome not in (*CROWDED, *DYING) and chance.random() < 0.3 and way != "psk",
         rebinds=tuple(chance.uniform(0.0, 20.0) for _ in range(chance.randint(0, 2))),
         dies_at=chance.uniform(0.0, 12.0),
         leaves=chance.choice(("disconnect", "logout", "shutdown", "power")),
         bare_esp=(chance.random() < 0.7, chance.random() < 0.7),
+        authentication=way,
+        exchange_mode=mode,
     )
+
+
+def _manner(seed: int, outcome: Outcome) -> tuple[str, str]:
+    """How the ends prove themselves, and in which mode."""
+    chance = random.Random(seed + 7)
+    way = chance.choice(POSSIBLE.get(outcome, WAYS))
+    mode = chance.choice(MODES)
+    # In main mode nobody names a group before the key is chosen.
+    return way, "aggressive" if outcome is Outcome.WRONG_GROUP else mode

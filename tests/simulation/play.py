@@ -8,9 +8,10 @@ from typing import Any
 
 from culvert.secret import Secret
 from culvert.session.session import State
-from simulation.cases import CROWDED, PHASE1, PHASE2, Case, Outcome
+from simulation.cases import CROWDED, PHASE1, PHASE2, WAYS, Case, Outcome
+from simulation.certificates import Vault, gateway_vault, person_vault, trusting_stranger
 from simulation.ends import ClientEnd
-from simulation.world import PASSWORD, STRANGER, USERS, Terms, World, profile
+from simulation.world import GATEWAY, GROUP, PASSWORD, STRANGER, USERS, Terms, World, profile
 
 AWAY = 3.0  # seconds a gateway needs to start again
 FAREWELL = 1.0  # seconds a gateway that was told to stop still lives
@@ -37,7 +38,7 @@ class Played:
 
 def play(case: Case) -> Played:
     """From the first message until nothing is left to be done."""
-    world = World(case.seed, _terms(case), bare_esp=case.bare_esp[1])
+    world = World(case.seed, _terms(case), bare_esp=case.bare_esp[1], vault=_gateway_vault(case))
     with world.shown_if_wrong():
         occupant = _occupant(case, world) if case.outcome in CROWDED else None
         clients = _clients(case, world)
@@ -85,17 +86,41 @@ def _terms(case: Case) -> Terms:
         session_limit=1 if case.outcome is Outcome.SESSION_LIMIT else 100,
         max_logins=1 if case.outcome is Outcome.DUPLICATE_LIMIT else 0,
         hours="mon-fri 08:00-18:00" if case.outcome is Outcome.OUTSIDE_HOURS else "",
+        authentication=WAYS,
+        aggressive_certificates=True,
+        main_mode=True,
     )
 
 
+def _gateway_vault(case: Case) -> Vault:
+    vault = gateway_vault(GATEWAY)
+    return trusting_stranger(vault) if case.outcome is Outcome.UNTRUSTED_CALLER else vault
+
+
+def _vault(case: Case, user: str, *, subject: bool) -> Vault:
+    vault = person_vault(user, GROUP)
+    wrong = subject and case.outcome is Outcome.UNTRUSTED_GATEWAY
+    return trusting_stranger(vault) if wrong else vault
+
+
 def _profile(case: Case, name: str, **changes: Any) -> Any:
-    return profile(name, phase1=case.phase1, phase2=case.phase2, pfs=case.pfs, **changes)
+    return profile(
+        name,
+        phase1=case.phase1,
+        phase2=case.phase2,
+        pfs=case.pfs,
+        authentication=case.authentication,
+        exchange_mode=case.exchange_mode,
+        **changes,
+    )
 
 
 def _occupant(case: Case, world: World) -> ClientEnd:
     """Somebody who has the only place before the connection under test begins."""
     user = USERS[0] if case.outcome is Outcome.DUPLICATE_LIMIT else OCCUPANT
-    made = world.client(_profile(case, OCCUPANT), person=(user, PASSWORD))
+    made = world.client(
+        _profile(case, OCCUPANT), person=(user, PASSWORD), vault=_vault(case, user, subject=False)
+    )
     made.connect()
     world.decided(made)
     if not made.up:
@@ -128,7 +153,12 @@ def _clients(case: Case, world: World) -> list[ClientEnd]:
         people.append((_profile(case, "neighbour"), (USERS[1], PASSWORD)))
     return [
         world.client(
-            kept, person=person, behind=behind, faults=case.faults, bare_esp=case.bare_esp[0]
+            kept,
+            person=person,
+            behind=behind,
+            faults=case.faults,
+            bare_esp=case.bare_esp[0],
+            vault=_vault(case, person[0], subject=kept is people[0][0]),
         )
         for kept, person in people
     ]

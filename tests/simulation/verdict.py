@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulation.cases import DYING, REFUSED, UNHEARD, Expected, Outcome
+from simulation.cases import DYING, REFUSED, UNHEARD, WITH_KEYS, Case, Expected, Outcome
 from simulation.ends import ClientEnd
 from simulation.play import Played
+from simulation.world import GROUP
 
-FOR_EVERYBODY = (Outcome.PHASE1_DIFFERS, Outcome.PHASE2_DIFFERS, Outcome.OUTSIDE_HOURS)
+FOR_EVERYBODY = (
+    Outcome.PHASE1_DIFFERS,
+    Outcome.PHASE2_DIFFERS,
+    Outcome.OUTSIDE_HOURS,
+    Outcome.UNTRUSTED_CALLER,
+)
 """What is wrong with the gateway's configuration, so the neighbour meets it as well."""
 
 LEFT = {
@@ -32,7 +38,14 @@ def unheard(played: Played) -> list[ClientEnd]:
     """Clients under test that ended for the network's sake alone."""
     if played.case.outcome in DYING:
         return []
-    return [c for c in played.clients if not played.up[c.name] and c.reason in UNHEARD]
+    silent = _unheard(played.case)
+    return [c for c in played.clients if not played.up[c.name] and c.reason in silent]
+
+
+def _unheard(case: Case) -> frozenset[str]:
+    """In main mode whoever has another key can only be silent: silence is taken for that."""
+    silent = case.exchange_mode == "main" and case.authentication in WITH_KEYS
+    return UNHEARD | {"group-mismatch"} if silent else UNHEARD
 
 
 def _client(played: Played, client: ClientEnd) -> Iterator[str]:
@@ -69,7 +82,7 @@ def _was_up(played: Played, client: ClientEnd) -> Iterator[str]:
 
 
 def _silent(played: Played, client: ClientEnd) -> Iterator[str]:
-    if client.reason not in UNHEARD:
+    if client.reason not in _unheard(played.case):
         yield f"nothing is wrong with it, and it says {client.reason}"
     for reason in gateway_reasons(played, client):
         if reason not in UNHEARD:
@@ -77,7 +90,7 @@ def _silent(played: Played, client: ClientEnd) -> Iterator[str]:
 
 
 def _dying(played: Played, client: ClientEnd) -> Iterator[str]:
-    allowed = {*LEFT[played.case.leaves], *UNHEARD}
+    allowed = {*LEFT[played.case.leaves], *_unheard(played.case)}
     if client.reason not in allowed:
         yield f"an end died, and it says {client.reason}"
     for reason in gateway_reasons(played, client):
@@ -108,6 +121,8 @@ def gateway_reasons(played: Played, client: ClientEnd) -> list[str]:
     gateway = played.world.gateway
     subject = client is played.clients[0]
     user = client.person[0] if client.person else ""
+    if played.case.authentication == "psk":
+        user = GROUP  # nobody is known by name
     reasons = [
         row.reason
         for row in gateway.core.refusals
