@@ -1,4 +1,4 @@
-"""strongSwan as the client, seven IKEv1 methods, user-space ESP."""
+"""strongSwan as the client, nine IKEv1 methods, user-space ESP."""
 
 from __future__ import annotations
 
@@ -87,6 +87,8 @@ class StrongswanClient:
             "hybrid-agg": (f"{group}\n {xauth}", "", by_certificate),
             "psk": (own["psk"], "", by_key),
             "rsa": (own["rsa"], "", by_certificate),
+            "rsa-agg": (own["rsa"], "", by_certificate),
+            "rsa-xauth-agg": (own["rsa"], second, by_certificate),
         }
         first, then, remote = rows[self.method]
         return f"local {{ {first} }}\n  {then}\n  {remote}"

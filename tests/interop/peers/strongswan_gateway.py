@@ -84,6 +84,8 @@ class StrongswanGateway:
             ("hybrid-agg", "yes", RSA, f"remote {{ auth = xauth\n {group} }}"),
             ("psk", "no", PSK, "remote { auth = psk }"),
             ("rsa", "no", RSA, USER_CERTIFICATE),
+            ("rsa-agg", "yes", RSA, USER_CERTIFICATE),
+            ("rsa-xauth-agg", "yes", RSA, f"{USER_CERTIFICATE}\n    {XAUTH}"),
         ]
         made = "\n".join(self.connection(*row) for row in rows)
         people = "\n".join(
