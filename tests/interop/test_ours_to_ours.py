@@ -159,6 +159,8 @@ ROW = {
     "public_ip": TEXT,
     "encryption": TEXT,
     "authentication": TEXT,
+    "method": TEXT,
+    "exchange_mode": TEXT,
     "since": TEXT,
     "bytes_in": NUMBER,
     "bytes_out": NUMBER,
@@ -194,7 +196,8 @@ def test_both_ends_show_the_documented_row_with_living_values(
         assert (row["encryption"], row["authentication"]) == ("AES-128", "HMAC-SHA-256")
         assert (row["user"], row["group"]) == ("vpnclient1", "ciscovpn")
         assert row["assigned_ip"] == "40.1.1.1"
-        assert row["weak"] == []
+        assert row["weak"] == ["aggressive-psk"]
+        assert (row["method"], row["exchange_mode"]) == ("xauth-psk", "aggressive")
         assert datetime.fromisoformat(row["since"]).utcoffset() is not None
     assert (ours["name"], theirs["name"]) == ("office", "vpnclient1")
     assert (ours["public_ip"], theirs["public_ip"]) == (topology.CLIENT1, topology.PAT_OUTSIDE)

@@ -80,6 +80,7 @@ def _told(shown: Row) -> str:
         ("DNS", ", ".join(texts(shown.get("dns")))),
         ("encryption", str(shown.get("encryption") or "")),
         ("authentication", str(shown.get("authentication") or "")),
+        ("proved by", _method(shown)),
         ("engine", str(shown.get("engine") or "")),
         ("received", _amount(shown, "in")),
         ("sent", _amount(shown, "out")),
@@ -101,6 +102,13 @@ def transport(shown: Row) -> str:
     """``nat-t, port 4500`` or ``esp``."""
     port = shown.get("tunnel_port")
     return f"{shown.get('transport') or ''}{f', port {port}' if port else ''}".strip(", ")
+
+
+def _method(shown: Row) -> str:
+    """``hybrid, aggressive mode: both names went in clear``."""
+    mode = shown.get("exchange_mode")
+    exposed = ": both names went in clear" if mode == "aggressive" else ""
+    return f"{shown.get('method')}, {mode} mode{exposed}" if mode else ""
 
 
 def _amount(shown: Row, direction: str) -> str:

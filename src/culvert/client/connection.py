@@ -195,7 +195,8 @@ class Connection(Calls):
                 self._patient_until = inf
                 self._enter("login" if way.xauth else "configuring")
                 self._so_far.method = way.name
-                self._so_far.weak = tuple(sorted(news.suite.legacy))
+                self._so_far.exchange_mode = news.exchange
+                self._so_far.weak = news.weak
                 return []
             case LoggedIn():
                 self._enter("configuring")

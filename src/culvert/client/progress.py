@@ -40,6 +40,7 @@ class Progress:
     began: float = 0.0
     weak: tuple[str, ...] = ()
     method: str = ""
+    exchange_mode: str = ""
     configuring: bool = False
     silence: Silence | None = None
 
@@ -72,6 +73,7 @@ def status_row(
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,
         "method": so_far.method,
+        "exchange_mode": so_far.exchange_mode,
         "encryption": esp.cipher.label if esp else "",
         "authentication": esp.authentication_label if esp else "",
         "since": so_far.up_at.isoformat() if so_far.up_at else "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from culvert.eventlog.event import Field, LogEvent
-from culvert.ike.suite import IkeSuite
+from culvert.ike.outputs import Authenticated
 from culvert.inet.address import Address
 from culvert.policy.pool import Pool
 from culvert.session.session import SpiPair
@@ -33,7 +33,7 @@ class Caller:
     source: Address
     group: str = ""
     user: str = ""
-    suite: IkeSuite | None = None
+    proved: Authenticated | None = None
     initial_contact: bool = False
     policy: str = ""
     """A policy cause against this person, told only once the login was right."""

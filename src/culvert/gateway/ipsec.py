@@ -246,7 +246,7 @@ class IpsecGateway:
         match news:
             case Authenticated():
                 client = self._client(number)
-                client.suite = news.suite
+                client.proved = news
                 client.initial_contact = news.initial_contact
                 if not news.suite.authentication.xauth:
                     return self._logged_in(number, news.name or client.group, now)

@@ -129,10 +129,11 @@ class CallersSessions:
         self._callers[session.number] = caller
         self._table.assign(session.number, str(leased))
         session.client_type, session.client_version = client_software(asked.application)
-        if caller.suite is not None:
-            session.ike_suite = caller.suite.name
-            session.method = caller.suite.authentication.name
-            session.weak = weak(caller.suite.legacy)
+        if caller.proved is not None:
+            session.ike_suite = caller.proved.suite.name
+            session.method = caller.proved.suite.authentication.name
+            session.exchange_mode = caller.proved.exchange
+            session.weak = caller.proved.weak
         caller.active_at = now
         self._arm_limits(session, caller, group, now)
         return None

@@ -39,6 +39,8 @@ class _Answer:
 
 
 class AggressiveCalling(Calling):
+    exchange = "aggressive"
+
     def __init__(self, owner: Owner, settings: Settings, rng: Random, natt_port: int) -> None:
         super().__init__(owner, settings, rng, natt_port)
         self._initiator = AggressiveInitiator(settings, rng)
@@ -47,7 +49,7 @@ class AggressiveCalling(Calling):
 
     def begin(self, now: float) -> None:
         channel = self._owner.channel
-        channel.log("ike.phase1-started", peer=text(channel.path.remote), mode="aggressive")
+        channel.log("ike.phase1-started", peer=text(channel.path.remote), mode=self.exchange)
         way = self._initiator.suites[0].authentication
         whole = (*self._initiator.first(), *self._requests(way), *self._announced())
         octets = channel.send_clear(wire.AGGRESSIVE, self._padded(whole, way))

@@ -30,8 +30,6 @@ FAVOUR = 4  # times the question that an answer with certificates may be long
 
 
 class Called(Phase1):
-    exchange = ""
-
     def __init__(self, owner: Owner, settings: Settings, rng: Random) -> None:
         super().__init__(owner, settings)
         self._rng = rng

@@ -40,6 +40,8 @@ class _Sixth:
 
 
 class MainCalling(Calling):
+    exchange = "main"
+
     def __init__(self, owner: Owner, settings: Settings, rng: Random, natt_port: int) -> None:
         super().__init__(owner, settings, rng, natt_port)
         self._made = Exchanged()
@@ -48,7 +50,7 @@ class MainCalling(Calling):
 
     def begin(self, now: float) -> None:
         channel = self._owner.channel
-        channel.log("ike.phase1-started", peer=text(channel.path.remote), mode="main")
+        channel.log("ike.phase1-started", peer=text(channel.path.remote), mode=self.exchange)
         sa = offer_ike(self.settings.phase1, self.settings.phase1_life.seconds).to_bytes()
         self._made.sa_i = sa
         octets = channel.send_clear(wire.IDENTITY_PROTECTION, (Part(SA, sa), *self._announced()))

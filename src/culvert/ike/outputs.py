@@ -19,6 +19,9 @@ from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Path
 from culvert.secret import Secret
 
+AGGRESSIVE_PSK = "aggressive-psk"
+"""The switch for group keys in aggressive mode (tables/profile_names.toml)."""
+
 # --- outputs -----------------------------------------------------------------------------------
 
 
@@ -91,14 +94,21 @@ class AskCertificate:
 class Authenticated:
     """Phase 1 stands: both ends proved themselves. XAUTH may follow.
 
-    ``initial_contact``: the peer remembers no earlier SA of its own. ``name``: whose certificate
-    it has, empty without one.
+    ``exchange``: the mode, "aggressive" or "main". ``initial_contact``: the peer remembers no
+    earlier SA of its own. ``name``: whose certificate it has, empty without one.
     """
 
     suite: IkeSuite
+    exchange: str
     identity: Identity
     initial_contact: bool = False
     name: str = ""
+
+    @property
+    def weak(self) -> tuple[str, ...]:
+        """Switches that had to be on for it."""
+        guessable = self.exchange == "aggressive" and self.suite.authentication.skeyid == "psk"
+        return tuple(sorted(self.suite.legacy | ({AGGRESSIVE_PSK} if guessable else set[str]())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,17 @@ from culvert.inet.address import Path, text
 from culvert.rng import Random
 from culvert.tables.algorithms import Authentication
 
+_EXPOSED = {
+    "psk": "both names went in clear, and whoever saw them can guess the group key offline",
+    "signature": "both names went in clear",
+}
+"""What aggressive mode costs, by what SKEYID follows from."""
+
 
 class Phase1:
-    """Common state and steps. ``owner`` is the IKE SA."""
+    """Common state and steps. ``owner`` is the IKE SA, ``exchange`` "aggressive" or "main"."""
+
+    exchange = ""
 
     def __init__(self, owner: Owner, settings: Settings) -> None:
         self.settings = settings
@@ -233,11 +241,15 @@ class Phase1:
         self._tell_nat()
         for why in chosen.suite.weak:
             channel.log("ike.weak", what=chosen.suite.name, why=why)
+        if self.exchange == "aggressive":
+            channel.log("ike.aggressive", why=_EXPOSED[authentication.skeyid])
         if self.initial_contact:
             channel.log("ike.initial-contact", peer=text(channel.path.remote))
         owner.phase = Phase.PERSON if authentication.xauth else Phase.CONFIG
         channel.out.append(
-            Authenticated(chosen.suite, self.identity, self.initial_contact, self.name)
+            Authenticated(
+                chosen.suite, self.exchange, self.identity, self.initial_contact, self.name
+            )
         )
         owner.phase1_over(now)
 

@@ -81,6 +81,7 @@ class Session:
     ike_suite: str = ""
     method: str = ""
     """How both ends proved themselves in phase 1, a name of tables/algorithms.toml."""
+    exchange_mode: str = ""
     client_type: str = ""
     client_version: str = ""
     counters: Counters = field(default_factory=Counters)

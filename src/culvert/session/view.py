@@ -97,6 +97,8 @@ def row(session: Session, *, now: float) -> Row:
         "encryption": session.encryption,
         "authentication": session.authentication,
         "ike_suite": session.ike_suite,
+        "method": session.method,
+        "exchange_mode": session.exchange_mode,
         "client_type": session.client_type,
         "client_version": session.client_version,
         "since": session.began.astimezone(UTC).isoformat(timespec="seconds"),
