@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from culvert.cli.status import told
+from culvert.ike.wire.header import QUICK, TRANSACTION
+from culvert.ike.wire.message import parse_header
 from culvert.session.session import State
+from culvert.session.view import row
 from simulation.certificates import (
     Paper,
     Vault,
@@ -233,3 +237,67 @@ def test_a_hybrid_caller_of_an_unknown_group_gets_no_further_than_one_with_a_wro
         assert world.decided(client)
         assert client.reason == "auth-rejected"
         assert world.gateway.told("ike.group-unknown")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("end", ["client", "gateway"])
+def test_the_next_attempt_with_the_right_authority_is_unharmed(end: str, mode: str) -> None:
+    own, other = person_vault(NAME, GROUP), gateway_vault(GATEWAY)
+    wrong = {"client": trusting_stranger(own)} if end == "client" else {}
+    if end == "gateway":
+        wrong = {"gateway": trusting_stranger(other)}
+    world, client = world_of("rsa", mode, **wrong)
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        assert client.down
+        client.vault, world.gateway.vault = own, other
+        world.run(1.0)
+        client.connect()
+        assert world.run_until(lambda: client.up, within=2.0)
+        assert world.passes_both_ways(client)
+        gone(world)
+
+
+@pytest.mark.requirement("S1-173")
+@pytest.mark.parametrize("way", WAYS)
+def test_aggressive_mode_carries_its_label_at_both_ends(way: str) -> None:
+    for mode in MODES:
+        world, client = world_of(way, mode)
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        shown = client.core.snapshot
+        (session,) = world.gateway.table
+        listed = row(session, now=world.now)
+        guessable = mode == "aggressive" and way in ("psk", "xauth-psk")
+        for one in (shown, listed):
+            assert one["exchange_mode"] == mode
+            weak = one["weak"]
+            assert isinstance(weak, list)
+            assert ("aggressive-psk" in weak) is guessable
+        words = told([{**shown, "name": "office"}])
+        assert ("aggressive mode: both names went in clear" in words) is (mode == "aggressive")
+        for end in (client, world.gateway):
+            why = [str(event.fields["why"]) for event in end.told("ike.aggressive")]
+            assert bool(why) is (mode == "aggressive")
+            assert any("guess the group key offline" in one for one in why) is guessable
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_phases_and_logins_follow_each_other_in_their_order(way: str) -> None:
+    """Three or six messages of phase 1, then the login, then the address, then quick mode."""
+    for mode, exchange, count in (("aggressive", 4, 3), ("main", 2, 6)):
+        world, client = world_of(way, mode)
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        seen = [parse_header(one.message).exchange for one in world.network.seen if one.message]
+        assert seen[:count] == [exchange] * count
+        assert exchange not in seen[count:]
+        first_quick = seen.index(QUICK)
+        transactions = [at for at, kind in enumerate(seen) if kind == TRANSACTION]
+        assert count <= min(transactions) <= max(transactions) < first_quick
+        login = 4 if way not in ("psk", "rsa") else 0
+        assert len(transactions) == login + 2
+        assert seen[first_quick : first_quick + 3] == [QUICK] * 3

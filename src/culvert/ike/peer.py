@@ -59,6 +59,8 @@ from culvert.inet.address import Path, text
 from culvert.rng import Random
 
 DOUBT = 1.0  # seconds a hint of failure may still be disproved by a genuine answer
+EARLY = 4096  # octets of a message that is kept until its sender has proved itself
+
 EXCHANGES = {"aggressive": wire.AGGRESSIVE, "main": wire.IDENTITY_PROTECTION}
 HALF_OPEN = frozenset((Phase.CALLED, Phase.OFFERED, Phase.KEYING, Phase.PROVING, Phase.JUDGING))
 IN_PHASE_1 = HALF_OPEN | {Phase.CALLING}
@@ -101,6 +103,7 @@ class IkeSa:
             self, self.informational, spis, lambda: self.dialogue.permitted
         )
         self._doubt = ("", "")
+        self._early: tuple[bytes, Header, Path] | None = None
 
     def _first_phase(
         self, settings: Settings, natt_port: int
@@ -182,6 +185,9 @@ class IkeSa:
         malformed, out of place or not genuine."""
         if self.over:
             return []
+        if self.phase is Phase.JUDGING and header.encrypted and self._is_early(octets, header):
+            self._early = octets, header, path
+            return []
         if self.channel.answers.known(octets):
             again = self.channel.answers.again(octets, now=now)
             if again is not None:
@@ -207,9 +213,25 @@ class IkeSa:
         match given:
             case GroupKey() | KnownGroup() | Signature() | CertificateVerdict():
                 self.phase1.step(given, now)
+                return [*self._done(), *self._take_early(now)]
             case Verdict() | PersonAnswer() | Configuration():
                 self.dialogue.step(given, now)
         return self._done()
+
+    def _is_early(self, octets: bytes, header: Header) -> bool:
+        """Whether the peer went on while its proof is still looked at, which may take seconds: it
+        need not say it again then. One such message is kept."""
+        later = header.exchange in (wire.TRANSACTION, wire.QUICK)
+        return later and self._early is None and len(octets) <= EARLY
+
+    def _take_early(self, now: float) -> list[Output]:
+        if self._early is None or self.in_phase1:
+            return []
+        (octets, header, path), self._early = self._early, None
+        try:
+            return self.receive(octets, header, path, now=now)
+        except ProtocolError:
+            return []  # as if it had been lost; a genuine peer says it again
 
     def tick(self, *, now: float) -> list[Output]:
         """The deadline came."""
