@@ -243,10 +243,12 @@ def test_a_hybrid_caller_of_an_unknown_group_gets_no_further_than_one_with_a_wro
 @pytest.mark.parametrize("end", ["client", "gateway"])
 def test_the_next_attempt_with_the_right_authority_is_unharmed(end: str, mode: str) -> None:
     own, other = person_vault(NAME, GROUP), gateway_vault(GATEWAY)
-    wrong = {"client": trusting_stranger(own)} if end == "client" else {}
-    if end == "gateway":
-        wrong = {"gateway": trusting_stranger(other)}
-    world, client = world_of("rsa", mode, **wrong)
+    world, client = world_of(
+        "rsa",
+        mode,
+        client=trusting_stranger(own) if end == "client" else own,
+        gateway=trusting_stranger(other) if end == "gateway" else other,
+    )
     with world.shown_if_wrong():
         client.connect()
         assert world.decided(client)
