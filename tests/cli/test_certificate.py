@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
@@ -19,8 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
+from cli.test_credentials import Drawer
+from culvert.cli.certificate_files import certificates_for
+from culvert.cli.credentials import Credentials
 from culvert.cli.main import culvert
+from culvert.cli.secret_service import SecretService
 from culvert.errors import CulvertError
+from culvert.profile.profile import Profile
 from culvert.store.certificates import CertificateStore
 from culvert.vault.credential import contents, key_pem
 from identity.certificates.authority import Holder, issue, rsa_key, subject
@@ -228,3 +234,24 @@ def test_an_encrypted_key_without_anybody_to_ask_is_told(run: Run) -> None:
     file.write_bytes(key + ann().certificate.pem)
     with pytest.raises(CulvertError, match="passphrase is needed"):
         run("import", str(file))
+
+
+def test_a_key_in_the_keyring_is_in_no_file(run: Run) -> None:
+    before = keyring.get_keyring()
+    drawer = Drawer()
+    keyring.set_keyring(drawer)
+    try:
+        with_passphrase(run, p12(run.folder), WORD, "--keyring")
+        kept = run.folder / "store" / "ann.pem"
+        assert b"PRIVATE" not in kept.read_bytes()
+        profile = Profile(
+            name="office", host="192.0.2.1", authentication="rsa", certificate="ann", ca=("ann",)
+        )
+        given = Credentials("office", service=SecretService(), interactive=False)
+        handed = certificates_for(profile, given)
+        assert "PRIVATE KEY" in handed["certificate"]
+        assert "PRIVATE KEY" not in handed["authorities"]
+        with pytest.raises(CulvertError, match="no private key"):
+            certificates_for(profile, Credentials("office", interactive=False))
+    finally:
+        keyring.set_keyring(before)

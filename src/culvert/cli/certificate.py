@@ -10,14 +10,16 @@ from typing import cast
 import click
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: TC002
 
-from culvert.cli.certificate_files import unlocked
+from culvert.cli.certificate_files import PRIVATE_KEY, unlocked
 from culvert.cli.credentials import read_descriptor
 from culvert.cli.exit_code import status_of
 from culvert.cli.options import as_json as json_option
 from culvert.cli.output import document, printable, table
+from culvert.cli.secret_service import SecretService
 from culvert.errors import ConfigError, CulvertError
 from culvert.identity.certificates.certificate import Certificate
 from culvert.identity.certificates.proof import SOON
+from culvert.secret import Secret
 from culvert.store.certificates import (
     CertificateStore,
     directories,
@@ -44,8 +46,16 @@ def certificate() -> None:
     metavar="N",
     help="Read the passphrase from file descriptor N (one line) instead of asking for it.",
 )
+@click.option("--keyring", is_flag=True, help="Keep the key in the desktop's keyring.")
 @json_option
-def import_(file: Path, name: str, replace: bool, passphrase_fd: int | None, as_json: bool) -> int:
+def import_(
+    file: Path,
+    name: str,
+    replace: bool,
+    passphrase_fd: int | None,
+    keyring: bool,
+    as_json: bool,
+) -> int:
     """Take the certificate in FILE (PKCS#12, PEM, DER) into the store.
 
     With its private key in it, or with one that `culvert certificate request` made, it is yours;
@@ -61,7 +71,11 @@ def import_(file: Path, name: str, replace: bool, passphrase_fd: int | None, as_
         key, ours = waiting, True
     if key is not None:
         made = credential(called, Contents(found.certificates, key), path=str(file))
-        octets, shown = made.pem(), made.own.chain[0]
+        octets, shown = made.pem(with_key=not keyring), made.own.chain[0]
+        if keyring:
+            # Before the file is written: without its key it would be of no use.
+            pem = key_pem(key).decode("ascii")
+            SecretService().put(called, PRIVATE_KEY, Secret(pem))
     else:
         if not found.certificates:
             raise ConfigError("has no certificate in it", path=str(file))

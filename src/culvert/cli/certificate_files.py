@@ -12,6 +12,9 @@ from culvert.secret import Secret
 from culvert.store.certificates import CertificateStore, directories
 from culvert.vault.credential import Contents, PassphraseNeeded, contents, credential
 
+PRIVATE_KEY = "private_key"
+"""Under which kind the keyring has the key of a certificate that was imported with --keyring."""
+
 TRIES = 3
 """How often a passphrase is asked for."""
 
@@ -23,6 +26,10 @@ def certificates_for(profile: Profile, given: Credentials) -> dict[str, str]:
     if profile.certificate:
         octets = store.read(profile.certificate)
         opened = unlocked(octets, profile.certificate, interactive=given.interactive)
+        if opened.key is None and given.service is not None:
+            kept = given.service.get(profile.certificate, PRIVATE_KEY)
+            if kept is not None:
+                opened = contents(kept.octets() + octets, path=profile.certificate)
         made = credential("own", opened, path=profile.certificate)
         found["certificate"] = made.pem().decode("ascii")
     if profile.ca:
