@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import click
 
@@ -15,14 +16,20 @@ from culvert.cli import options
 from culvert.cli.output import columns
 from culvert.errors import ConfigError
 from culvert.explain import explain as explained
+from culvert.explain.capture import lines as captured
 from culvert.explain.catalogue import LANGUAGES
 from culvert.explain.decode import lines
 from culvert.explain.grammar.family import families
 from culvert.explain.lint import problems
+from culvert.explain.pcap import is_capture
 from culvert.explain.render import render
+from culvert.secret import Secret
 
 CHUNK = 1 << 18
 """Octets read at a time."""
+
+MAGIC = 4
+"""Octets by which a capture is known."""
 
 STANDARD_INPUT = "-"
 
@@ -33,6 +40,7 @@ STANDARD_INPUT = "-"
 @click.option("--families", "list_families", is_flag=True, help="List the kinds of log.")
 @click.option("--lint", is_flag=True, help="Check the tables of all families.")
 @click.option("--lang", default="en", type=click.Choice(LANGUAGES), help="Language of the texts.")
+@click.option("--psk-file", default="", metavar="FILE", help="Group key to check a capture with.")
 @options.as_json
 def explain(
     files: tuple[str, ...],
@@ -40,9 +48,10 @@ def explain(
     list_families: bool,
     lint: bool,
     lang: str,
+    psk_file: str,
     as_json: bool,
 ) -> int:
-    """Explain the VPN logs in FILES (several are read one after the other, - is standard input)."""
+    """Explain the VPN logs and captures in FILES (one after the other; - is standard input)."""
     if list_families:
         for one in families().values():
             click.echo(f"{one.name.ljust(18)}{one.head.title}")
@@ -52,7 +61,7 @@ def explain(
     shown = sys.stderr.isatty() and not as_json
     with ExitStack() as stack:
         told = explained(
-            lines(_chunks(files or (STANDARD_INPUT,), stack)),
+            _lines(files or (STANDARD_INPUT,), psk_file, stack),
             family=family,
             language=lang,
             progress=_progress if shown else None,
@@ -71,17 +80,35 @@ def _lint() -> int:
     return 1 if found else 0
 
 
-def _chunks(files: tuple[str, ...], stack: ExitStack) -> Iterator[bytes]:
+def _lines(files: tuple[str, ...], psk_file: str, stack: ExitStack) -> Iterator[str]:
+    key = _key(psk_file) if psk_file else None
     for name in files:
         file = _opened(name, stack)
-        while chunk := file.read(CHUNK):
-            yield chunk
-        yield b"\n"
+        if is_capture(file.peek(MAGIC)[:MAGIC]):
+            yield from captured(file, key)
+        else:
+            yield from lines(_chunks(file))
 
 
-def _opened(name: str, stack: ExitStack) -> BinaryIO:
+def _key(path: str) -> Secret:
+    """The first line of a file, so that the key stands in no command line."""
+    try:
+        return Secret(Path(path).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r"))
+    except OSError as error:
+        raise ConfigError(f"cannot read it: {error.strerror}", path=path) from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8 text", path=path) from None
+
+
+def _chunks(file: BufferedReader) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        yield chunk
+    yield b"\n"
+
+
+def _opened(name: str, stack: ExitStack) -> BufferedReader:
     if name == STANDARD_INPUT:
-        return sys.stdin.buffer
+        return cast("BufferedReader", sys.stdin.buffer)
     try:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:
