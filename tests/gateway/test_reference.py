@@ -108,7 +108,13 @@ OTHER = {
         "revocation_lists": f'["{FILES.name}/root.crl"]',
         "fetch_targets": '["10.1.0.0/16"]',
     },
-    "choice": {"nat_traversal": '"force"', "backend": '"fast-hash"', "revocation": '"hard"'},
+    "choice": {
+        "nat_traversal": '"force"',
+        "backend": '"fast-hash"',
+        "revocation": '"hard"',
+        "mode_config": '"push"',
+        "firewall": '"required"',
+    },
     "text": {
         "tun": '"other0"',
         "pool": '"second"',

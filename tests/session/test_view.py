@@ -164,7 +164,7 @@ def test_login_times_name_the_month_in_every_language() -> None:
 KEYS = {
     "name", "user", "state", "protocol", "transport", "tunnel_port", "assigned_ip", "public_ip",
     "encryption", "authentication", "since", "bytes_in", "bytes_out", "packets_in", "packets_out",
-    "weak", "problem", "group", "number", "client_type", "client_version", "spis",
+    "weak", "problem", "group", "number", "host_name", "client_type", "client_version", "spis",
 }  # fmt: skip
 
 

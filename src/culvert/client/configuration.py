@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from culvert.ike.wire import config as cfg
 from culvert.ike.wire.attribute import Attribute
+from culvert.ike.wire.firewall import Firewall
 
 ENTRY = 14  # octets of a Unity network: address, mask, protocol and ports (zeros, unread)
 NEEDED = 8
@@ -32,6 +34,8 @@ class Given:
     application: str = ""
     save_password: bool = False
     backup_servers: tuple[str, ...] = ()
+    firewall: Firewall | None = None
+    natt_port: int = 0
 
 
 def given(attributes: Iterable[Attribute]) -> Given:
@@ -61,6 +65,8 @@ def given(attributes: Iterable[Attribute]) -> Given:
         exclude=_networks(found.get(cfg.UNITY_LOCAL_LAN, ())),
         banner=text(cfg.UNITY_BANNER, LONGEST_BANNER),
         application=text(cfg.APPLICATION_VERSION),
+        firewall=Firewall.parse(b"".join(found.get(cfg.UNITY_FW_TYPE, ())[:1])),
+        natt_port=int.from_bytes(found.get(cfg.UNITY_NATT_PORT, [b""])[0][:2], "big"),
         backup_servers=_words(text(cfg.UNITY_BACKUP_SERVERS, LONGEST_BANNER))[:MOST_BACKUPS],
         save_password=int.from_bytes(saving, "big") == 1,
     )
@@ -68,7 +74,7 @@ def given(attributes: Iterable[Attribute]) -> Given:
 
 def _words(names: str) -> tuple[str, ...]:
     """Domains are separated by commas or blanks; the same one twice counts once."""
-    words = [word.strip(".") for word in names.replace(",", " ").split()]
+    words = [word.strip(".") for word in re.split(r"[\s,;]+", names)]
     return tuple(dict.fromkeys(word for word in words if word))[:MOST_NAMES]
 
 

@@ -11,7 +11,7 @@ from culvert import __version__
 from culvert.client.doubt import Doubt
 from culvert.client.hosts import Hosts
 from culvert.client.person import Person
-from culvert.client.progress import Progress
+from culvert.client.progress import CLIENT_TYPE, Progress
 from culvert.client.returning import Returning
 from culvert.client.settings import NATT_PORT, settings_of
 from culvert.datapath.mtu import Carriage
@@ -52,7 +52,7 @@ class Joint(ABC):
         self._endpoint = Endpoint(
             settings_of(
                 profile,
-                f"culvert {__version__}",
+                f"culvert {__version__}:{CLIENT_TYPE}",
                 bare_esp=bare_esp,
                 certificate=certificate,
                 authorities=authorities,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from culvert import __version__
 from culvert.client.configuration import Given
 from culvert.client.settings import NATT_PORT
 from culvert.effects import Traffic
@@ -14,6 +15,8 @@ from culvert.ike.suite import EspSuite
 from culvert.session.silence import Silence
 
 NOTHING_GIVEN = Given()
+
+CLIENT_TYPE = "Linux"  # as gateways show it (S4-43)
 
 STATES = {
     "idle": "down",
@@ -82,6 +85,12 @@ def status_row(
         "routes": list(so_far.routes),
         "dns": list(so_far.given.dns),
         "banner": so_far.given.banner,
+        "client_type": CLIENT_TYPE,
+        "client_version": __version__,
+        "gateway_version": so_far.given.application,
+        "local_lan": [str(network) for network in so_far.given.exclude],
+        "firewall": str(so_far.given.firewall or ""),
+        "firewall_policy": so_far.given.firewall.policy if so_far.given.firewall else "",
         "weak": list(so_far.weak),
         "problem": asdict(problem) if problem else None,
     }

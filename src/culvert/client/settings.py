@@ -6,6 +6,7 @@ from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
 from culvert.ike.settings import Role, Settings, Timing
 from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
+from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
 from culvert.orders.certificates import Shown
 from culvert.profile.profile import AUTHENTICATIONS, Profile
@@ -38,6 +39,8 @@ def settings_of(
         timing=_timing(profile),
         application=application,
         authorities=authorities,
+        host_name=profile.host_name,
+        firewall=Firewall() if profile.firewall_claim else None,
     )
 
 

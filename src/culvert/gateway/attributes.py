@@ -50,9 +50,17 @@ def _available(
         cfg.UNITY_SPLIT_INCLUDE: _networks(cfg.UNITY_SPLIT_INCLUDE, group.split_include),
         cfg.UNITY_LOCAL_LAN: _networks(cfg.UNITY_LOCAL_LAN, group.split_exclude),
         cfg.UNITY_PFS: [Attribute.of(cfg.UNITY_PFS, int(group.pfs))],
+        cfg.UNITY_FW_TYPE: _firewall(group),
         cfg.UNITY_NATT_PORT: [Attribute.of(cfg.UNITY_NATT_PORT, NATT_PORT)] if natt else [],
         cfg.UNITY_BACKUP_SERVERS: text(cfg.UNITY_BACKUP_SERVERS, ",".join(group.backup_servers)),
     }
+
+
+def _firewall(group: Group) -> list[Attribute]:
+    """What the group wants of its clients; a group that wants nothing declines the question."""
+    if group.firewall == "none":
+        return []
+    return [Attribute.octets(cfg.UNITY_FW_TYPE, group.firewall_wanted.value())]
 
 
 def _networks(kind: int, networks: Iterable[Network]) -> list[Attribute]:

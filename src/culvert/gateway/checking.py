@@ -16,6 +16,7 @@ from culvert.identity.account import Account
 from culvert.ike.selector import Network
 from culvert.ike.settings import GROUP_KEYS
 from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
+from culvert.ike.wire.firewall import ARE_YOU_THERE, CENTRAL_POLICY, Firewall
 from culvert.policy.group import Group, Liveness
 from culvert.policy.hours import Hours
 from culvert.policy.pool import AddressRange, PoolPlan
@@ -290,6 +291,14 @@ def _group(
         backup_servers=table.texts("backup_servers"),
         save_password=table.flag("save_password"),
         pfs=table.flag("pfs"),
+        push=table.text("mode_config") == "push",
+        firewall=table.text("firewall"),
+        firewall_wanted=Firewall(
+            table.number("firewall_vendor"),
+            table.number("firewall_product"),
+            CENTRAL_POLICY if table.text("firewall_policy") else ARE_YOU_THERE,
+            table.text("firewall_policy"),
+        ),
         idle_seconds=table.number("idle_timeout"),
         session_seconds=table.number("max_connect_time"),
         max_logins=table.number("max_logins"),
@@ -325,6 +334,12 @@ def _check_group(table: Table, on: frozenset[str], key: Secret, *, aggressive: b
         )
     if len(table.text("banner").encode()) > LONGEST_BANNER:
         table.problem("banner", f"banner is longer than {LONGEST_BANNER} octets")
+    if table.text("firewall") == "required" and table.text("mode_config") == "push":
+        table.problem(
+            "firewall",
+            'firewall = "required" needs mode_config = "pull": only who asks '
+            "for its settings says which firewall it has",
+        )
     if len(table.texts("backup_servers")) > MOST_BACKUP_SERVERS:
         table.problem(
             "backup_servers", f"clients keep {MOST_BACKUP_SERVERS} backup_servers at most"

@@ -385,6 +385,8 @@ class IpsecGateway:
                 client.cause = refused.detail or refused.reason
                 made.append(Record(self._sessions.refusal(refused, client)))
                 return made + self._close(number, refused.reason, now)
+        if told := self._sessions.described(client, asked):
+            made += [Record(self._tagged(number, event)) for event in told]
         sa = self._endpoint.get(number)
         given = attributes.answer(
             asked.wanted,

@@ -108,6 +108,8 @@ class CallersSessions:
         group = self.groups[caller.group]
         if not group.open_at(self._at(now)):
             return Refused("outside-hours")
+        if group.firewall == "required" and asked.attributes and not meets(asked, group):
+            return Refused("firewall-mismatch", f"the client has {asked.firewall or 'none'}")
         session = self._table.admit(
             Kind.IPSEC_USER,
             caller.user,
@@ -128,7 +130,6 @@ class CallersSessions:
         self._owners[session.number] = number
         self._callers[session.number] = caller
         self._table.assign(session.number, str(leased))
-        session.client_type, session.client_version = client_software(asked.application)
         if caller.proved is not None:
             session.ike_suite = caller.proved.suite.name
             session.method = caller.proved.suite.authentication.name
@@ -137,6 +138,25 @@ class CallersSessions:
         caller.active_at = now
         self._arm_limits(session, caller, group, now)
         return None
+
+    def described(self, caller: Caller, asked: AskConfiguration) -> list[LogEvent]:
+        """What a client says of itself; of a pushed configuration that comes later or never."""
+        session, group = self.find(caller), self.groups[caller.group]
+        if session is None:
+            return []
+        made: list[LogEvent] = []
+        if asked.application:
+            session.client_type, session.client_version = client_software(asked.application)
+        if asked.host:
+            session.host_name = asked.host
+            made.append(LogEvent("config.host-name", {"name": asked.host}))
+        if asked.firewall is not None:
+            made.append(LogEvent("config.firewall-claimed", {"firewall": str(asked.firewall)}))
+        if group.firewall != "none" and not meets(asked, group):
+            has = str(asked.firewall or "none")
+            wanted = str(group.firewall_wanted)
+            made.append(LogEvent("config.firewall-missing", {"wanted": wanted, "firewall": has}))
+        return made
 
     def refusal(self, refused: Refused, caller: Caller) -> LogEvent:
         """What the log says of it."""
@@ -277,6 +297,11 @@ class CallersSessions:
 
 def _half(keys: SaKeys) -> SaHalf:
     return SaHalf(keys.spi, keys.cipher_key, keys.salt, keys.integrity_key)
+
+
+def meets(asked: AskConfiguration, group: Group) -> bool:
+    """Whether the client's firewall, as it says, is what the group wants."""
+    return asked.firewall is not None and asked.firewall.meets(group.firewall_wanted)
 
 
 def _carried(asked: Selector, group: Group) -> tuple[str, ...]:

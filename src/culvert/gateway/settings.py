@@ -66,6 +66,7 @@ def group_settings(general: Settings, group: Group) -> Settings:
         general,
         phase2=tuple([EspSuite.named(name) for name in group.esp_proposals]),
         natt=group.natt,
+        push=group.push,
         force_encapsulation=general.force_encapsulation or group.natt_force,
         phase1_life=Lifetime(group.ike_life_seconds),
         phase2_life=Lifetime(group.esp_life_seconds, group.esp_life_kilobytes),

@@ -32,6 +32,7 @@ from culvert.ike.script import TRANSACTION
 from culvert.ike.wire import config as cfg
 from culvert.ike.wire.attribute import Attribute
 from culvert.ike.wire.config import ConfigMessage
+from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.header import TRANSACTION as TRANSACTION_EXCHANGE
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.payload import ATTRIBUTES, one
@@ -54,8 +55,11 @@ WANTED = (
     cfg.UNITY_SPLITDNS_NAME,
     cfg.UNITY_LOCAL_LAN,
     cfg.UNITY_PFS,
+    cfg.UNITY_NATT_PORT,
     cfg.UNITY_BACKUP_SERVERS,
 )
+PUSHED = (*WANTED, cfg.UNITY_FW_TYPE, cfg.APPLICATION_VERSION)
+"""What a gateway hands out unasked, as far as it has it."""
 LONGEST_TEXT = 255  # of a text from the peer that goes into logs
 
 
@@ -100,11 +104,14 @@ class GatewayDialogue(_Dialogue):
         self._asked_now = FIRST
         self._rounds = 0
         self._config: tuple[int, int] | None = None  # message id, identifier
+        self._push_id = 0
         self.permitted: Configuration | None = None
 
     def begin(self, now: float) -> None:
         if self._owner.phase is Phase.PERSON:
             self._owner.timers.set("xauth", now + self._owner.settings.timing.xauth_delay)
+        elif self._owner.phase is Phase.CONFIG:
+            self._push()
 
     def tick(self, kind: str, now: float) -> None:
         if kind == "xauth":
@@ -134,6 +141,11 @@ class GatewayDialogue(_Dialogue):
                 channel.end_exchange(self._status_id)
                 channel.answers.keep(octets, None, now=now)
                 self._told(now)
+            case cfg.ACK if header.message_id == self._push_id and self._push_id:
+                channel.answered(self._push_id)
+                channel.end_exchange(self._push_id)
+                channel.answers.keep(octets, None, now=now)
+                self._push_id = 0
             case cfg.REQUEST:
                 self._asked(message, octets, header, now)
             case cfg.ACK | cfg.REPLY | cfg.SET:
@@ -195,6 +207,13 @@ class GatewayDialogue(_Dialogue):
             return
         self._owner.phase = Phase.CONFIG
         self._owner.channel.out.append(LoggedIn(self._user))
+        self._push()
+
+    def _push(self) -> None:
+        """Hand out the configuration unasked, where the group is told to (mode-cfg-05 §2.2)."""
+        if self._owner.settings.push and not self._push_id:
+            self._push_id = self._owner.channel.new_id()
+            self._owner.channel.out.append(AskConfiguration(PUSHED, ()))
 
     def _asked(self, message: ConfigMessage, octets: bytes, header: Header, now: float) -> None:
         if self._config is not None:
@@ -220,22 +239,28 @@ class GatewayDialogue(_Dialogue):
                 message.attributes,
                 application,
                 _text(message.value(cfg.UNITY_DDNS_HOSTNAME)),
+                _firewall_of(message),
             )
         )
 
     def _configured(self, given: Configuration, now: float) -> None:
-        if self._config is None:
+        if self._config is None and not self._push_id:
             raise MisuseError("a configuration nobody asked for")
-        message_id, identifier = self._config
-        self._config = None
         if given.refused:
+            self._config = None
             self._owner.channel.log("config.refused", reason=given.refused)
             return
         self.permitted = given
-        reply = ConfigMessage(cfg.REPLY, identifier, given.attributes)
-        octets = self._send(message_id, reply)
-        self._owner.channel.answers.amend(self._question, octets)
-        self._owner.channel.end_exchange(message_id)
+        if self._config is not None:
+            message_id, identifier = self._config
+            self._config = None
+            octets = self._send(message_id, ConfigMessage(cfg.REPLY, identifier, given.attributes))
+            self._owner.channel.answers.amend(self._question, octets)
+            self._owner.channel.end_exchange(message_id)
+        else:
+            pushed = ConfigMessage(cfg.SET, 0, given.attributes)
+            patience = self._owner.settings.timing.answer_patience
+            self._ask(self._push_id, pushed, patience, "no-answer", now)
         self._owner.channel.log(
             "config.sent",
             names=tuple([attribute_name(a.kind) for a in given.attributes]),
@@ -276,9 +301,28 @@ class ClientDialogue(_Dialogue):
                 self._owner.channel.answers.keep(octets, None, now=now)
                 self._config_id = 0
                 self._configuration(message)
+            case cfg.SET:
+                self._pushed(message, octets, header, now)
             case _:
                 raise UnexpectedMessage("a transaction that nothing asked for")
         return True
+
+    def _pushed(self, message: ConfigMessage, octets: bytes, header: Header, now: float) -> None:
+        """A configuration that we did not ask for, or not yet heard the answer to."""
+        if self._owner.phase not in (Phase.PERSON, Phase.CONFIG, Phase.UP):
+            raise UnexpectedMessage("hands out a configuration before phase 1 is over")
+        self._owner.channel.begin_exchange(header)
+        answer = self._send(header.message_id, xauth.acknowledge(message))
+        self._owner.channel.answers.keep(octets, answer, now=now)
+        self._owner.channel.end_exchange(header.message_id)
+        if self._owner.phase is not Phase.CONFIG:
+            self._tell(message)  # NetScreen sends extras within XAUTH; others repeat themselves
+            return
+        if self._config_id:
+            self._owner.channel.answered(self._config_id)
+            self._owner.channel.end_exchange(self._config_id)
+            self._config_id = 0
+        self._configuration(message)
 
     def step(self, given: Verdict | PersonAnswer | Configuration, now: float) -> None:
         if not isinstance(given, PersonAnswer):
@@ -341,6 +385,9 @@ class ClientDialogue(_Dialogue):
             attributes.append(
                 Attribute.octets(cfg.UNITY_DDNS_HOSTNAME, settings.host_name.encode())
             )
+        if settings.firewall is not None:
+            self._owner.channel.log("config.firewall-claimed", firewall=str(settings.firewall))
+            attributes.append(Attribute.octets(cfg.UNITY_FW_TYPE, settings.firewall.value()))
         self._config_id = self._owner.channel.new_id()
         request = ConfigMessage(cfg.REQUEST, 0, tuple(attributes))
         self._owner.channel.log(
@@ -348,15 +395,23 @@ class ClientDialogue(_Dialogue):
         )
         self._ask(self._config_id, request, settings.timing.answer_patience, "no-answer", now)
 
-    def _configuration(self, message: ConfigMessage) -> None:
+    def _tell(self, message: ConfigMessage) -> None:
         for attribute in message.attributes:
             self._owner.channel.log(
                 "config.attribute",
                 name=attribute_name(attribute.kind),
                 value=readable(attribute),
             )
+
+    def _configuration(self, message: ConfigMessage) -> None:
+        self._tell(message)
         self._owner.phase = Phase.UP
         self._owner.channel.out.append(Configured(message.attributes))
+
+
+def _firewall_of(message: ConfigMessage) -> Firewall | None:
+    said = message.value(cfg.UNITY_FW_TYPE)
+    return Firewall.parse(said.value) if said else None
 
 
 def readable(attribute: Attribute) -> str:

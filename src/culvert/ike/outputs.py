@@ -15,6 +15,7 @@ from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.attribute import Attribute
+from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Path
 from culvert.secret import Secret
@@ -157,6 +158,7 @@ class AskConfiguration:
     attributes: tuple[Attribute, ...]
     application: str = ""
     host: str = ""
+    firewall: Firewall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import Enum
 
 from culvert.ike.proposal import Lifetime
 from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
 
 
@@ -59,7 +60,8 @@ class Settings:
 
     ``exchange`` is the mode we call in, "aggressive" or "main"; ``answered`` what callers may
     use. ``authorities``: DER names of those whose certificates we ask for. ``force_encapsulation``:
-    act as if a NAT were in between, so that ESP travels in UDP.
+    act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
+    has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     """
 
     role: Role
@@ -76,6 +78,8 @@ class Settings:
     timing: Timing = USUAL
     application: str = "culvert"
     host_name: str = ""
+    firewall: Firewall | None = None
+    push: bool = False
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

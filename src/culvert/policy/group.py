@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from culvert.ike.selector import Network
+from culvert.ike.wire.firewall import Firewall
 from culvert.policy.hours import Hours, allowed
 
 
@@ -23,6 +24,9 @@ class Liveness:
     idle_seconds: int = 30
     retry_seconds: int = 5
     tries: int = 4
+
+
+USUAL_FIREWALL = Firewall()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ class Group:
     backup_servers: tuple[str, ...] = ()
     save_password: bool = False
     pfs: bool = False
+    push: bool = False
+    firewall: str = "none"
+    firewall_wanted: Firewall = USUAL_FIREWALL
 
     idle_seconds: int = 0
     session_seconds: int = 0

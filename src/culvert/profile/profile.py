@@ -128,6 +128,8 @@ class Profile:
     peer_timeout: int = 90
     reconnect: int = 3600
     fail_closed: bool = True
+    host_name: str = ""
+    firewall_claim: bool = False
     remote_networks: tuple[str, ...] = (EVERYTHING,)
     use_two_phase2: bool = False
     allow_local_lan: bool = False
@@ -196,7 +198,7 @@ def _texts(profile: Profile) -> Iterator[Mistake]:
             f"{shown(profile.name)} cannot be a name: at most 64 letters, digits, spaces or "
             ". _ @ + ( ) -, and a letter or digit first",
         )
-    for key in ("description", "group", "certificate", "remote_id", "user", "domain"):
+    for key in ("description", "group", "certificate", "remote_id", "user", "domain", "host_name"):
         value: str = getattr(profile, key)
         if sentence := _text_problem(value):
             yield Mistake(key, sentence)

@@ -83,6 +83,8 @@ class Session:
     """How both ends proved themselves in phase 1, a name of tables/algorithms.toml."""
     exchange_mode: str = ""
     client_type: str = ""
+    host_name: str = ""
+    """What the client calls itself, for dynamic DNS."""
     client_version: str = ""
     counters: Counters = field(default_factory=Counters)
     spis: tuple[SpiPair, ...] = ()

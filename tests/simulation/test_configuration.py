@@ -1,0 +1,180 @@
+"""Mode Config between our two ends: what a group hands out, asked for or pushed, and firewalls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from culvert.gateway.config import GatewayConfig
+from culvert.policy.group import Group
+from simulation.ends import ClientEnd
+from simulation.world import GATEWAY, Terms, World, configuration, profile
+
+SEED = 1
+CPP = "deny any inbound"
+
+
+def world_of(**group: Any) -> World:
+    """A gateway whose group has these beside the usual."""
+    made = World(SEED)
+    before = configuration(Terms())
+    groups = tuple([replace(each, **group) for each in before.live.groups])
+    config: GatewayConfig = replace(before, live=replace(before.live, groups=groups))
+    made.gateway.config = config
+    made.gateway.reboot()
+    return made
+
+
+def connected(world: World, **changes: Any) -> ClientEnd:
+    client = world.client(profile(**changes), behind=world.nat)
+    client.connect()
+    assert world.decided(client)
+    return client
+
+
+def handed_out(client: ClientEnd) -> dict[str, str]:
+    told = client.told("config.attribute")
+    return {str(each.fields["name"]): str(each.fields["value"]) for each in told}
+
+
+@pytest.mark.requirement("S4-47", part="Mode Config reply")
+def test_the_reply_of_the_sample_group_holds_exactly_what_the_sample_shows() -> None:
+    world = world_of(split_include=())
+    with world.shown_if_wrong():
+        client = connected(world)
+        assert client.up, client.reason
+        assert handed_out(client) == {
+            "INTERNAL_IP4_ADDRESS": "40.1.1.1",
+            "MODECFG_UNITY_SAVEPWD": "0",
+            "MODECFG_UNITY_PFS": "0",
+            "APPLICATION_VERSION": "culvert",
+            "MODECFG_UNITY_NATT_PORT": "4500",
+        }
+
+
+ATTRIBUTES: list[tuple[dict[str, Any], str, Any]] = [
+    ({"banner": "Welcome"}, "banner", "Welcome"),
+    ({"dns": ("192.168.2.10", "192.168.2.11")}, "dns", ["192.168.2.10", "192.168.2.11"]),
+]
+
+
+@pytest.mark.parametrize("push", [False, True])
+@pytest.mark.parametrize(("group", "key", "shown"), ATTRIBUTES)
+def test_what_a_group_has_is_shown_by_its_client(
+    group: dict[str, Any], key: str, shown: Any, push: bool
+) -> None:
+    world = world_of(push=push, **group)
+    with world.shown_if_wrong():
+        client = connected(world)
+        assert client.up, client.reason
+        assert client.core.snapshot[key] == shown
+
+
+def test_a_pushed_configuration_is_acknowledged_and_serves_like_one_asked_for() -> None:
+    world = world_of(push=True, banner="Pushed", backup_servers=("192.0.2.7",))
+    with world.shown_if_wrong():
+        client = connected(world)
+        assert client.up, client.reason
+        assert client.core.snapshot["banner"] == "Pushed"
+        assert len(client.told("client.up")) == 1
+        assert len(world.gateway.table) == 1
+        assert world.passes_both_ways(client)
+        world.run(120.0)
+        assert client.up, "nobody waits for an answer any more"
+        client.disconnect()
+        world.run(300.0)
+        assert world.left_over() == []
+
+
+def test_a_lost_push_or_acknowledgement_is_made_good() -> None:
+    for lost in range(4):
+        world = world_of(push=True)
+        with world.shown_if_wrong():
+            client = world.client(profile())
+            client.connect()
+            assert world.run_until(lambda c=client: bool(c.told("xauth.accepted")), within=30.0)
+            seen: list[object] = []
+            assert client.link is not None
+
+            def drops(each: object, seen: list[object] = seen, lost: int = lost) -> bool:
+                seen.append(each)
+                return len(seen) == lost + 1
+
+            client.link.drops = drops
+            assert world.decided(client)
+            assert client.up, client.reason
+            assert world.passes_both_ways(client)
+
+
+@pytest.mark.requirement("S4-47", part="client firewall")
+@pytest.mark.parametrize("claims", [False, True])
+@pytest.mark.parametrize("policy", ["none", "optional", "required"])
+def test_a_firewall_is_asked_for_and_answered_by_the_groups_policy(
+    policy: str, claims: bool
+) -> None:
+    world = world_of(firewall=policy, firewall_wanted=replace(WANTED, policy=CPP))
+    with world.shown_if_wrong():
+        client = connected(world, firewall_claim=claims)
+        assert client.up == (claims or policy != "required"), client.reason
+        if not client.up:
+            assert client.reason == "firewall-mismatch"
+            assert len(world.gateway.table) == 0
+            return
+        claimed = world.gateway.told("config.firewall-claimed")
+        assert bool(claimed) == claims
+        missing = world.gateway.told("config.firewall-missing")
+        assert bool(missing) == (policy == "optional" and not claims)
+        answered = policy != "none" and claims
+        assert client.core.snapshot["firewall_policy"] == (CPP if answered else "")
+
+
+WANTED = Group("x").firewall_wanted
+
+
+def test_another_vendors_firewall_is_not_the_one_that_is_wanted() -> None:
+    world = world_of(firewall="required", firewall_wanted=replace(WANTED, vendor=2))
+    with world.shown_if_wrong():
+        client = connected(world, firewall_claim=True)
+        assert client.reason == "firewall-mismatch"
+        cause = world.gateway.core.refusals[-1].cause
+        assert "Cisco Integrated Client" in cause
+
+
+def test_the_host_name_is_told_only_where_the_profile_says_so() -> None:
+    world = world_of()
+    with world.shown_if_wrong():
+        first = connected(world, host_name="laptop7")
+        second = connected(world)
+        assert first.up
+        assert second.up
+        assert [session.host_name for session in world.gateway.table] == ["laptop7", ""]
+
+
+def test_each_end_shows_what_the_other_runs() -> None:
+    world = world_of()
+    with world.shown_if_wrong():
+        client = connected(world)
+        (session,) = world.gateway.table
+        assert session.client_type == "Linux"
+        assert session.client_version
+        assert client.core.snapshot["gateway_version"] == "culvert"
+        assert client.core.snapshot["client_type"] == "Linux"
+
+
+@pytest.mark.requirement("S4-22", part="who decides")
+@pytest.mark.parametrize("asks", [False, True])
+@pytest.mark.parametrize("permits", [False, True])
+def test_the_local_lan_stays_only_where_both_the_profile_and_the_gateway_say_so(
+    asks: bool, permits: bool
+) -> None:
+    (group,) = configuration(Terms()).live.groups
+    lan = configuration(Terms(split_include=("0.0.0.0/32",))).live.groups[0].split_include
+    world = world_of(split_include=(), split_exclude=lan if permits else ())
+    with world.shown_if_wrong():
+        client = connected(world, allow_local_lan=asks)
+        assert client.up, (client.reason, group, GATEWAY)
+        assert client.machine is not None
+        excluded = client.machine.settings.excluded
+        assert excluded == (("0.0.0.0/32",) if asks and permits else ())
