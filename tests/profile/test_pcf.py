@@ -203,6 +203,16 @@ def test_backup_servers_that_are_switched_off_are_kept_not_used() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "way", "mode"),
+    [("1", "xauth-psk", "aggressive"), ("3", "certificate", "main"), ("5", "hybrid", "aggressive")],
+)
+def test_every_way_to_authenticate_is_taken_over(number: str, way: str, mode: str) -> None:
+    text = f"[main]\nHost=h\nAuthType={number}\nGroupName=g\n"
+    profile = adapt(text, name="office").profile
+    assert (profile.authentication, profile.exchange_mode) == (way, mode)
+
+
+@pytest.mark.parametrize(
     ("line", "line_number", "says"),
     [
         ("AuthType=2", 4, "not one of 1, 3, 5"),

@@ -175,6 +175,9 @@ class Draft:
             "legacy": era_switches(self.group, self._values.get("pfs")),
             "locked": tuple(self._locked),
         }
+        if self._values.get("authentication") == "certificate":
+            # As the Cisco client: its own certificate goes encrypted.
+            self._values["exchange_mode"] = "main"
         self._warn_of_weak()
         if self._kept:
             self._values["extra"] = {self.origin: self._kept}
