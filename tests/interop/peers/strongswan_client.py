@@ -34,6 +34,7 @@ class StrongswanClient:
     user: str = ""
     password: str = PASSWORD
     group_key: str = GROUP_KEY
+    push: bool = False
     charon: Charon = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ connections {{ lab {{
   aggressive = {"yes" if "agg" in self.method else "no"}
   remote_addrs = {self.gateway}
   vips = 0.0.0.0
+  pull = {"no" if self.push else "yes"}
   proposals = {self.ike}
   encap = {"yes" if self.force_natt else "no"}
   dpd_delay = {self.dpd}s

@@ -55,6 +55,7 @@ class StrongswanGateway:
     dpd: int = 10
     pool: str = topology.POOL
     where: str = "gw"
+    push: bool = False
     charon: Charon = field(init=False)
 
     def __post_init__(self) -> None:
@@ -120,6 +121,7 @@ secrets {{
     dpd_timeout = 30s
     unique = never
     pools = pool4
+    pull = {"no" if self.push else "yes"}
     aggressive = {aggressive}
     {local}
     {remote}

@@ -69,9 +69,11 @@ class Firewall:
         return join(made)
 
     def meets(self, wanted: Firewall) -> bool:
-        """Whether it is the one that is wanted, and can do at least what is wanted of it."""
+        """Whether it is the one that is wanted, and can do what is wanted of it. One that takes a
+        policy is there, too."""
         same = (self.vendor, self.product) == (wanted.vendor, wanted.product)
-        return same and self.capability & wanted.capability == wanted.capability
+        needed = wanted.capability & ~ARE_YOU_THERE
+        return same and self.capability & needed == needed
 
     def __str__(self) -> str:
         vendor = VENDORS.get(self.vendor, f"vendor {self.vendor}")
