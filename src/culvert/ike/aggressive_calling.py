@@ -7,6 +7,7 @@ An answer that proves nobody may be forged: a genuine one may still come for a m
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from culvert.errors import IntegrityError, ProtocolError, UnexpectedMessage
@@ -45,6 +46,7 @@ class AggressiveCalling(Calling):
         super().__init__(owner, settings, rng, natt_port)
         self._initiator = AggressiveInitiator(settings, rng)
         self._pending: _Answer | None = None
+        self._next: tuple[bytes, Header, Path] | None = None
         self._unproved = b""  # the cookies of an answer that proved nobody
 
     def begin(self, now: float) -> None:
@@ -57,10 +59,14 @@ class AggressiveCalling(Calling):
 
     def receive(self, octets: bytes, header: Header, path: Path, now: float) -> bool:
         """Message 2; whether it is genuine is known later."""
-        if self._owner.phase is not Phase.CALLING or self._pending is not None:
+        if self._owner.phase is not Phase.CALLING:
             raise UnexpectedMessage("an answer to nothing asked")
         if header.encrypted or header.cookie_r == wire.NO_COOKIE:
             raise UnexpectedMessage("no answer to message 1")
+        if self._pending is not None:
+            # While a forged one is looked at, the genuine one may come.
+            self._next = octets, header, path
+            return False
         channel = self._owner.channel
         parts = channel.read_clear(octets, header)
         AGGRESSIVE[1].check(parts)
@@ -138,6 +144,10 @@ class AggressiveCalling(Calling):
         self._pending = None
         self._unproved = self._initiator.exchanged.cookies
         self._owner.doubt(reason, now, detail)
+        following, self._next = self._next, None
+        if following is not None:
+            with suppress(ProtocolError):
+                self.receive(*following, now)
 
     def _prove(self, proof: Chain, now: float) -> None:
         """Nobody answers message 3: it is repeated until the peer is heard encrypted."""

@@ -435,6 +435,9 @@ class IkeSa:
                 self.negotiator.tick(kind, number, now)
 
     def _doubt_over(self, now: float) -> None:
+        if self.phase1.proofs.waiting:
+            self.timers.set("doubt", now + DOUBT)
+            return
         if isinstance(self.phase1, Calling):
             unproved = self.phase1.take_unproved()
             if unproved:
