@@ -11,6 +11,8 @@ from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway, traces, until
 from interop.peers.credentials import USERS
+from interop.peers.pki import Pki
+from interop.peers.strongswan_gateway import StrongswanGateway
 from interop.peers.tunnel import prove_data
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
@@ -81,3 +83,30 @@ def test_status_says_which_attempt_it_is_and_when_the_next_begins(
     assert client.row["attempt"] >= 1
     assert client.culvert("status", "--established").status == 1
     client.down()
+
+
+@pytest.mark.peer("strongswan")
+@pytest.mark.cell("reconnect", "strongswan-gateway")
+def test_the_client_is_back_within_5_s_of_a_killed_strongswans_return(
+    lab: Lab, pki: Pki, client: OurClient
+) -> None:
+    client.profile = {"remote_networks": [topology.PRIVATE]}
+    with StrongswanGateway(lab, pki) as gateway:
+        client.up()
+        ups = len(client.events("client.up"))
+        sending = lab.spawn("client1", ["ping", "-i", "0.3", topology.SERVER], label="sending")
+        try:
+            prove_data(lab, "client1")
+            gateway.charon.kill()
+            gateway.start()
+            took = until(
+                "the client is back",
+                lambda: len(client.events("client.up")) > ups,
+                seconds=60,
+            )
+            print(f"back after {took:.1f} s at strongSwan")
+            assert took <= SOON
+            prove_data(lab, "client1")
+        finally:
+            sending.stop()
+        client.down()
