@@ -7,7 +7,7 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway
-from interop.peers.credentials import USERS
+from interop.peers.credentials import PASSWORD, USERS
 from interop.peers.pki import Pki
 from interop.peers.strongswan_client import StrongswanClient
 from interop.peers.strongswan_gateway import StrongswanGateway
@@ -77,3 +77,29 @@ def test_vpnc_says_its_firewall_and_bears_what_it_is_handed(lab: Lab) -> None:
         assert "Cisco Integrated Client" in claimed["fields"]["firewall"]
         assert "Read me" in client.log
         prove_data(lab, "client1")
+
+
+@pytest.mark.peer("culvert")
+@pytest.mark.requirement("S0-45")
+@pytest.mark.requirement("S4-46", part="save password")
+def test_a_saved_password_is_gone_once_the_gateway_forbids_it(lab: Lab) -> None:
+    with OurGateway(lab, group={"save_password": True}) as gateway, OurClient(lab) as client:
+        client.profile = {"save_password": True, "password": PASSWORD}
+        file = client.write_profile()
+        store = {"CULVERT_PROFILES": str(file.parent)}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in store.items():
+                patch.setenv(name, value)
+            first = client.culvert("up", client.name)
+            assert first.status == 0, first.err
+            assert PASSWORD in file.read_text("utf-8")
+            client.down()
+            gateway.stop()
+            gateway.group = {}
+            gateway.start()
+            second = client.culvert("up", client.name)
+            assert second.status == 0, second.err
+            assert "forbids saving" in second.err
+            assert PASSWORD not in file.read_text("utf-8")
+            client.down()
+            assert client.culvert("up", client.name).status, "nobody is there to be asked"

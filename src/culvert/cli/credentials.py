@@ -126,6 +126,10 @@ class Credentials:
             values[what] = value
         return values
 
+    def forget_password(self) -> bool:
+        """Erase it from the keyring, if that is where it came from; whether there was one."""
+        return self.service is not None and self.service.erase(self.connection, "password")
+
     def _prepared(self, what: str) -> Secret | None:
         if what in self._spent:
             return None

@@ -21,6 +21,7 @@ from culvert.cli.status import told
 from culvert.cli.why import entry_of
 from culvert.driver.control import RequestError, problem
 from culvert.driver.places import SERVICE, places
+from culvert.errors import CulvertError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.render.story import render
 from culvert.eventlog.sentence import sentence
@@ -76,10 +77,13 @@ def up(
         attempt.explain(error, as_json=as_json)
         return status_of(error.code)
     attempt.flush()
+    connection = row(result.get("connection"))
+    if connection.get("state") == "up" and not connection.get("save_password"):
+        _forget_password(chosen, profile, given)
     if as_json:
         document(result)
     else:
-        click.echo(told([row(result.get("connection"))]))
+        click.echo(told([connection]))
     return status_of("ok")
 
 
@@ -150,6 +154,22 @@ def _chosen(given: str, *, quiet: bool) -> Profile:
         for remark in adapted.warnings:
             click.echo(f"  {printable(str(remark))}", err=True)
     return adapted.profile
+
+
+def _forget_password(chosen: Profile, given: str, credentials: Credentials) -> None:
+    """The gateway forbids saving it (S0-45): a saved one goes, from our own places."""
+    try:
+        erased = credentials.forget_password()
+        if chosen.password is not None and os.sep not in given and not Path(given).is_file():
+            erased = ProfileStore(directories(os.environ)).erase_password(given) or erased
+    except CulvertError as error:
+        complain(error)  # the connection is up all the same
+        return
+    if erased:
+        click.echo(
+            "  The gateway forbids saving the password; it is erased and will be asked for.",
+            err=True,
+        )
 
 
 def _completed(profile: Profile, user: str, given: Credentials) -> Profile:

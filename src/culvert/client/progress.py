@@ -85,6 +85,7 @@ def status_row(
         "routes": list(so_far.routes),
         "dns": list(so_far.given.dns),
         "banner": so_far.given.banner,
+        "save_password": so_far.given.save_password,
         "client_type": CLIENT_TYPE,
         "client_version": __version__,
         "gateway_version": so_far.given.application,
