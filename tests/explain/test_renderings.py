@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,17 +14,19 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render.cisco_client import CiscoClient, scaled
+from culvert.eventlog.render.cisco_client import head as cisco_head
 from culvert.eventlog.render.foreign import TABLE, Record
 from culvert.eventlog.render.lancom import Lancom
 from culvert.eventlog.render.styles import STYLES
 from culvert.eventlog.render.vpn3000 import Vpn3000
+from culvert.eventlog.render.vpn3000 import head as gateway_head
 from culvert.eventlog.vocabulary import vocabulary
 from culvert.eventlog.wording import PLACEHOLDER
 from culvert.explain import explain
 from culvert.tables.loader import rows
-from culvert.tables.texts.cisco_client import client_events
+from culvert.tables.texts.cisco_client import client_events, client_levels, client_modules
 from culvert.tables.texts.lancom import course, failures
-from culvert.tables.texts.vpn3000 import gateway_events
+from culvert.tables.texts.vpn3000 import GatewayEvent, gateway_events
 from eventlog.both_ends import BothEnds
 from eventlog.samples import BEGAN
 from simulation.cases import REFUSED, Outcome
@@ -237,3 +240,125 @@ def test_what_a_peer_puts_into_a_field_makes_no_record_of_its_own() -> None:
     entry = EventLog().record(event, at=BEGAN, now=0.0)
     for made in (CiscoClient(), Vpn3000(), Lancom()):
         assert "\nOne secure" not in made.render(entry)
+
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def at(date: str, clock: str, form: str) -> datetime:
+    return datetime.strptime(f"{date} {clock}", f"{form} %H:%M:%S.%f").replace(tzinfo=UTC)
+
+
+@pytest.mark.requirement("S4-50")
+def test_the_79_records_of_the_clients_sample_go_round() -> None:
+    text = (SAMPLES / "ciscoclient-01-printed-natt-established.log").read_text()
+    numbers: list[int] = []
+    for line in text.splitlines():
+        found = re.match(r"(\d+)\s+(\S+)\s+(\S+)\s+Sev=(\w+)/(\d)\s+(\w+/0x[0-9A-F]{8})$", line)
+        if found is None:
+            assert "Sev=" not in line
+            continue
+        number, clock, date, word, level, id = found.groups()
+        numbers.append(int(number))
+        written = cisco_head(int(number), at(date, clock, "%m/%d/%y"), int(level), id)
+        assert written.split() == line.split()
+        assert client_levels()[int(level)].word == word
+        assert client_modules()[id.partition("/")[0]].prefix == id[-8:-4]
+    assert numbers == [*range(1, 5), *range(42, 117)]
+    told = explain(text.splitlines(), family="cisco-client")
+    assert told.unknown_lines == 0
+
+
+@pytest.mark.requirement("S4-60")
+def test_the_records_of_the_gateways_sample_go_round() -> None:
+    text = (SAMPLES / "vpn3000-01-printed-natt-established.log").read_text()
+    form = re.compile(r"(\d+) (\S+) (\S+) SEV=(\d+) (\w+/\d+) RPT=(\d+)(?: (\S+))?$")
+    heads = [found for line in text.splitlines() if (found := form.match(line))]
+    assert len(heads) == text.count("SEV=") > 10
+    for found in heads:
+        sequence, date, clock, severity, id, repeat, peer = found.groups()
+        when = at(date, clock, "%m/%d/%Y")
+        written = gateway_head(int(sequence), when, int(severity), id, int(repeat), peer or "")
+        assert written == found.string
+    sequences = [int(found[1]) for found in heads]
+    assert sequences == sorted(set(sequences))
+    assert explain(text.splitlines(), family="vpn3000").unknown_lines == 0
+
+
+@pytest.mark.requirement("S4-51", part="emitted")
+def test_a_normal_connect_emits_the_ids_in_the_samples_order() -> None:
+    def firsts(lines: list[str]) -> list[str]:
+        found = (re.search(r"Sev=\w+/\d\s+(\w+/0x\w{8})$", line) for line in lines)
+        return list(dict.fromkeys(one[1] for one in found if one))
+
+    sample = firsts(
+        (SAMPLES / "ciscoclient-01-printed-natt-established.log").read_text().splitlines()
+    )
+    milestones = [id for id in sample if id.startswith(("DIALER", "CM")) or id in PHASES]
+    ours = [id for id in firsts(written(logs("good")[0], "cisco")) if id in milestones]
+    assert ours == [id for id in milestones if id in ours]
+    assert set(milestones) - set(ours) <= NOT_HERE
+
+
+PHASES = {"IKE/0x6300003B", "IKE/0x63000013", "IKE/0x63000055", "IKE/0x63000058"}
+NOT_HERE = {"CM/0x63100022", "CM/0x63100019"}
+"""A second pair of SAs, and settings told one by one: this connect has neither."""
+
+
+@pytest.mark.requirement("S4-62", part="emitted")
+def test_the_gateway_emits_ids_of_the_table_only_and_each_that_its_events_have() -> None:
+    text = "\n".join(written(logs("good")[1], "vpn3000"))
+    emitted = {id for id in re.findall(r"SEV=\d+ (\w+/\d+) ", text) if not id.endswith("/999")}
+    table = {row.id for row in gateway_events() if row.emitted}
+    assert emitted <= table
+    assert {"IKE/49", "IKE/120", "IKE/173", "IKEDBG/0", "IKEDBG/36"} <= emitted
+
+
+@pytest.mark.requirement("S4-62", part="read")
+@pytest.mark.parametrize("event", gateway_events(), ids=lambda row: row.text[:30])
+def test_every_event_of_the_gateway_is_read(event: GatewayEvent) -> None:
+    for text in (event.text, *event.spellings):
+        body = "\n".join(PLACEHOLDER.sub("1", line) for line in (text, *event.lines))
+        first = f"7 10/20/2002 20:22:42.390 SEV={event.severity} {event.id} RPT=1 192.0.2.1"
+        assert explain([first, *body.splitlines()], family="vpn3000").unknown_lines == 0
+
+
+@pytest.mark.requirement("S3-02", part="written")
+@pytest.mark.parametrize("year", [2004, 2007])
+def test_both_stamps_are_written_and_read_back(year: int) -> None:
+    made = Lancom(year)
+    lines = "\n".join(made.render(entry) for entry in logs("good")[0]).splitlines()
+    assert all(line.startswith("[VPN-Status] ") == (year == 2007) for line in lines)
+    assert explain(lines).outcome == "ok"
+
+
+@pytest.mark.requirement("S3-10", part="emitted")
+def test_our_own_trace_emits_the_messages_of_a_normal_course_in_their_order() -> None:
+    lines = written(logs("good")[0], "lancom")
+    shown: list[int] = []
+    for line in lines:
+        for number, row in course().items():
+            parts = PLACEHOLDER.split(row.text)[::3]
+            if re.search(".*?".join(map(re.escape, parts)) + "$", line):
+                shown.append(number)
+    firsts = list(dict.fromkeys(shown))
+    assert [number for number in firsts if number not in {4, 5}] == [
+        number for number in sorted(firsts) if number not in {4, 5}
+    ]
+    # 2, 3, 10: the announcement of an address of one's own (S3-30); 12: nothing differed.
+    assert set(course()) - set(firsts) == {2, 3, 10, 12}
+
+
+@pytest.mark.requirement("S3-11", part="our trace")
+def test_our_trace_names_a_known_product_and_shows_an_unknown_one_in_hex() -> None:
+    event = {"connection": "office", "peer": "192.0.2.1:500"}
+    log = EventLog()
+    shown = "\n".join(
+        Lancom().render(log.record(LogEvent("ike.vendor-id", {**event, **of}), at=BEGAN, now=0.0))
+        for of in (
+            {"hex": "AFCAD71368A1F1C96B8696FC77570100", "name": "DPD"},
+            {"hex": "00112233", "name": "00112233"},
+        )
+    )
+    assert "is DPD" in shown
+    assert "is 00112233" in shown

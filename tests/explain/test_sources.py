@@ -15,7 +15,7 @@ def told(name: str, language: str = "en") -> Attempt:
     return explain(sample(name).lines, language=language).attempts[0]
 
 
-@pytest.mark.requirement("S3-10", part="the explainer")
+@pytest.mark.requirement("S3-10", part="explained")
 def test_the_good_lancom_trace_has_23_steps() -> None:
     attempt = told("lancom-01-printed-established")
     assert len(attempt.timeline) == 23
@@ -26,6 +26,7 @@ def test_the_good_lancom_trace_has_23_steps() -> None:
     )
 
 
+@pytest.mark.requirement("S3-40", part="German and English")
 def test_the_good_lancom_trace_in_german() -> None:
     attempt = told("lancom-01-printed-established", "de")
     assert len(attempt.timeline) == 23

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BufferedReader
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -108,7 +108,8 @@ def _chunks(file: BufferedReader) -> Iterator[bytes]:
 
 def _opened(name: str, stack: ExitStack) -> BufferedReader:
     if name == STANDARD_INPUT:
-        return cast("BufferedReader", sys.stdin.buffer)
+        given = sys.stdin.buffer
+        return BufferedReader(cast("Any", given))
     try:
         return stack.enter_context(Path(name).open("rb"))
     except OSError as error:

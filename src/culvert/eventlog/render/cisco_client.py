@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.render import own
@@ -43,19 +43,23 @@ class CiscoClient:
 
     def _record(self, entry: Entry, id: str, lines: list[str]) -> str:
         self._number += 1
-        module, _, code = id.partition("/0x")
         level = client_events()[id].level if id in client_events() else scaled(entry.row.severity)
-        at = entry.at.astimezone(UTC)
-        head = line_form().format(
-            number=f"{self._number:<6}",
-            time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
-            date=f" {at:%m/%d/%y} ",
-            word=client_levels()[level].word,
-            level=level,
-            module=module,
-            code=code,
-        )
-        return "\n".join((head, *lines, ""))
+        whole = (head(self._number, entry.at.astimezone(UTC), level, id), *lines, "")
+        return "\n".join(whole)
+
+
+def head(number: int, at: datetime, level: int, id: str) -> str:
+    """The first line of a record."""
+    module, _, code = id.partition("/0x")
+    return line_form().format(
+        number=f"{number:<6}",
+        time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
+        date=f" {at:%m/%d/%y} ",
+        word=client_levels()[level].word,
+        level=f"{level}  ",
+        module=module,
+        code=code,
+    )
 
 
 def scaled(severity: int) -> int:

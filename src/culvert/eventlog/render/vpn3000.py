@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC
+from datetime import UTC, datetime
 
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.render import own
@@ -37,20 +37,27 @@ class Vpn3000:
         self._repeats[id] += 1
         at = entry.at.astimezone(UTC)
         wordings = [row.severity for row in gateway_wordings(id) if _same(row.text, lines[0])]
-        name, _, number = id.partition("/")
-        head = line_form().format(
-            sequence=self._sequence,
-            date=f"{at:%m/%d/%Y}",
-            time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
-            severity=wordings[0] if wordings else entry.row.severity,
-            number=number,
-            repeat=self._repeats[id],
-            address=_peer(entry),
-            **{"class": name},
-        )
-        whole = [head.rstrip(), *_who(entry), *lines]
+        severity = wordings[0] if wordings else entry.row.severity
+        first = head(self._sequence, at, severity, id, self._repeats[id], _peer(entry))
+        whole = [first, *_who(entry), *lines]
         self._sequence += len(whole)
         return "\n".join((*whole, ""))
+
+
+def head(sequence: int, at: datetime, severity: int, id: str, repeat: int, peer: str) -> str:
+    """The first line of a record; ``peer`` may be empty."""
+    name, _, number = id.partition("/")
+    made = line_form().format(
+        sequence=sequence,
+        date=f"{at:%m/%d/%Y}",
+        time=f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
+        severity=severity,
+        number=number,
+        repeat=repeat,
+        address=peer,
+        **{"class": name},
+    )
+    return made.rstrip()
 
 
 def _peer(entry: Entry) -> str:
