@@ -324,6 +324,7 @@ def _left_at_gateway(end: GatewayEnd) -> Iterable[str]:
     yield from _left_in_endpoint(core._endpoint)
     sessions = core._sessions
     kept = (sessions._owners, sessions._callers, sessions._checks, sessions._quiet)
+    kept += (sessions._at_source, sessions._with_address)
     if core._clients or core._tickets or any(kept):
         yield f"{core._clients} {core._tickets} {kept}"
     if len(core._certificates.orders) or core._certificates._identities:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from math import inf
 
+from culvert.client.configuration import Given, given
 from culvert.client.doubt import Act, Doubt
 from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
@@ -21,6 +22,7 @@ from culvert.effects import (
 )
 from culvert.ike.outputs import (
     Authenticated,
+    Configured,
     Output,
     Over,
 )
@@ -98,6 +100,7 @@ class Calls(Tunnel):
     def _down(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
         """Everything of this connection is undone; told exactly once."""
         self.state = "down"
+        self._person.forget()
         self._returning.over()
         made: list[Effect] = [SessionEnded(SESSION, reason, by_peer), *self._forget(now)]
         if self._set_up is not None:
@@ -126,7 +129,9 @@ class Calls(Tunnel):
         self._so_far.silence = None
         self._so_far.configuring = False
         self._doubt = Doubt()
-        return self._drop_probe(now)
+        renewal, self._renewal = self._renewal, 0
+        made = self._close(renewal, "replaced", now) if renewal else []
+        return made + self._drop_probe(now)
 
     def _next_gateway(self) -> list[Effect]:
         self.state = "resolving"
@@ -207,6 +212,42 @@ class Calls(Tunnel):
         self._returning.found(now)
         self._so_far = Progress(address=self._so_far.address, began=now)
         return [*made, self._tell_return(0.0), *self._became(output, now)]
+
+    # --- phase 1 anew ------------------------------------------------------------------------
+
+    def _renew(self, now: float) -> list[Effect]:
+        """The keys of phase 1 grow old: call again, beside the connection."""
+        if self._renewal:
+            return []
+        address = self._so_far.given.address
+        self._renewal, outputs = self._endpoint.renew(self._sa, address=address, now=now)
+        return self._carry(outputs, now)
+
+    def _renewed(self, output: Output, now: float) -> list[Effect]:
+        match output:
+            case Configured(attributes=attributes):
+                return self._succeeded(given(attributes), now)
+            case Over(reason=reason):
+                self._renewal = 0
+                if reason in UNREACHED:
+                    again = self._endpoint.act(self._sa, lambda sa: sa.renew_later(now=now))
+                    return self._carry(again, now)
+                return []  # who was refused will not be let in by trying: the old one lives on
+            case _:
+                return []
+
+    def _succeeded(self, answer: Given, now: float) -> list[Effect]:
+        """The tunnels go on under the new keys; with another address all is made anew."""
+        old, new, self._renewal = self._sa, self._renewal, 0
+        if answer.address == self._so_far.given.address:
+            made = self._carry(self._endpoint.succeed(old, new, now=now), now)
+            self._sa = new
+            return made + self._close(old, "replaced", now)
+        self._sa = new
+        made = self._close(old, "replaced", now)
+        made += [SessionEnded(SESSION, "replaced"), *self._forget(now)]
+        self._so_far = Progress(address=self._so_far.address, began=now)
+        return made + self._configured(answer, now)
 
     @abstractmethod
     def _became(self, news: Authenticated, now: float) -> list[Effect]:

@@ -58,6 +58,7 @@ from culvert.ike.outputs import (
     Over,
     PersonAnswer,
     Remove,
+    Renew,
     Send,
     SendKeepalive,
     Signature,
@@ -176,7 +177,9 @@ class Connection(Calls):
             case AskSignature() | AskCertificate():
                 return self._about_certificates(number, output, now)
             case AskPerson():
-                return self._who(output, now)
+                return self._who(number, output, now)
+            case Renew():
+                return self._renew(now)
             case Authenticated() | LoggedIn() | Configured() | Moved() | Over():
                 return self._became(output, now)
             case Install() | Activate() | Remove():
@@ -233,8 +236,10 @@ class Connection(Calls):
 
     # --- the person --------------------------------------------------------------------------
 
-    def _who(self, asked: AskPerson, now: float) -> list[Effect]:
-        """Answer from the profile what it knows; a saved password serves once."""
+    def _who(self, number: int, asked: AskPerson, now: float) -> list[Effect]:
+        """Answer from the profile what it knows, and when phase 1 is renewed what was told before;
+        a known password serves once for each IKE SA."""
+        self._asking = number
         missing = self._person.missing(asked.wants, repeated=asked.repeated)
         if not missing:
             return self._tell_person(self._person.known, now)
@@ -256,10 +261,11 @@ class Connection(Calls):
             self._person.group_key = answer.values.get(GROUP_KEY, Secret(""))
             return [self._resolve()]
         if answer.values is None:
-            self._leaving = "by-user"
+            if self._asking == self._sa:
+                self._leaving = "by-user"
             return self._tell_person(None, now)
         return self._tell_person(self._person.told(answer.values), now)
 
     def _tell_person(self, values: dict[str, Secret] | None, now: float) -> list[Effect]:
         said = PersonAnswer(values)
-        return self._carry(self._endpoint.step(self._sa, said, now=now), now)
+        return self._carry(self._endpoint.step(self._asking, said, now=now), now)

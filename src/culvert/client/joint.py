@@ -24,6 +24,9 @@ from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Authenticated,
+    Configured,
+    LoggedIn,
+    Moved,
     Output,
     Over,
     Send,
@@ -31,6 +34,8 @@ from culvert.ike.outputs import (
 from culvert.orders.certificates import CertificateOrders, Shown
 from culvert.profile.profile import Profile
 from culvert.rng import Random
+
+_OF_A_RENEWAL = (Authenticated, LoggedIn, Configured, Moved, Over)
 
 
 class Joint(ABC):
@@ -71,6 +76,8 @@ class Joint(ABC):
         self._returning = Returning(float(profile.reconnect), rng)
         self._doubt = Doubt()
         self._probe = 0  # a call beside the connection that still stands
+        self._renewal = 0  # the IKE SA that is to succeed this connection's
+        self._asking = 0  # the IKE SA whose question the person has before them
         self._patient_until = inf  # when an unanswered attempt to come back is given up
         self._interface = ""
         self._set_up: TunnelSettings | None = None
@@ -93,9 +100,16 @@ class Joint(ABC):
         for number, output in numbered:
             if number == self._probe and isinstance(output, Authenticated | Over):
                 made += self._probed(output, now)
-            elif number in (self._sa, self._probe) or isinstance(output, LogEvent | Send):
+            elif number == self._renewal and isinstance(output, _OF_A_RENEWAL):
+                made += self._renewed(output, now)
+            elif number in self._ours or isinstance(output, LogEvent | Send):
                 made += self._one(number, output, now)
         return made
+
+    @property
+    def _ours(self) -> tuple[int, int, int]:
+        """The IKE SAs of this connection: its own, and those beside it (0: none)."""
+        return self._sa, self._probe, self._renewal
 
     def _close(self, number: int, reason: str, now: float) -> list[Effect]:
         """End an IKE SA without words."""
@@ -126,6 +140,10 @@ class Joint(ABC):
     @abstractmethod
     def _probed(self, output: Authenticated | Over, now: float) -> list[Effect]:
         """What became of the call beside the connection."""
+
+    @abstractmethod
+    def _renewed(self, output: Output, now: float) -> list[Effect]:
+        """How far the renewal of phase 1 is."""
 
     @abstractmethod
     def _leave(self, reason: str, now: float) -> list[Effect]:

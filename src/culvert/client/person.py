@@ -17,7 +17,7 @@ class Person:
     def __init__(self, profile: Profile) -> None:
         self.user = profile.user
         self.group_key = profile.group_key
-        self._password = profile.password
+        self._password = self._saved = profile.password
         self._domain = profile.domain
 
     @property
@@ -38,8 +38,14 @@ class Person:
             return ()
         return tuple(w for w in wants if w not in known or (repeated and w != "user"))
 
+    def forget(self) -> None:
+        """The connection is over: what was told for it, and not saved, is gone."""
+        self._password = self._saved
+
     def told(self, values: Mapping[str, Secret]) -> dict[str, Secret]:
-        """An answer, completed by what is known."""
+        """An answer, completed by what is known. A password is remembered while the connection
+        lasts: phase 1 is renewed, and a lost gateway called again, without asking anew."""
         if user := values.get("user"):
             self.user = user.reveal()
+        self._password = values.get("password", self._password)
         return {**self.known, **values}

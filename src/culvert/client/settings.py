@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
+from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import Role, Settings, Timing
 from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
 from culvert.ike.wire.firewall import Firewall
@@ -34,6 +35,8 @@ def settings_of(
         tuple([IkeSuite.named(name, way) for way in ways for name in profile.phase1]),
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
         exchange=profile.exchange_mode,
+        phase1_life=Lifetime(seconds=profile.phase1_lifetime),
+        phase2_life=Lifetime(profile.phase2_lifetime, profile.phase2_volume),
         natt=natt,
         force_encapsulation=profile.nat_traversal == "force" or not bare_esp,
         timing=_timing(profile),

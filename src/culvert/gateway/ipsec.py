@@ -65,6 +65,7 @@ from culvert.ike.outputs import (
     Output,
     Over,
     Remove,
+    Renew,
     Send,
     SendKeepalive,
     Verdict,
@@ -72,6 +73,7 @@ from culvert.ike.outputs import (
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
+from culvert.ike.wire.config import INTERNAL_IP4_ADDRESS
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
 from culvert.orders.certificates import Shown
@@ -222,7 +224,7 @@ class IpsecGateway:
                 return self._became(number, output, now)
             case Install() | Activate() | Remove():
                 return self._pair(number, output, now)
-            case AskPerson() | Configured():
+            case AskPerson() | Configured() | Renew():
                 return []  # a responder never says these
             case _:
                 assert_never(output)
@@ -380,6 +382,8 @@ class IpsecGateway:
         client = self._client(number)
         made: list[Effect] = []
         if not client.session:
+            made += self._renewed(number, client, asked, now)
+        if not client.session:
             refused = self._sessions.admit(number, client, asked, now)
             if isinstance(refused, Refused):
                 client.cause = refused.detail or refused.reason
@@ -397,6 +401,19 @@ class IpsecGateway:
         )
         answer = Configuration(given, Selector(ip_network(client.address)), _EVERYTHING)
         return made + self._carry(self._endpoint.step(number, answer, now=now), now)
+
+    def _renewed(
+        self, number: int, client: Caller, asked: AskConfiguration, now: float
+    ) -> list[Effect]:
+        """A new IKE SA of somebody who is here already takes over session, address and pairs of
+        the old one: phase 1 was renewed. The old one ends by the peer's word, or by DPD."""
+        wanted = [a.value for a in asked.attributes if a.kind == INTERNAL_IP4_ADDRESS]
+        old = self._sessions.earlier(client, wanted)
+        if not old:
+            return []
+        made = self._carry(self._endpoint.succeed(old, number, now=now), now)
+        self._sessions.pass_on(self._clients.pop(old), client, number)
+        return made
 
     # --- pairs -------------------------------------------------------------------------------
 
@@ -418,10 +435,9 @@ class IpsecGateway:
     def _followed(self, number: int, path: Path) -> list[Effect]:
         client = self._client(number)
         client.source = path.remote
-        session = self._sessions.find(client)
+        session = self._sessions.moved(client)
         if session is None:
             return []
-        session.public = path.remote
         to = data_path(path, encapsulated=session.transport != "esp")
         return [MovePeer(client.session, to.remote, to.local[1])]
 

@@ -6,8 +6,9 @@ policy ends it; `due` names what time has brought.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from ipaddress import IPv4Address
 from math import inf
 
 from culvert.effects import Effect, InstallSa, Record, SaHalf, SessionEnded, Traffic
@@ -18,7 +19,7 @@ from culvert.ike.carriage import data_path
 from culvert.ike.outputs import AskConfiguration, Install, SaKeys
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
-from culvert.inet.address import text
+from culvert.inet.address import Address, text
 from culvert.policy.group import Group
 from culvert.policy.pool import Pool
 from culvert.policy.refused import Refused
@@ -26,6 +27,8 @@ from culvert.session.client_software import client_software
 from culvert.session.session import Counters, Kind, Session, SpiPair, State
 from culvert.session.silence import Silence
 from culvert.session.table import SessionTable
+
+IPV4_OCTETS = 4
 
 
 class CallersSessions:
@@ -43,6 +46,8 @@ class CallersSessions:
         self._at = at
         self._owners: dict[int, int] = {}  # session -> IKE SA
         self._callers: dict[int, Caller] = {}  # session -> who has it
+        self._at_source: dict[Address, int] = {}  # address and port -> session
+        self._with_address: dict[str, int] = {}  # leased address -> session
         self._checks: dict[int, float] = {}  # session -> next look at its time limits
         self._quiet: dict[int, float] = {}  # session -> when its silence is told
 
@@ -52,6 +57,31 @@ class CallersSessions:
     def owner(self, session: int) -> int:
         """The number of its IKE SA; 0 when there is no such session."""
         return self._owners.get(session, 0)
+
+    def earlier(self, caller: Caller, wanted: Iterable[bytes]) -> int:
+        """The IKE SA under which this caller is here already: the same person at the same address
+        and port, or one of these addresses (4 octets each) is theirs. 0: there is none."""
+        leased = [str(IPv4Address(octets)) for octets in wanted if len(octets) == IPV4_OCTETS]
+        found = [self._at_source.get(caller.source, 0)]
+        found += [self._with_address.get(address, 0) for address in leased]
+        for session in filter(None, found):
+            known = self._callers[session]
+            if (known.user, known.group) == (caller.user, caller.group):
+                return self._owners[session]
+        return 0
+
+    def moved(self, caller: Caller) -> Session | None:
+        """The caller's packets come from another place now: its row."""
+        session = self.find(caller)
+        if session is not None:
+            self._leaves(session)
+            session.public = caller.source
+            self._at_source[caller.source] = session.number
+        return session
+
+    def _leaves(self, session: Session) -> None:
+        if self._at_source.get(session.public) == session.number:
+            del self._at_source[session.public]
 
     def find(self, caller: Caller) -> Session | None:
         """The caller's row."""
@@ -129,6 +159,8 @@ class CallersSessions:
         caller.session = session.number
         self._owners[session.number] = number
         self._callers[session.number] = caller
+        self._at_source[caller.source] = session.number
+        self._with_address[str(leased)] = session.number
         self._table.assign(session.number, str(leased))
         if caller.proved is not None:
             session.ike_suite = caller.proved.suite.name
@@ -172,6 +204,17 @@ class CallersSessions:
             case other:
                 event = LogEvent("config.refused", {"reason": other})
         return caller.tagged(event)
+
+    def pass_on(self, old: Caller, new: Caller, number: int) -> None:
+        """The session of ``old`` is that of ``new``, whose IKE SA is ``number``, from now on."""
+        new.session, new.lease, new.pairs = old.session, old.lease, old.pairs
+        new.heard_packets, new.active_at = old.heard_packets, old.active_at
+        new.silence = old.silence
+        self._owners[new.session] = number
+        self._callers[new.session] = new
+        session = self.moved(new)
+        if session is not None and new.suite is not None:
+            session.ike_suite = new.suite.name
 
     # --- its pairs ---------------------------------------------------------------------------
 
@@ -273,12 +316,15 @@ class CallersSessions:
 
     def end(self, caller: Caller, reason: str, *, by_peer: bool, now: float) -> list[Effect]:
         number = caller.session
+        if (session := self.find(caller)) is not None:
+            self._leaves(session)
         closed = self._table.end(number, reason, now=now, by_peer=by_peer)
         for known in (self._owners, self._callers, self._checks, self._quiet):
             known.pop(number, None)
         if caller.lease is not None:
             pool, address = caller.lease
             pool.release(address)
+            self._with_address.pop(address, None)
         made: list[Effect] = [SessionEnded(number, reason, by_peer)]
         if closed is not None:
             fields: dict[str, Field] = {

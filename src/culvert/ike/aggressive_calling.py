@@ -152,7 +152,7 @@ class AggressiveCalling(Calling):
     def _prove(self, proof: Chain, now: float) -> None:
         """Nobody answers message 3: it is repeated until the peer is heard encrypted."""
         channel = self._owner.channel
-        parts = (*proof, *self._detection(channel.path), self._contact())
+        parts = (*proof, *self._detection(channel.path), *self._contact())
         octets = channel.send_sealed(wire.AGGRESSIVE, 0, parts, hashed=b"")
         channel.answers.keep(self._question, octets, now=now)
         self._owner.wait_for_answer(0, octets, "no-answer", now)

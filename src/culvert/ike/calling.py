@@ -12,7 +12,7 @@ from culvert.ike.settings import Settings
 from culvert.ike.wire.certificate import request_parts
 from culvert.ike.wire.message import message_octets
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
-from culvert.ike.wire.payload import GENERIC_HEADER, Chain, Part
+from culvert.ike.wire.payload import GENERIC_HEADER, Chain
 from culvert.ike.wire.proposal import PROTO_ISAKMP
 from culvert.inet.address import Path
 from culvert.rng import Random
@@ -66,8 +66,11 @@ class Calling(Phase1):
             return parts
         return (*parts, vendor.padding(missing))
 
-    def _contact(self) -> Part:
-        return Notify(INITIAL_CONTACT, PROTO_ISAKMP, self._owner.channel.cookies).part()
+    def _contact(self) -> Chain:
+        """INITIAL-CONTACT, unless there is another IKE SA with this peer: it would end that."""
+        if not self.settings.first_contact:
+            return ()
+        return (Notify(INITIAL_CONTACT, PROTO_ISAKMP, self._owner.channel.cookies).part(),)
 
     def _float(self) -> None:
         """RFC 3947 §4: from here on both ends use the NAT-T port."""

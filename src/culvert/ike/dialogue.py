@@ -380,6 +380,9 @@ class ClientDialogue(_Dialogue):
     def _request(self, now: float) -> None:
         settings = self._owner.settings
         attributes = [Attribute.octets(kind, b"") for kind in WANTED]
+        if settings.address:
+            kept = ip_address(settings.address).packed
+            attributes[0] = Attribute.octets(cfg.INTERNAL_IP4_ADDRESS, kept)
         attributes.append(Attribute.octets(cfg.APPLICATION_VERSION, settings.application.encode()))
         if settings.host_name:
             attributes.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeVar
 
@@ -115,6 +115,20 @@ class Endpoint:
         """Initiator: open an IKE SA along ``path``."""
         sa = self._open(path, b"", now)
         return sa.number, self._after(sa, sa.connect(now=now))
+
+    def renew(self, number: int, *, address: str, now: float) -> tuple[int, list[Numbered]]:
+        """Initiator: call the peer of this IKE SA again, to have it succeeded. ``address``: the
+        inner one, to be kept."""
+        path = self._sas[number].path
+        settings = replace(self._settings_for(path), first_contact=False, address=address)
+        sa = self._open(path, b"", now, settings=settings)
+        return sa.number, self._after(sa, sa.connect(now=now))
+
+    def succeed(self, old: int, new: int, *, now: float) -> list[Numbered]:
+        """The pairs of ``old`` go on under ``new``."""
+        before, after = self._sas[old], self._sas[new]
+        made = self._after(after, after.succeed(before, now=now))
+        return [*self._after(before, before.tick(now=now)), *made]
 
     def act(self, number: int, command: Callable[[IkeSa], list[Output]]) -> list[Numbered]:
         """Do something with an SA; nothing if it is gone."""
@@ -309,11 +323,18 @@ class Endpoint:
 
     # --- the table ---------------------------------------------------------------------------
 
-    def _open(self, path: Path, cookie_i: bytes, now: float, exchange: int = 0) -> IkeSa:
+    def _open(
+        self,
+        path: Path,
+        cookie_i: bytes,
+        now: float,
+        exchange: int = 0,
+        settings: Settings | None = None,
+    ) -> IkeSa:
         self._last += 1
         sa = IkeSa(
             self._last,
-            self._settings_for(path),
+            settings or self._settings_for(path),
             self._rng,
             self.spis,
             path,

@@ -324,7 +324,7 @@ class Informational:
         if notify.protocol == PROTO_ISAKMP and life.seconds:
             alive = now - self._began
             left = max(life.seconds - alive, 0.0)
-            self._owner.timers.set("life", now + left)
+            self._owner.lives(left, now)
             self._owner.channel.log(
                 "ike.lifetime-shortened", alive=round(alive), expiry=round(left)
             )

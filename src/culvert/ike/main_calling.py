@@ -149,7 +149,7 @@ class MainCalling(Calling):
 
     def _prove(self, proof: Chain, now: float) -> None:
         channel = self._owner.channel
-        parts: Chain = (Part(IDENTITY, self._made.id_i), *proof, self._contact())
+        parts: Chain = (Part(IDENTITY, self._made.id_i), *proof, *self._contact())
         sent = channel.send_sealed(wire.IDENTITY_PROTECTION, 0, parts, hashed=b"")
         channel.answers.keep(self._question, sent, now=now)
         # Whoever has another key cannot read message 5 and stays silent.

@@ -122,6 +122,22 @@ class Negotiator:
             "quick.refused", reason=why, remote=str(quick.remote), local=str(quick.local)
         )
 
+    def abandon(self) -> tuple[int, ...]:
+        """Quick modes under way come to nothing, because another IKE SA takes over: the pairs that
+        they were to renew."""
+        unfinished = [quick.replaces for quick in self._open.values() if quick.initiator]
+        for number, agreed in self._agreed.values():
+            self._informational.delete_pair(agreed.inbound.spi)
+            self._owner.remove_pair(number)
+        for message_id in self._open:
+            self._owner.channel.answered(message_id)
+        self.stop()
+        return tuple(number for number in unfinished if number)
+
+    def carries(self) -> None:
+        """There are pairs, though none was negotiated here."""
+        self._carried = len(self._owner.pairs) > 0
+
     def stop(self) -> None:
         """The IKE SA is over: nothing is open any more."""
         for quick in self._open.values():

@@ -128,6 +128,12 @@ class CheckPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Initiator: the IKE SA's life nears its end. Call the peer again, and let the new IKE SA
+    `succeed` this one."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskPerson:
     """Initiator: the gateway wants to know who is there; answer with `PersonAnswer`.
 
@@ -247,6 +253,7 @@ Output = (
     | AskCertificate
     | Authenticated
     | CheckPerson
+    | Renew
     | AskPerson
     | LoggedIn
     | AskConfiguration

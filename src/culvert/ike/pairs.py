@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from culvert.ike.proposal import Lifetime
 from culvert.ike.selector import Selector
@@ -11,6 +12,7 @@ from culvert.ike.timers import Timers
 from culvert.rng import Random, fraction
 
 SOFT = 0.9  # of the lifetime, less up to a tenth of it, so that two ends rarely renew at once
+KINDS = ("pair-hard", "pair-soft", "pair-retired")  # timers of a pair
 LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
 
 
@@ -48,8 +50,23 @@ class Pairs:
         if life.seconds:
             self._timers.set("pair-hard", now + life.seconds, pair.number)
             if pair.initiator:
-                soft = life.seconds * (SOFT - fraction(self._rng) / 10)
-                self._timers.set("pair-soft", now + soft, pair.number)
+                self._timers.set("pair-soft", now + soft_life(life, self._rng), pair.number)
+
+    def renew(self, number: int, *, now: float) -> None:
+        """It must be renewed at once."""
+        if number in self._live:
+            self._timers.set("pair-soft", now, number)
+
+    def take(self, other: Pairs) -> None:
+        """All pairs of another IKE SA, with their names and times, are this one's from now on."""
+        for pair in other:
+            times = {kind: other._timers.at(kind, pair.number) for kind in KINDS}
+            other.drop(pair.number)
+            self._live[pair.number] = pair
+            for kind, at in times.items():
+                if at < inf:
+                    self._timers.set(kind, at, pair.number)
+        self._last = max(self._last, other._last)
 
     def same(self, local: Selector, remote: Selector) -> int:
         """The newest pair for these selectors, 0 if there is none."""
@@ -75,6 +92,11 @@ class Pairs:
         return None
 
     def drop(self, number: int) -> Pair | None:
-        for kind in ("pair-hard", "pair-soft", "pair-retired"):
+        for kind in KINDS:
             self._timers.stop(kind, number)
         return self._live.pop(number, None)
+
+
+def soft_life(life: Lifetime, rng: Random) -> float:
+    """Seconds after which what lives so long is renewed."""
+    return life.seconds * (SOFT - fraction(rng) / 10)

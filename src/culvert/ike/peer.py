@@ -40,14 +40,15 @@ from culvert.ike.outputs import (
     Over,
     PersonAnswer,
     Remove,
+    Renew,
     SendKeepalive,
     Signature,
     Verdict,
 )
 from culvert.ike.owner import Phase, spi_text
-from culvert.ike.pairs import Pairs
+from culvert.ike.pairs import Pairs, soft_life
 from culvert.ike.phase1 import new_cookie
-from culvert.ike.proposal import Difference
+from culvert.ike.proposal import Difference, Lifetime
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
@@ -58,6 +59,7 @@ from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
 from culvert.rng import Random
 
+RENEWAL_PAUSE = 30.0  # seconds from a renewal that failed to the next try
 DOUBT = 1.0  # seconds a hint of failure may still be disproved by a genuine answer
 EARLY = 4096  # octets of a message that is kept until its sender has proved itself
 
@@ -256,6 +258,22 @@ class IkeSa:
             self.end(reason, now=now)
         return self._done()
 
+    def renew_later(self, *, now: float) -> list[Output]:
+        """Its renewal came to nothing: try again while it lives."""
+        if not self.over and now + RENEWAL_PAUSE < self.timers.at("life"):
+            self.timers.set("renewal", now + RENEWAL_PAUSE)
+        return self._done()
+
+    def succeed(self, old: IkeSa, *, now: float) -> list[Output]:
+        """This one renews ``old``: its pairs go on here. ``old`` keeps nothing but its keys."""
+        unfinished = old.negotiator.abandon()
+        self.pairs.take(old.pairs)
+        for number in unfinished:
+            self.pairs.renew(number, now=now)
+        self.negotiator.carries()
+        self.channel.log("ike.renewed", old=old.channel.cookies.hex(), peer=text(self.path.remote))
+        return self._done()
+
     def heard(self, *, now: float, streaming: bool = False) -> None:
         """The data path heard authentic packets of this peer; ``streaming``: ever more of them."""
         self.informational.heard(now, streaming=streaming)
@@ -350,6 +368,12 @@ class IkeSa:
         self.informational.begin(now)
         self.dialogue.begin(now)
 
+    def lives(self, seconds: float, now: float) -> None:
+        """It ends after so long; who called has it renewed before."""
+        self.timers.set("life", now + seconds)
+        if self.initiator:
+            self.timers.set("renewal", now + soft_life(Lifetime(seconds=int(seconds)), self._rng))
+
     def disputed(self) -> None:
         self.phase1.disputed()
 
@@ -424,6 +448,9 @@ class IkeSa:
             case "life":
                 self.informational.delete_everything(Reason(code=3, ending="lifetime-expired"))
                 self.end("lifetime-expired", now=now)
+            case "renewal":
+                self.channel.log("ike.rekeying", peer=text(self.path.remote))
+                self.channel.out.append(Renew())
             case "keepalive":
                 self.channel.out.append(SendKeepalive(self.path))
                 self.timers.set("keepalive", now + self.settings.timing.keepalive)

@@ -228,7 +228,7 @@ class Phase1:
         owner.timers.stop("doubt")
         life = chosen.lifetime.shorter(self.settings.phase1_life).seconds
         if life:
-            owner.timers.set("life", now + life)
+            owner.lives(life, now)
         authentication = self.way
         channel.log(
             "ike.phase1-established",

@@ -62,6 +62,8 @@ class Settings:
     use. ``authorities``: DER names of those whose certificates we ask for. ``force_encapsulation``:
     act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
+    ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
+    that we had, and ask for again.
     """
 
     role: Role
@@ -80,6 +82,8 @@ class Settings:
     host_name: str = ""
     firewall: Firewall | None = None
     push: bool = False
+    first_contact: bool = True
+    address: str = ""
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

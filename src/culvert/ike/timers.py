@@ -28,6 +28,10 @@ class Timers:
         self._at.clear()
         self.deadline = inf
 
+    def at(self, kind: str, number: int = 0) -> float:
+        """When it rings; inf if it does not run."""
+        return self._at.get((kind, number), inf)
+
     def running(self, kind: str, number: int = 0) -> bool:
         return (kind, number) in self._at
 

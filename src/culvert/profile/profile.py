@@ -123,6 +123,9 @@ class Profile:
     )
     pfs: str | None = None
     legacy: tuple[str, ...] = ()
+    phase1_lifetime: int = 86_400
+    phase2_lifetime: int = 3_600
+    phase2_volume: int = 0
     dpd_delay: int = 30
     dpd_timeout: int = 90
     peer_timeout: int = 90
