@@ -213,8 +213,8 @@ class CallersSessions:
         self._owners[new.session] = number
         self._callers[new.session] = new
         session = self.moved(new)
-        if session is not None and new.suite is not None:
-            session.ike_suite = new.suite.name
+        if session is not None and new.proved is not None:
+            session.ike_suite = new.proved.suite.name
 
     # --- its pairs ---------------------------------------------------------------------------
 
