@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -54,22 +55,40 @@ def test_the_reply_of_the_sample_group_holds_exactly_what_the_sample_shows() -> 
         }
 
 
-ATTRIBUTES: list[tuple[dict[str, Any], str, Any]] = [
-    ({"banner": "Welcome"}, "banner", "Welcome"),
-    ({"dns": ("192.168.2.10", "192.168.2.11")}, "dns", ["192.168.2.10", "192.168.2.11"]),
+NETWORK = ip_network("10.1.0.0/16")
+ATTRIBUTES: list[tuple[dict[str, Any], str, str]] = [
+    ({"dns": ("192.168.2.10",)}, "INTERNAL_IP4_DNS", "192.168.2.10"),
+    ({"nbns": ("192.168.2.11",)}, "INTERNAL_IP4_NBNS", "192.168.2.11"),
+    ({"banner": "Welcome"}, "MODECFG_UNITY_BANNER", "Welcome"),
+    ({"default_domain": "corp.test"}, "MODECFG_UNITY_DEFDOMAIN", "corp.test"),
+    ({"split_include": (NETWORK,)}, "MODECFG_UNITY_SPLIT_INCLUDE", "10.1.0.0"),
+    ({"split_exclude": (NETWORK,)}, "MODECFG_UNITY_LOCAL_LAN", "10.1.0.0"),
+    ({"split_dns": ("a.test", "b.test")}, "MODECFG_UNITY_SPLITDNS_NAME", "a.test,b.test"),
+    ({"save_password": True}, "MODECFG_UNITY_SAVEPWD", "1"),
+    ({"pfs": True}, "MODECFG_UNITY_PFS", "1"),
+    (
+        {"backup_servers": ("192.0.2.7", "b.test")},
+        "MODECFG_UNITY_BACKUP_SERVERS",
+        "192.0.2.7,b.test",
+    ),
 ]
 
 
+@pytest.mark.requirement("S4-46", part="attributes handed out")
 @pytest.mark.parametrize("push", [False, True])
-@pytest.mark.parametrize(("group", "key", "shown"), ATTRIBUTES)
-def test_what_a_group_has_is_shown_by_its_client(
-    group: dict[str, Any], key: str, shown: Any, push: bool
+@pytest.mark.parametrize(("group", "name", "value"), ATTRIBUTES)
+def test_what_a_group_has_reaches_its_client(
+    group: dict[str, Any], name: str, value: str, push: bool
 ) -> None:
-    world = world_of(push=push, **group)
-    with world.shown_if_wrong():
-        client = connected(world)
-        assert client.up, client.reason
-        assert client.core.snapshot[key] == shown
+    without, with_it = world_of(push=push, split_include=()), world_of(push=push, **group)
+    given = []
+    for world in (without, with_it):
+        with world.shown_if_wrong():
+            client = connected(world, remote_networks=("0.0.0.0/0",))
+            assert client.up, client.reason
+            given.append(handed_out(client).get(name, ""))
+    assert given[1] == value
+    assert given[0] in ("", "0")
 
 
 def test_a_pushed_configuration_is_acknowledged_and_serves_like_one_asked_for() -> None:
