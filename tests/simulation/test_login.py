@@ -60,6 +60,7 @@ def played(script: Script, **person: str) -> tuple[World, ClientEnd]:
     return world, client
 
 
+@pytest.mark.cell("xauth-rounds", "ourselves")
 def test_a_new_pin_is_asked_for_with_the_gateways_text_and_the_login_goes_on() -> None:
     script = Script(
         asks(Question(("next-pin",), "Enter your new PIN")),
