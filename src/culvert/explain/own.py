@@ -24,8 +24,10 @@ from culvert.explain.explanation import (
     Step,
 )
 from culvert.explain.facts import phases, place
+from culvert.explain.join import joined
 from culvert.explain.mask import masked
 from culvert.explain.sentence import clause
+from culvert.explain.smallest import smallest_change
 from culvert.explain.written import RAW, Written
 
 FAMILY = "culvert"
@@ -59,13 +61,15 @@ CERTAIN = 0.95
 
 def told(lines: Iterable[str], language: str) -> Explanation:
     """Every connection and session in the log, the one that matters most first."""
-    rings = Rings()
+    # A ring for each side: the logs of both ends of a connection may come together.
+    rings = {"client": Rings(), "gateway": Rings()}
     written = Written()
     for entry in written.entries(lines):
-        rings.add(entry)
-    stories = [rings.story(key) for key in rings.keys()]  # noqa: SIM118  # no mapping or [rings.latest()]
+        rings[entry.side].add(entry)
+    stories = [one.story(key) for one in rings.values() for key in one.keys()]  # noqa: SIM118  # no mapping
+    told_of = [(recent, _attempt(recent, language)) for recent in stories if recent.entries]
     attempts = sorted(
-        (_attempt(recent, language) for recent in stories if recent.entries),
+        joined([(recent.entries, attempt) for recent, attempt in told_of]),
         key=lambda one: ("failed", "ended", "degraded", "unknown", "ok").index(one.outcome),
     )
     outcome = attempts[0].outcome if attempts else "unknown"
@@ -113,17 +117,7 @@ def _attempt(recent: Recent, language: str) -> Attempt:
         Proposals(
             tuple(dict.fromkeys(one.local for one in story.comparisons)),
             tuple(dict.fromkeys(one.remote for one in story.comparisons)),
-            tuple(
-                clause(
-                    "change-attribute",
-                    language,
-                    attribute=one.attribute,
-                    local=one.local,
-                    remote=one.remote,
-                )
-                for one in story.comparisons
-                if not one.fits
-            )[:1],
+            smallest_change(story.comparisons, language),
         ),
         FAMILY,
     )

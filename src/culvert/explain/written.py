@@ -55,6 +55,8 @@ NAMELESS = "client"
 """The connection of a log that names none."""
 RAW = "_raw"
 """Where an entry keeps the lines it was read from, if they are not how it is shown."""
+AGAIN = "_again"
+"""A name that stands twice in a wording has its value twice; one is enough."""
 STYLE = re.compile(r"\{([a-z_0-9]+)(?::[a-z]+)?\}")
 
 
@@ -279,7 +281,8 @@ def _fields(code: str, text: str) -> Mapping[str, Field]:
     found = _template(vocabulary()[code].text).pattern.match(text)
     if found is None:
         return {}
-    return {name: _typed(value) for name, value in found.groupdict().items() if value}
+    shown = found.groupdict().items()
+    return {name: _typed(value) for name, value in shown if value and not name.endswith(AGAIN)}
 
 
 def _typed(value: str) -> Field:
@@ -293,9 +296,8 @@ def _template(wording: str) -> Template:
     seen: set[str] = set()
 
     def placeholder(found: re.Match[str]) -> str:
-        if found[1] in seen:
-            return " .. "
+        again = AGAIN if found[1] in seen else ""
         seen.add(found[1])
-        return f"{{{found[1]}:text}}"
+        return f"{{{found[1]}{again}:text}}"
 
     return Template(STYLE.sub(placeholder, wording))
