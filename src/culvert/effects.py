@@ -318,6 +318,14 @@ class PeerMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class PairWorn:
+    """A pair has sealed nearly as much as its keys may: it wants a successor now."""
+
+    session: int
+    pair: int
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """Counters of a session as the data path has them (see session.counters)."""
 
@@ -338,5 +346,6 @@ Answer = (
     | MachineConfigured
     | Resolved
     | PeerMoved
+    | PairWorn
     | Traffic
 )

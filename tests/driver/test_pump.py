@@ -12,7 +12,7 @@ import pytest
 
 from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.pump import Pump
-from culvert.effects import ActivateSa, MovePeer, PeerMoved, RemoveSa
+from culvert.effects import ActivateSa, MovePeer, PairWorn, PeerMoved, RemoveSa
 from culvert.eventlog.event import LogEvent
 from culvert.inet.address import Path
 from culvert.netio.tun import Tun
@@ -39,6 +39,9 @@ class Listener:
         self._note((octets, path))
 
     def moved(self, news: PeerMoved) -> None:
+        self._note(news)
+
+    def worn(self, news: PairWorn) -> None:
         self._note(news)
 
     def busy(self) -> None:

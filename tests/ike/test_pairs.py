@@ -98,3 +98,13 @@ def test_pairs_may_be_dropped_while_looked_through() -> None:
     for each in made:
         made.drop(each.number)
     assert len(made) == 0
+
+
+def test_a_worn_pair_is_renewed_at_once_unless_its_successor_carries() -> None:
+    made, timers = pairs()
+    made.add(pair(1, initiator=False), HOUR, now=0.0)
+    made.worn(1, now=10.0)
+    assert timers.due(10.0) == [("pair-soft", 1)]
+    made.retire(1, now=11.0)
+    made.worn(1, now=12.0)
+    assert timers.due(12.0) == []

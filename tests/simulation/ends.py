@@ -26,6 +26,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    PairWorn,
     PeerMoved,
     Record,
     RemoveSa,
@@ -136,9 +137,15 @@ class End:
             path = Path(to, peer, encapsulated=True)
             self.do(self._core.receive(message, path, now=self.now))
 
+    def wear(self, news: PairWorn) -> None:
+        """The engine has nearly used up the keys of a pair."""
+        self.do(self._core.step(news, now=self.now))
+
     def carry(self, packet: bytes) -> None:
         """A packet that this machine routes into its tunnel."""
         found = self.plane.from_tunnel([packet], self.now)
+        for worn in found.worn:
+            self.wear(PairWorn(*worn))
         for burst in found.bursts:
             for octets in burst.datagrams:
                 self._send(octets, burst.peer, burst.local_port)

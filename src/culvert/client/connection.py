@@ -29,6 +29,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    PairWorn,
     PeerMoved,
     Resolved,
     SendIke,
@@ -137,6 +138,8 @@ class Connection(Calls):
                 return self._machine(answer, now) if self._awaited(answer.ticket) else []
             case PeerMoved():
                 return self._peer_moved(answer, now)
+            case PairWorn(pair=pair):
+                return self._worn(pair, now)
             case Traffic():
                 return self._traffic(answer, now)
             case Signed():

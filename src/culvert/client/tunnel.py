@@ -140,6 +140,9 @@ class Tunnel(Joint):
 
         return self._carry(self._endpoint.act(self._sa, follow), now)
 
+    def _worn(self, pair: int, now: float) -> list[Effect]:
+        return self._carry(self._endpoint.act(self._sa, lambda sa: sa.worn(pair, now=now)), now)
+
     def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
         so_far = self._so_far
         if self._returning.wanted("lost-peer"):

@@ -30,6 +30,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    PairWorn,
     PeerMoved,
     Record,
     RemoveSa,
@@ -86,6 +87,8 @@ class PacketListener(Protocol):
     def ike(self, octets: bytes, path: Path) -> None: ...
 
     def moved(self, news: PeerMoved) -> None: ...
+
+    def worn(self, news: PairWorn) -> None: ...
 
     def busy(self) -> None:
         """Packets went through; counters may have changed."""
@@ -157,6 +160,9 @@ class Driver:
         self._run(lambda: self._core.receive(octets, path, now=self._clock()), "a datagram")
 
     def moved(self, news: PeerMoved) -> None:
+        self._answer(news)
+
+    def worn(self, news: PairWorn) -> None:
         self._answer(news)
 
     def busy(self) -> None:

@@ -26,6 +26,7 @@ from culvert.effects import (
     ActivateSa,
     InstallSa,
     MovePeer,
+    PairWorn,
     PeerMoved,
     RemoveSa,
     Traffic,
@@ -294,6 +295,8 @@ class Pump:
             return
         for burst in found.bursts:
             self._send_burst(burst)
+        for worn in found.worn:
+            listener.worn(PairWorn(*worn))
         if found.returned:
             tun.write_batch(found.returned)
         listener.busy()
@@ -320,6 +323,8 @@ class Pump:
             return
         if found.returned:
             tun.write_batch(found.returned)
+        for worn in found.worn:
+            listener.worn(PairWorn(*worn))
         if found.blocked >= 0:
             self._wait_for(found.blocked, tun)
         elif not found.reads:

@@ -25,6 +25,7 @@ from culvert.effects import (
     Judge,
     Judged,
     MovePeer,
+    PairWorn,
     PeerMoved,
     Record,
     RemoveSa,
@@ -169,6 +170,8 @@ class IpsecGateway:
                 return self._certificate_judged(answer, now)
             case PeerMoved():
                 return self._moved(answer, now)
+            case PairWorn():
+                return self._worn(answer, now)
             case Traffic():
                 self._traffic(answer, now)
                 return []
@@ -487,6 +490,11 @@ class IpsecGateway:
 
         number = self._sessions.owner(moved.session)
         return self._carry(self._endpoint.act(number, follow), now) if number else []
+
+    def _worn(self, worn: PairWorn, now: float) -> list[Effect]:
+        number = self._sessions.owner(worn.session)
+        renewed = self._endpoint.act(number, lambda sa: sa.worn(worn.pair, now=now))
+        return self._carry(renewed, now) if number else []
 
     def _traffic(self, traffic: Traffic, now: float) -> None:
         self._sessions.count(traffic, now)

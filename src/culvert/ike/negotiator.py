@@ -309,6 +309,10 @@ class Negotiator:
         if quick.replaces and quick.initiator:
             self._owner.pairs.retire(quick.replaces, now=now)
 
+    def renewing(self, number: int) -> bool:
+        """Whether a successor of this pair is being agreed on."""
+        return any(quick.replaces == number for quick in self._open.values())
+
     def tick(self, kind: str, number: int, now: float) -> None:
         """A pair's time has come: renew it softly, or end it."""
         pair = self._owner.pairs.get(number)

@@ -57,6 +57,11 @@ class Pairs:
         if number in self._live:
             self._timers.set("pair-soft", now, number)
 
+    def worn(self, number: int, *, now: float) -> None:
+        """As `renew`, unless a successor carries already."""
+        if not self._timers.running("pair-retired", number):
+            self.renew(number, now=now)
+
     def take(self, other: Pairs) -> None:
         """All pairs of another IKE SA, with their names and times, are this one's from now on."""
         for pair in other:

@@ -274,6 +274,12 @@ class IkeSa:
         self.channel.log("ike.renewed", old=old.channel.cookies.hex(), peer=text(self.path.remote))
         return self._done()
 
+    def worn(self, number: int, *, now: float) -> list[Output]:
+        """The data path has nearly used up the keys of pair ``number``."""
+        if not self.over and not self.negotiator.renewing(number):
+            self.pairs.worn(number, now=now)
+        return self._done()
+
     def heard(self, *, now: float, streaming: bool = False) -> None:
         """The data path heard authentic packets of this peer; ``streaming``: ever more of them."""
         self.informational.heard(now, streaming=streaming)
