@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from re import Match
 
@@ -73,8 +73,3 @@ def bare_index() -> Index:
     return Index(
         reading for family in families().values() if family.head.bare for reading in family.readings
     )
-
-
-def indexes() -> Mapping[str, Index]:
-    """All of them, by family."""
-    return {name: index_of(name) for name in families()}
