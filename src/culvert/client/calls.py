@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from math import inf
 
-from culvert.client.configuration import Given, given
+from culvert.client.configuration import Given
 from culvert.client.doubt import Act, Doubt
 from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
@@ -226,7 +226,7 @@ class Calls(Tunnel):
     def _renewed(self, output: Output, now: float) -> list[Effect]:
         match output:
             case Configured(attributes=attributes):
-                return self._succeeded(given(attributes), now)
+                return self._succeeded(self._answer(attributes), now)
             case Over(reason=reason):
                 self._renewal = 0
                 if reason in UNREACHED:

@@ -14,7 +14,6 @@ from math import inf
 from typing import assert_never
 
 from culvert.client.calls import Calls
-from culvert.client.configuration import given
 from culvert.client.pairs import SESSION
 from culvert.client.person import GROUP_KEY
 from culvert.client.progress import Progress, status_row
@@ -208,7 +207,7 @@ class Connection(Calls):
                 self._enter("configuring")
                 return []
             case Configured(attributes=attributes):
-                answer = given(attributes)
+                answer = self._answer(attributes)
                 self._hosts.pushed(answer.backup_servers)
                 return self._configured(answer, now)
             case Moved(path=path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from culvert.client.configuration import Given
+from culvert.client.configuration import Given, wanted_routes
 from culvert.client.progress import Progress
 from culvert.client.settings import inner_mtu_of
 from culvert.datapath.mtu import Carriage
@@ -14,16 +14,43 @@ from culvert.ike.outputs import Install, SaKeys
 from culvert.ike.selector import ANY, Network, Selector
 from culvert.ike.suite import EspSuite
 from culvert.profile.profile import Profile
+from culvert.profile.topology import EVERYTHING
 
 SESSION = 1  # a client's data path carries this one session
 
 
-def wanted_selectors(profile: Profile, so_far: Progress, *, unity: bool) -> list[Selector]:
+def routes_of(profile: Profile, answer: Given, gateway: str) -> tuple[str, ...]:
+    """What goes into the tunnel. A host talks to the gateway itself; ``everywhere`` is not
+    narrowed by what the gateway would like to carry."""
+    match profile.topology:
+        case "host":
+            return (str(ip_network(gateway)),)
+        case "everywhere":
+            return (EVERYTHING,)
+        case _:
+            return wanted_routes(answer.include, profile.remote_networks)
+
+
+def wanted_pairs(
+    profile: Profile, so_far: Progress, *, unity: bool
+) -> list[tuple[Selector, Selector]]:
+    """Local and remote end of every pair to ask for."""
+    if profile.topology == "site":
+        locals_ = [Selector(ip_network(text)) for text in profile.local_networks]
+    else:
+        locals_ = [Selector(ip_network(so_far.given.address))]
+    remotes = _wanted_selectors(profile, so_far, unity=unity)
+    return [(local, remote) for local in locals_ for remote in remotes]
+
+
+def _wanted_selectors(profile: Profile, so_far: Progress, *, unity: bool) -> list[Selector]:
     """Unity gateways agree on everything and mean their list; others want it exact."""
+    if profile.provisioning == "off":
+        return [Selector(ip_network(route)) for route in so_far.routes]
     networks: list[Network] = []
     if profile.use_two_phase2:
         networks.append(ip_network(so_far.address))
-    if unity:
+    if unity and profile.topology != "host":
         networks.append(ANY)
     else:
         networks += [ip_network(route) for route in so_far.routes]

@@ -44,6 +44,7 @@ def settings_of(
         authorities=authorities,
         host_name=profile.host_name,
         firewall=Firewall() if profile.firewall_claim else None,
+        provisioned=profile.provisioning != "off",
     )
 
 

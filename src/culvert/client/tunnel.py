@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
-from ipaddress import ip_network
 from math import inf
 from typing import assert_never
 
-from culvert.client.configuration import Given, wanted_routes
+from culvert.client.configuration import Given, given
 from culvert.client.joint import Joint
-from culvert.client.pairs import SESSION, install, tunnel_settings, wanted_selectors
+from culvert.client.pairs import SESSION, install, routes_of, tunnel_settings, wanted_pairs
 from culvert.effects import (
     ActivateSa,
     ConfigureMachine,
@@ -29,6 +29,7 @@ from culvert.ike.outputs import (
 )
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
+from culvert.ike.wire.attribute import Attribute
 from culvert.session.session import Counters
 from culvert.session.silence import Silence
 
@@ -48,13 +49,20 @@ class Tunnel(Joint):
         if not answer.address:
             return self._leave("no-address", now)
         self._so_far.given = answer
-        self._so_far.routes = wanted_routes(answer.include, self.profile.remote_networks)
+        self._so_far.routes = routes_of(self.profile, answer, self._so_far.address)
         return self._ask_for_pairs(now)
 
+    def _answer(self, attributes: Iterable[Attribute]) -> Given:
+        """The gateway's answer; without Mode Config, the address of the profile or our own."""
+        if self.profile.provisioning != "off":
+            return given(attributes)
+        sa = self._endpoint.get(self._renewal or self._sa)
+        own = sa.path.local[0] if sa is not None else ""
+        return Given(address=self.profile.local_address or own)
+
     def _ask_for_pairs(self, now: float) -> list[Effect]:
-        local = Selector(ip_network(self._so_far.given.address))
         made: list[Effect] = []
-        for remote in wanted_selectors(self.profile, self._so_far, unity=self._unity):
+        for local, remote in wanted_pairs(self.profile, self._so_far, unity=self._unity):
             made += self._quick(local, remote, now)
         return made
 

@@ -379,6 +379,10 @@ class ClientDialogue(_Dialogue):
 
     def _request(self, now: float) -> None:
         settings = self._owner.settings
+        if not settings.provisioned:
+            self._owner.phase = Phase.UP
+            self._owner.channel.out.append(Configured(()))
+            return
         attributes = [Attribute.octets(kind, b"") for kind in WANTED]
         if settings.address:
             kept = ip_address(settings.address).packed

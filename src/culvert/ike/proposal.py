@@ -13,6 +13,7 @@ from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.attribute import Attribute
 from culvert.ike.wire.proposal import (
     KEY_IKE,
+    PROTO_AH,
     PROTO_ESP,
     PROTO_ISAKMP,
     Proposal,
@@ -220,6 +221,11 @@ def choose_esp(
     return None
 
 
+def only_ah(offered: SecurityAssociation) -> bool:
+    """Whether the peer would authenticate packets without encrypting them (RFC 4302)."""
+    return all(proposal.protocol == PROTO_AH for proposal in offered.proposals)
+
+
 def lifetime(attributes: Iterable[Attribute], type_kind: int, duration_kind: int) -> Lifetime:
     """Life pairs: a duration counts only directly behind its type (FortiGate sends others)."""
     found = {SECONDS: 0, KILOBYTES: 0}
@@ -269,6 +275,9 @@ def compare_esp(
 ) -> tuple[Difference, ...]:
     made: list[Difference] = []
     for proposal in offered.proposals:
+        if proposal.protocol == PROTO_AH:
+            made.append(Difference("protocol", "AH", "ESP", proposal.number, 1))
+            continue
         for transform in proposal.transforms:
             for number, suite in enumerate(suites, start=1):
                 made += [

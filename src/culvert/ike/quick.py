@@ -25,6 +25,7 @@ from culvert.ike.proposal import (
     compare_esp,
     lifetime,
     offer_esp,
+    only_ah,
 )
 from culvert.ike.selector import Selector
 from culvert.ike.suite import EspSuite
@@ -37,6 +38,11 @@ from culvert.octets.cursor import Cursor
 from culvert.rng import Random
 
 NONCE_OCTETS = 32
+
+ONLY_AH = (
+    "the peer offers AH only, which proves packets and hides nothing; ESP is used here, so set the "
+    "peer to ESP"
+)
 
 
 class SelectorError(ProtocolError):
@@ -132,7 +138,9 @@ def answer(
     chosen = choose_esp(offered, terms.suites, terms.modes, terms.pfs_groups)
     if chosen is None:
         raise NegotiationError(
-            "none of the peer's phase 2 proposals is accepted here",
+            ONLY_AH
+            if only_ah(offered)
+            else "none of the peer's phase 2 proposals is accepted here",
             compare_esp(offered, terms.suites, terms.modes, terms.pfs_groups),
         )
     quick.nonce_i = _nonce(parts)

@@ -63,7 +63,7 @@ class Settings:
     act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
-    that we had, and ask for again.
+    that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have.
     """
 
     role: Role
@@ -84,6 +84,7 @@ class Settings:
     push: bool = False
     first_contact: bool = True
     address: str = ""
+    provisioned: bool = True
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

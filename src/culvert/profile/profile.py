@@ -26,6 +26,7 @@ from culvert.profile.proposal import (
     switch_of_group,
     switches_of,
 )
+from culvert.profile.topology import EVERYTHING, wrong_shape
 from culvert.secret import Secret
 from culvert.tables.loader import rows
 
@@ -35,8 +36,6 @@ LONGEST_LIST = 64
 """Entries of one list: the bound that RFC-conforming peers must bear for transforms as well."""
 LONGEST_EXTRA = 512
 """Foreign keys kept in one profile; real .pcf files have about 40."""
-
-EVERYTHING = "0.0.0.0/0"
 
 Foreign = Mapping[str, Mapping[str, str]]
 """Keys of other formats that have no meaning here: format → key → value, as they stood."""
@@ -133,6 +132,11 @@ class Profile:
     fail_closed: bool = True
     host_name: str = ""
     firewall_claim: bool = False
+    topology: str = "network"
+    transport_mode: bool = False
+    provisioning: str = "mode-config"
+    local_address: str = ""
+    local_networks: tuple[str, ...] = ()
     remote_networks: tuple[str, ...] = (EVERYTHING,)
     use_two_phase2: bool = False
     allow_local_lan: bool = False
@@ -186,6 +190,7 @@ def mistakes(profile: Profile) -> Iterator[Mistake]:
     yield from _identity(profile)
     yield from _proposals(profile)
     yield from _networks(profile)
+    yield from topology_mistakes(profile)
     yield from _kept(profile)
 
 
@@ -260,7 +265,8 @@ def _identity(profile: Profile) -> Iterator[Mistake]:
     way = AUTHENTICATIONS.get(profile.authentication)
     if way is None or way.certificate:
         return
-    if not profile.group:
+    nameless = way.name == "psk" and profile.exchange_mode == "main"
+    if not profile.group and not nameless:
         yield Mistake("group", f"is needed with {way.name}: the group name given by your gateway")
     if not way.group_key:
         return
@@ -319,6 +325,12 @@ def _switches(given: tuple[str, ...], needed: list[tuple[str, str]]) -> Iterator
                 f'must contain "{switch}" to use {", ".join(dict.fromkeys(names))}; it is weak: '
                 f"{WEAKNESSES[switch]}",
             )
+
+
+def topology_mistakes(profile: Profile) -> Iterator[Mistake]:
+    """What does not fit the topology."""
+    for key, sentence in wrong_shape(profile):
+        yield Mistake(key, sentence)
 
 
 def _networks(profile: Profile) -> Iterator[Mistake]:

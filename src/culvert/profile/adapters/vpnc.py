@@ -22,8 +22,9 @@ from culvert.profile.adapters.exported import (
 )
 from culvert.profile.adapters.kinds import implied_by_idle_time, take_all
 from culvert.profile.obfuscation import encode
-from culvert.profile.profile import EVERYTHING, Profile
+from culvert.profile.profile import Profile
 from culvert.profile.proposal import group_of
+from culvert.profile.topology import EVERYTHING
 from culvert.rng import Random
 from culvert.secret import Secret
 
