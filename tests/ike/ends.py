@@ -235,7 +235,7 @@ class Ends:
 
 def configuration() -> Configuration:
     address = Attribute.octets(INTERNAL_IP4_ADDRESS, INNER.network.network_address.packed)
-    return Configuration((address,), INNER, (EVERYWHERE,))
+    return Configuration((address,), (INNER,), (EVERYWHERE,))
 
 
 def _says_password(asked: AskPerson) -> PersonAnswer | None:

@@ -273,7 +273,7 @@ def _group(
     check_proposals(table, on, outer)
     needs = keys.needs(table.text("name"))
     gives = table.text("key") or table.text("key_file")
-    key = _key(table, folder) if needs or gives else Secret("")
+    key = key_of(table, folder) if needs or gives else Secret("")
     _check_group(table, on, key, aggressive=keys.by_name)
     made = Group(
         name=table.text("name"),
@@ -309,9 +309,7 @@ def _group(
         natt=table.text("nat_traversal") != "off",
         natt_force=table.text("nat_traversal") == "force",
         keepalive_seconds=table.number("keepalive_interval"),
-        liveness=Liveness(
-            table.number("dpd_delay"), table.number("dpd_retry"), table.number("dpd_tries")
-        ),
+        liveness=liveness(table),
     )
     return KeyedGroup(made, key)
 
@@ -364,14 +362,19 @@ def _pool(table: Table, known: Sequence[str]) -> str:
     return name
 
 
-def _key(table: Table, folder: Path) -> Secret:
-    name = shown(table.text("name"))
+def liveness(table: Table) -> Liveness:
+    return Liveness(table.number("dpd_delay"), table.number("dpd_retry"), table.number("dpd_tries"))
+
+
+def key_of(table: Table, folder: Path) -> Secret:
+    """The pre-shared key of a group or a site."""
+    what = f"{table.place[0]} {shown(table.text('name'))}"
     if table.text("key") and table.text("key_file"):
-        table.problem("key_file", f"group {name} has key and key_file; one of them is too much")
+        table.problem("key_file", f"{what} has key and key_file; one of them is too much")
     if table.text("key_file"):
         return _key_in_file(table, folder / table.text("key_file"))
     if not table.text("key"):
-        table.problem("key", f"group {name} has no key: put it into a file and name it as key_file")
+        table.problem("key", f"{what} has no key: put it into a file and name it as key_file")
     return Secret(table.text("key"))
 
 

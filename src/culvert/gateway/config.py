@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from culvert.errors import ConfigError
-from culvert.gateway import checking
+from culvert.gateway import checking, site_checking
 from culvert.gateway.reading import Findings, Table, Tables, read
 from culvert.gateway.trust import CertificateSettings, certificate_settings, gateway_trust
 from culvert.identity.account import Account
@@ -21,6 +21,7 @@ from culvert.identity.lockout import LockoutRule
 from culvert.ike.selector import Network
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
+from culvert.policy.site import Site
 from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
@@ -39,6 +40,7 @@ class RestartSettings:
     lan: tuple[Network, ...]
     forwarding: bool
     pools: tuple[PoolPlan, ...]
+    sites: tuple[Site, ...]
     main_mode_group: str
     users_backend: str
     accounts: tuple[Account, ...]
@@ -136,11 +138,12 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
     checking.check_proposals(gateway, on)
     lan = gateway.each("lan", checking.network)
     plans = checking.pools(tables.repeated["pool"], lan)
-    if not tables.repeated["group"]:
-        gateway.problem("", "there is no [[group]], so nobody could log in")
+    if not tables.repeated["group"] and not tables.repeated["site"]:
+        gateway.problem("", "there is no [[group]] and no [[site]], so nobody could log in")
     folder = Path(path).parent
     keyed = checking.groups(tables.repeated["group"], plans, folder, on, checking.keyed(gateway))
     names = [one.group.name for one in keyed]
+    sites = site_checking.sites(tables.repeated["site"], folder, on, names)
     checking.check_main_mode(gateway, names)
     checking.check_authentication(gateway, names)
     accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
@@ -156,12 +159,15 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             lan=lan,
             forwarding=gateway.flag("forwarding"),
             pools=plans,
+            sites=tuple(one.site for one in sites),
             users_backend=tables.single["users"].text("backend"),
             accounts=accounts,
             certificates=certificate_settings(gateway),
         ),
         _live(gateway, lockout, on, tuple(one.group for one in keyed)),
-        MappingProxyType({one.group.name: one.key for one in keyed}),
+        MappingProxyType(
+            {one.group.name: one.key for one in keyed} | {one.site.name: one.key for one in sites}
+        ),
         gateway_trust(gateway, folder, on),
     )
 

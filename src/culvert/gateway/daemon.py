@@ -160,6 +160,7 @@ class _Gateway:
         try:
             tun = await asyncio.to_thread(self._open_tun)
             pump.attach(tun)
+            driver.command(lambda now: core.tick(now=now), "calling sites")
             started = LogEvent(
                 "gateway.started",
                 {
@@ -222,7 +223,10 @@ class _Gateway:
         served = ServedNetwork(
             SCOPE,
             restart.mtu,
-            tuple(network for pool in restart.pools for network in networks(pool)),
+            (
+                *(network for pool in restart.pools for network in networks(pool)),
+                *(str(network) for site in restart.sites for network in site.remote),
+            ),
             forward=restart.forwarding,
         )
         try:

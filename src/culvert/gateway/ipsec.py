@@ -39,13 +39,16 @@ from culvert.gateway import attributes
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.other_gateways import OtherGateways
 from culvert.gateway.sessions import CallersSessions
 from culvert.gateway.settings import (
     endpoint_limits,
     general_settings,
     group_settings,
     identity_at,
+    with_sites,
 )
+from culvert.gateway.sites import Sites
 from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
@@ -75,6 +78,7 @@ from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
 from culvert.ike.wire.config import INTERNAL_IP4_ADDRESS
+from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
 from culvert.orders.certificates import Shown
@@ -97,7 +101,7 @@ REFUSALS = 100
 """Refused attempts kept for the operator; older ones are in the event log."""
 
 
-class IpsecGateway:
+class IpsecGateway(OtherGateways):
     """``began``: wall time and monotonic second of one moment, from which all wall times follow.
 
     ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what the gateway shows of
@@ -124,19 +128,23 @@ class IpsecGateway:
         self._settings = general_settings(
             config, bare_esp=bare_esp, certified=certificate is not None, authorities=authorities
         )
+        self._sites = Sites(config, self._settings, began=began[1])
         self._group_settings = {
             group.name: group_settings(self._settings, group) for group in config.live.groups
-        }
+        } | dict(self._sites.settings)
         self._sessions = CallersSessions(config, table, self._at)
         self._endpoint = Endpoint(
-            self._settings,
+            with_sites(self._settings) if self._sites.by_name else self._settings,
             rng,
             limits=endpoint_limits(config),
             natt_port=config.restart.natt_port,
             settings_for=self._settings_for,
         )
         self._certificates = CallersCertificates(
-            certificate, self._sessions.groups, config.live.certificate_group, self._narrowed
+            certificate,
+            {g.name: g for g in config.live.groups},
+            config.live.certificate_group,
+            self._narrowed,
         )
         self._clients: dict[int, Caller] = {}
         self._tickets: dict[int, int] = {}
@@ -146,7 +154,7 @@ class IpsecGateway:
 
     @property
     def deadline(self) -> float:
-        return min(self._endpoint.deadline, self._sessions.deadline)
+        return min(self._endpoint.deadline, self._sessions.deadline, self._sites.deadline)
 
     @property
     def refused_datagrams(self) -> Mapping[str, int]:
@@ -182,6 +190,10 @@ class IpsecGateway:
         made = self._carry(self._endpoint.tick(now=now), now)
         for session, reason in self._sessions.over_limit(now):
             made += self._end(session, reason, now)
+        for site, path, settings in self._sites.due(now):
+            made += self._call(site, path, settings, now)
+        for number, site in self._sites.bare(now):
+            made += self._ask_for_pairs(number, site, now)
         return made + [Record(event) for event in self._sessions.gone_silent(now)]
 
     def logout(self, number: int, *, now: float) -> list[Effect]:
@@ -190,6 +202,7 @@ class IpsecGateway:
 
     def shutdown(self, *, now: float) -> list[Effect]:
         """Say goodbye to everybody."""
+        self._sites.stop()
         made: list[Effect] = []
         for number in list(self._clients):
             made += self._close(number, "peer-shutdown", now)
@@ -227,8 +240,10 @@ class IpsecGateway:
                 return self._became(number, output, now)
             case Install() | Activate() | Remove():
                 return self._pair(number, output, now)
-            case AskPerson() | Configured() | Renew():
-                return []  # a responder never says these
+            case Renew():
+                return self._renew_site(number, now)
+            case AskPerson() | Configured():
+                return []  # a responder never says these, and a site is no person
             case _:
                 assert_never(output)
 
@@ -253,6 +268,8 @@ class IpsecGateway:
                 client = self._client(number)
                 client.proved = news
                 client.initial_contact = news.initial_contact
+                if (site := self._sites.by_name.get(client.group)) is not None:
+                    return self._site_here(number, client, site, now)
                 if not news.suite.authentication.xauth:
                     return self._logged_in(number, news.name or client.group, now)
                 return []
@@ -266,10 +283,11 @@ class IpsecGateway:
                 assert_never(news)
 
     def _group_key(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
-        key = self._keys.skeyid(asked.identity, asked.hash_name, asked.nonce_i, asked.nonce_r)
         sa = self._endpoint.get(number)
         if sa is None:
             return []
+        whose = Identity.of_address(sa.path.remote[0]) if sa.initiator else asked.identity
+        key = self._keys.skeyid(whose, asked.hash_name, asked.nonce_i, asked.nonce_r)
         self._clients[number] = Caller(sa.path.remote, key.group or str(asked.identity))
         known = replace(key, settings=self._narrowed(number, key.group))
         return self._carry(self._endpoint.step(number, known, now=now), now)
@@ -281,6 +299,7 @@ class IpsecGateway:
             return None
         return replace(
             settings,
+            role=sa.settings.role,
             # A group has no name of its own for us: we stay who was called.
             identity=sa.settings.identity,
             # Plain ESP is built for IPv4.
@@ -402,7 +421,7 @@ class IpsecGateway:
             self._config.live.application_version,
             natt=sa is not None and sa.encapsulated,
         )
-        answer = Configuration(given, Selector(ip_network(client.address)), _EVERYTHING)
+        answer = Configuration(given, (Selector(ip_network(client.address)),), _EVERYTHING)
         return made + self._carry(self._endpoint.step(number, answer, now=now), now)
 
     def _renewed(
@@ -431,6 +450,7 @@ class IpsecGateway:
                 return [ActivateSa(client.session, which), *map(Record, told)]
             case Remove(number=which):
                 self._sessions.remove(client, which)
+                self._sites.lost_pairs(number, client.pairs, now)
                 return [RemoveSa(client.session, which)]
             case _:
                 assert_never(pair)
@@ -464,6 +484,7 @@ class IpsecGateway:
 
     def _over(self, number: int, over: Over, now: float) -> list[Effect]:
         self._certificates.forget(number)
+        self._sites.over(number, now)
         client = self._clients.pop(number, None)
         if client is None:
             return []
@@ -509,7 +530,9 @@ class IpsecGateway:
     # --- small things ------------------------------------------------------------------------
 
     def _settings_for(self, path: Path) -> Settings:
-        return replace(self._settings, identity=identity_at(path, self._config))
+        site = self._sites.at(path.remote[0])
+        settings = self._sites.settings[site.name] if site else self._settings
+        return replace(settings, identity=identity_at(path, self._config))
 
     def _client(self, number: int) -> Caller:
         return self._clients[number]

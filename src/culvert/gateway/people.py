@@ -43,7 +43,12 @@ def session_table(config: GatewayConfig, database: sqlite3.Connection) -> Sessio
 
 
 def group_keys(config: GatewayConfig, rng: Random) -> GroupKeys:
-    """Keys of groups whose switch is on, and that of main mode."""
+    """Keys of groups whose switch is on, that of main mode, and those of sites."""
     names = [group.name for group in config.live.groups if AGGRESSIVE_PSK in group.legacy]
-    main = config.restart.main_mode_group
-    return GroupKeys(config.group_keys, rng, by_name=names, main_mode_group=main)
+    return GroupKeys(
+        config.group_keys,
+        rng,
+        by_name=names,
+        main_mode_group=config.restart.main_mode_group,
+        by_address={site.peer: site.name for site in config.restart.sites},
+    )

@@ -25,7 +25,7 @@ LONGEST_TEXT = 1024
 LONGEST_LIST = 256
 """Entries of one list: a Mode Config answer with more networks would not fit its datagram."""
 
-REPEATED = ("pool", "group", "user")
+REPEATED = ("pool", "group", "site", "user")
 """Sections that are arrays of tables."""
 
 Value = TypeVar("Value")
@@ -57,12 +57,13 @@ class Key:
 
 @cache
 def keys() -> Mapping[str, Mapping[str, Key]]:
-    """Section → name → key, with the per-group ones under ``group`` too."""
+    """Section → name → key, with the per-group ones under ``group`` and ``site`` too."""
     found: dict[str, dict[str, Key]] = {}
     for key in rows(TABLE, "key", Key):
         found.setdefault(key.section, {})[key.name] = key
     shared = {name: key for name, key in found["gateway"].items() if key.per_group}
     found["group"] |= shared
+    found["site"] |= shared
     return found
 
 

@@ -19,7 +19,7 @@ from culvert.effects import Effect
 from culvert.gateway.caller import Attempt
 from culvert.gateway.config import GatewayConfig
 from culvert.netio import echo
-from culvert.session.session import Session
+from culvert.session.session import Kind, Session
 from culvert.session.table import SessionTable
 from culvert.session.view import row, summary
 
@@ -104,6 +104,12 @@ class GatewayService:
         if not session.assigned:
             raise RequestError(
                 "cli.not-found", f"session {session.number} has no address to ping yet"
+            )
+        if session.kind is Kind.LAN_TO_LAN:
+            raise RequestError(
+                "cli.not-found",
+                f"session {session.number} is another gateway; it has networks and no address",
+                f"Ping a host in {session.assigned}.",
             )
         group = self._config.group(session.group)
         reachable = [str(network) for network in group.split_include] if group else []

@@ -23,6 +23,7 @@ from culvert.inet.address import Address, text
 from culvert.policy.group import Group
 from culvert.policy.pool import Pool
 from culvert.policy.refused import Refused
+from culvert.policy.site import Site
 from culvert.session.client_software import client_software
 from culvert.session.session import Counters, Kind, Session, SpiPair, State
 from culvert.session.silence import Silence
@@ -40,7 +41,10 @@ class CallersSessions:
         table: SessionTable,
         at: Callable[[float], datetime],
     ) -> None:
-        self.groups: Mapping[str, Group] = {group.name: group for group in config.live.groups}
+        sites = [site.group for site in config.restart.sites]
+        self.groups: Mapping[str, Group] = {
+            group.name: group for group in (*config.live.groups, *sites)
+        }
         self.pools = {plan.name: Pool(plan) for plan in config.restart.pools}
         self._table = table
         self._at = at
@@ -162,13 +166,38 @@ class CallersSessions:
         self._at_source[caller.source] = session.number
         self._with_address[str(leased)] = session.number
         self._table.assign(session.number, str(leased))
+        self._describe_proof(session, caller)
+        caller.active_at = now
+        self._arm_limits(session, caller, group, now)
+        return None
+
+    @staticmethod
+    def _describe_proof(session: Session, caller: Caller) -> None:
         if caller.proved is not None:
             session.ike_suite = caller.proved.suite.name
             session.method = caller.proved.suite.authentication.name
             session.exchange_mode = caller.proved.exchange
             session.weak = caller.proved.weak
+
+    def admit_site(self, number: int, caller: Caller, site: Site, now: float) -> Refused | None:
+        """A session for another gateway, which brings its own addresses."""
+        session = self._table.admit(
+            Kind.LAN_TO_LAN,
+            site.name,
+            at=self._at(now),
+            now=now,
+            group=site.name,
+            public=caller.source,
+        )
+        if isinstance(session, Refused):
+            return session
+        caller.session = session.number
+        self._owners[session.number] = number
+        self._callers[session.number] = caller
+        self._at_source[caller.source] = session.number
+        self._table.assign(session.number, ", ".join(map(str, site.remote)))
+        self._describe_proof(session, caller)
         caller.active_at = now
-        self._arm_limits(session, caller, group, now)
         return None
 
     def described(self, caller: Caller, asked: AskConfiguration) -> list[LogEvent]:

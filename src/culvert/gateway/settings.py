@@ -46,6 +46,14 @@ def general_settings(
     )
 
 
+def with_sites(general: Settings) -> Settings:
+    """What an endpoint answers at all that other gateways call; each has settings of its own."""
+    suite = IkeSuite.named(general.phase1[0].name, "psk")
+    main = general.answered.main | {"psk"}
+    answered = replace(general.answered, main=main)
+    return replace(general, phase1=(*general.phase1, suite), answered=answered)
+
+
 def _answered(config: GatewayConfig) -> Answered:
     """Keys of groups in aggressive mode where a group has its switch on, and in main mode where
     there is a group for it; certificates in main mode, and in aggressive mode if enabled."""

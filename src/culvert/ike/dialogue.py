@@ -264,7 +264,7 @@ class GatewayDialogue(_Dialogue):
         self._owner.channel.log(
             "config.sent",
             names=tuple([attribute_name(a.kind) for a in given.attributes]),
-            address=str(given.peer_may_use.network) if given.peer_may_use else "",
+            address=", ".join(str(each.network) for each in given.peer_may_use),
         )
         self._owner.phase = Phase.UP
 

@@ -111,17 +111,19 @@ class Endpoint:
 
     # --- commands ----------------------------------------------------------------------------
 
-    def call(self, path: Path, *, now: float) -> tuple[int, list[Numbered]]:
-        """Initiator: open an IKE SA along ``path``."""
-        sa = self._open(path, b"", now)
+    def call(
+        self, path: Path, *, now: float, settings: Settings | None = None
+    ) -> tuple[int, list[Numbered]]:
+        """Initiator: open an IKE SA along ``path``. ``settings``: for this peer alone."""
+        sa = self._open(path, b"", now, settings=settings)
         return sa.number, self._after(sa, sa.connect(now=now))
 
     def renew(self, number: int, *, address: str, now: float) -> tuple[int, list[Numbered]]:
         """Initiator: call the peer of this IKE SA again, to have it succeeded. ``address``: the
         inner one, to be kept."""
-        path = self._sas[number].path
-        settings = replace(self._settings_for(path), first_contact=False, address=address)
-        sa = self._open(path, b"", now, settings=settings)
+        before = self._sas[number]
+        settings = replace(before.settings, first_contact=False, address=address)
+        sa = self._open(before.path, b"", now, settings=settings)
         return sa.number, self._after(sa, sa.connect(now=now))
 
     def succeed(self, old: int, new: int, *, now: float) -> list[Numbered]:

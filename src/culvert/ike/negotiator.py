@@ -202,10 +202,12 @@ class Negotiator:
         if self._owner.pairs.same(local, remote):
             return  # a renewal of what was agreed before
         permitted = self._permitted()
-        if permitted is None or permitted.peer_may_use is None:
+        if permitted is None or not permitted.peer_may_use:
             raise SelectorError("this peer may not ask for a tunnel")
-        if not permitted.peer_may_use.covers(remote):
-            raise SelectorError(f"{remote} is not the address that was handed out")
+        if not any(theirs.covers(remote) for theirs in permitted.peer_may_use):
+            theirs = ", ".join(map(str, permitted.peer_may_use))
+            what = "the address that was handed out, nor a network of this peer"
+            raise SelectorError(f"{remote} is not {what} ({theirs})")
         if not any(reachable.covers(local) for reachable in permitted.reachable):
             raise SelectorError(f"{local} is not reachable for this peer")
 

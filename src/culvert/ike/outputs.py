@@ -343,7 +343,7 @@ class Configuration:
     """
 
     attributes: tuple[Attribute, ...] = ()
-    peer_may_use: Selector | None = None
+    peer_may_use: tuple[Selector, ...] = ()
     reachable: tuple[Selector, ...] = ()
     refused: str = ""
 

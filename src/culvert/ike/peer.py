@@ -258,6 +258,13 @@ class IkeSa:
             self.end(reason, now=now)
         return self._done()
 
+    def permit(self, given: Configuration) -> list[Output]:
+        """No Mode Config with this peer: it may have that, and its phase 1 is over."""
+        if not self.over:
+            self.dialogue.permitted = given
+            self.phase = Phase.UP
+        return self._done()
+
     def renew_later(self, *, now: float) -> list[Output]:
         """Its renewal came to nothing: try again while it lives."""
         if not self.over and now + RENEWAL_PAUSE < self.timers.at("life"):

@@ -43,6 +43,7 @@ USUAL = Timing()
 
 
 GROUP_KEYS = frozenset(("psk", "xauth-psk"))
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

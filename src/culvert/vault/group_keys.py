@@ -27,7 +27,8 @@ ADDRESS_KINDS = frozenset({1, 5})
 
 class GroupKeys:
     """Pre-shared keys by group name. ``by_name``: groups whose callers may name them, all if not
-    given; ``main_mode_group``: the one for callers without a name."""
+    given; ``main_mode_group``: the one for callers without a name; ``by_address``: whose key it is
+    where main mode comes from, or goes to, this address."""
 
     def __init__(
         self,
@@ -36,7 +37,13 @@ class GroupKeys:
         *,
         by_name: Iterable[str] | None = None,
         main_mode_group: str = "",
+        by_address: Mapping[str, str] | None = None,
     ) -> None:
+        self._by_address = {
+            (identity.kind, identity.data): name.encode()
+            for address, name in (by_address or {}).items()
+            for identity in (Identity.of_address(address),)
+        }
         self._main_mode = main_mode_group.encode()
         self._named = {name.encode() for name in (keys if by_name is None else by_name)}
         self._keys = {name.encode(): (name, key) for name, key in keys.items()}
@@ -50,7 +57,8 @@ class GroupKeys:
         decoy = hmac.digest(self._decoy, bytes([identity.kind]) + identity.data, hashlib.sha256)
         name = identity.data if identity.data in self._named else b""
         if identity.kind in ADDRESS_KINDS:
-            name = self._main_mode
+            at = identity.kind, identity.data
+            name = self._by_address.get(at, self._main_mode)
         group, secret = self._keys.get(name, ("", None))
         if not secret or identity.kind not in NAMED_KINDS | ADDRESS_KINDS:
             group, key = "", decoy
