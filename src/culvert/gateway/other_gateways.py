@@ -1,4 +1,4 @@
-"""OtherGateways: what IpsecGateway does with sites: calls them, admits them, asks for their pairs."""
+"""What IpsecGateway does with sites: calls them, admits them, asks for their pairs."""
 
 from __future__ import annotations
 
