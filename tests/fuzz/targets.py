@@ -20,10 +20,13 @@ from culvert.identity.certificates.reason import Untrusted
 from culvert.identity.certificates.revocation import Standing, decide_list, decide_ocsp, sources
 from culvert.identity.certificates.rules import Purpose, Rules
 from culvert.ike import vendor
+from culvert.ike.fragments import PATIENCE, Bounds, Reassembly
 from culvert.ike.proposal import choose_esp, choose_ike, compare_esp, compare_ike
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.attribute import join, parse_attributes
 from culvert.ike.wire.config import ConfigMessage
+from culvert.ike.wire.fragment import FRAGMENT, Fragment
+from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.message import clear_body, clear_message, parse_header
 from culvert.ike.wire.notify import Delete, Notify
@@ -101,6 +104,33 @@ def _offer(offered: SecurityAssociation) -> None:
     compare_ike(offered, IKE_SUITES)
     choose_esp(offered, ESP_SUITES, MODES, GROUPS)
     compare_esp(offered, ESP_SUITES, MODES, GROUPS)
+
+
+def fragments(octets: bytes) -> None:
+    """Fragments, each behind its length, from one of four places: bounded, and nothing is made
+    that was not sent."""
+    cursor = Cursor(octets)
+    bounds = Bounds(octets=8_000, per_host=5_000)
+    gathering = Reassembly(bounds)
+    now = 0.0
+    while cursor.left > 2:
+        where, size = cursor.u8("where"), cursor.u8("size")
+        body = cursor.octets(min(size, cursor.left), "fragment")
+        head = Header(b"initiate", bytes(8), FRAGMENT, 4, 0, 0)
+        datagram = head.to_bytes(len(body)) + body
+        peer = f"192.0.2.{where & 1}", where & 2
+        now += where / 64
+        gathering.tick(now=now)
+        try:
+            piece = Fragment.parse(datagram, parse_header(datagram))
+        except WireError as error:
+            assert 0 <= error.offset <= len(datagram)
+            continue
+        whole = gathering.take((bytes(16), peer), piece, now=now)
+        assert gathering.octets <= bounds.octets
+        assert whole is None or piece.octets in whole
+    gathering.tick(now=now + PATIENCE)
+    assert (gathering.octets, len(gathering)) == (0, 0)
 
 
 def attributes(octets: bytes) -> None:
@@ -217,6 +247,7 @@ TARGETS: dict[str, Fuzzed] = {
     target.__name__: target
     for target in (
         isakmp,
+        fragments,
         attributes,
         gateway,
         insiders.client,

@@ -63,6 +63,7 @@ class LiveSettings:
     alert_when_disconnecting: bool
     authentication: tuple[str, ...]
     aggressive_certificates: bool
+    ike_fragmentation: bool
     certificate_group: str
     ike_proposals: tuple[str, ...]
     legacy: frozenset[str]
@@ -184,6 +185,7 @@ def _live(
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
         authentication=gateway.texts("authentication"),
         aggressive_certificates=gateway.flag("aggressive_certificates"),
+        ike_fragmentation=gateway.flag("ike_fragmentation"),
         certificate_group=gateway.text("certificate_group"),
         ike_proposals=gateway.texts("phase1"),
         legacy=on,

@@ -43,6 +43,7 @@ def general_settings(
         natt=any(group.natt for group in live.groups),
         force_encapsulation=not bare_esp,
         application=live.application_version,
+        fragmentation=live.ike_fragmentation,
     )
 
 

@@ -15,12 +15,21 @@ from culvert.ike.outputs import Output, Send
 from culvert.ike.retransmit import FIRST_WAIT, Answers, Repeat
 from culvert.ike.sealing import Sealing
 from culvert.ike.timers import Timers
+from culvert.ike.wire.fragment import cut
 from culvert.ike.wire.header import QUICK, Header
-from culvert.ike.wire.message import clear_body, clear_message
+from culvert.ike.wire.message import clear_body, clear_message, parse_header
 from culvert.ike.wire.payload import GENERIC_HEADER, HASH, Chain, Part, first_kind, join_chain
 from culvert.inet.address import Path, text
 from culvert.rng import Random
 from culvert.tables.numbers import exchange_name, payload_name
+
+WHOLE = 1248
+"""Octets of a datagram that any path passes in one packet: 1280, less IP, UDP and marker."""
+
+SMALL = 520
+"""The same where even that seems too much: 576 octets less 24 for IP options (RFC 791)."""
+
+SMALL_FROM = 3  # the attempt from which pieces are small
 
 SEEN_IDS = 512  # message ids of the peer's finished exchanges; an id is never used again
 
@@ -50,6 +59,9 @@ class Channel:
         self.path = path
         self.out: list[Output] = []
         self.answers = Answers()
+        self.cuts = False
+        """Whether the peer puts fragments together."""
+        self._last_cut = 0
         self._rng = rng
         self._timers = timers
         self._sealing: Sealing | None = None
@@ -125,7 +137,17 @@ class Channel:
         return self.send_sealed(QUICK, message_id, parts, hashed=hashed)
 
     def send_again(self, octets: bytes, path: Path) -> None:
-        self.out.append(Send(octets, path))
+        self._emit(octets, path)
+
+    def _emit(self, octets: bytes, path: Path, largest: int = WHOLE) -> None:
+        """One message; in pieces if it is long and the peer can put them together."""
+        if not self.cuts or len(octets) <= largest:
+            self.out.append(Send(octets, path))
+            return
+        self._last_cut = self._last_cut % 0xFFFF + 1
+        pieces = list(cut(octets, parse_header(octets), self._last_cut, largest))
+        self.log("ike.fragmented", peer=text(path.remote), octets=len(octets), pieces=len(pieces))
+        self.out += [Send(piece, path) for piece in pieces]
 
     def _sent(
         self, exchange: int, message_id: int, parts: Chain, octets: bytes, *, encrypted: bool
@@ -139,7 +161,7 @@ class Channel:
             message_id=message_id,
             octets=len(octets),
         )
-        self.out.append(Send(octets, self.path))
+        self._emit(octets, self.path)
 
     # --- repeating ---------------------------------------------------------------------------
 
@@ -169,7 +191,7 @@ class Channel:
             del self._repeats[message_id]
             return found
         self.log("ike.retransmit", peer=text(self.path.remote), attempt=repeat.attempts)
-        self.out.append(Send(repeat.octets, self.path))
+        self._emit(repeat.octets, self.path, SMALL if repeat.attempts >= SMALL_FROM else WHOLE)
         self._timers.set("repeat", due, message_id)
         return None
 

@@ -16,12 +16,14 @@ from typing import TypeVar
 from culvert.errors import ProtocolError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.farewells import Farewells
+from culvert.ike.fragments import PROVED, STRANGERS, Reassembly, Unfinished
 from culvert.ike.outputs import Input, Output, Send
 from culvert.ike.peer import IkeSa
 from culvert.ike.retransmit import REFUSED, Answers
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
 from culvert.ike.wire import header as wire
+from culvert.ike.wire.fragment import FRAGMENT, Fragment
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.message import clear_body, clear_message, parse_header
 from culvert.ike.wire.notify import UNSUPPORTED_EXCHANGE_TYPE, Notify
@@ -83,6 +85,7 @@ class Endpoint:
         self._questions: dict[int, tuple[bytes, Address]] = {}
         self._refusals = Answers(REFUSED)
         self._farewells = Farewells()
+        self._pieces = {True: Reassembly(PROVED), False: Reassembly(STRANGERS)}  # by: proved
         self.spis = Spis(rng)
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
@@ -99,6 +102,10 @@ class Endpoint:
 
     @property
     def deadline(self) -> float:
+        return min(self._next_due, *[pieces.deadline for pieces in self._pieces.values()])
+
+    @property
+    def _next_due(self) -> float:
         while self._due:
             at, number = self._due[0]
             if self._armed.get(number) == at:
@@ -157,7 +164,10 @@ class Endpoint:
 
     def tick(self, *, now: float) -> list[Numbered]:
         made: list[Numbered] = []
-        while self.deadline <= now:
+        for pieces in self._pieces.values():
+            for lost in pieces.tick(now=now):
+                made += self._refuse_unfinished(lost, now)
+        while self._next_due <= now:
             _, number = heapq.heappop(self._due)
             del self._armed[number]
             sa = self._sas[number]
@@ -172,6 +182,8 @@ class Endpoint:
         try:
             header = parse_header(octets)
             sa = self._owner(header, path)
+            if header.next_payload == FRAGMENT:
+                return self._piece(sa, octets, header, path, now)
             if sa is None:
                 return self._stranger(octets, header, path, now)
             unproved = sa.half_open
@@ -185,6 +197,25 @@ class Endpoint:
                 told += [(sa.number, event) for event in sa.complaints()]
                 self._after(sa, [])
             return told
+
+    def _piece(
+        self, sa: IkeSa | None, octets: bytes, header: Header, path: Path, now: float
+    ) -> list[Numbered]:
+        """One fragment; the whole message goes the way of those that came whole."""
+        settings = self.settings if sa is None else sa.settings
+        if not settings.fragmentation:
+            raise UnexpectedMessage("a fragment, and fragmentation is off")
+        if sa is None and header.cookie_r != wire.NO_COOKIE:
+            raise UnexpectedMessage("a fragment about no IKE SA of ours")
+        pieces = self._pieces[sa is not None and not sa.in_phase1]
+        key = header.cookie_i + header.cookie_r, path.remote
+        whole = pieces.take(key, Fragment.parse(octets, header), now=now)
+        if whole is None:
+            return []
+        inner = parse_header(whole)
+        if inner.next_payload == FRAGMENT or whole[:16] != octets[:16]:
+            raise UnexpectedMessage("fragments of something else than their message")
+        return self.receive(whole, path, now=now)
 
     def _owner(self, header: Header, path: Path) -> IkeSa | None:
         if header.cookie_r != wire.NO_COOKIE:
@@ -306,6 +337,15 @@ class Endpoint:
         told = self._refuse("repeated", "a call that was refused a moment ago", path, now)
         answer = self._refusals.again(octets, now=now)
         return told if answer is None else [*told, (OF_NO_SA, Send(answer, path))]
+
+    def _refuse_unfinished(self, lost: Unfinished, now: float) -> list[Numbered]:
+        path = Path(("", 0), lost.peer)
+        told = self._refuse("fragments", "fragments of a message did not come", path, now)
+        if not told:
+            return []
+        of = str(lost.of or "an unknown number")
+        fields: dict[str, Field] = {"peer": text(lost.peer), "came": lost.came, "of": of}
+        return [(OF_NO_SA, LogEvent("ike.fragments-lost", fields))]
 
     def _refuse(self, kind: str, detail: str, path: Path, now: float) -> list[Numbered]:
         """Count it; tell it unless this kind was told a moment ago."""

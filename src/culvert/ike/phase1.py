@@ -189,6 +189,7 @@ class Phase1:
         if self.settings.natt:
             self.version = natt.best(self.features)
         channel = self._owner.channel
+        channel.cuts = self.settings.fragmentation and "fragmentation" in self.features
         for part in of_kind(parts, VENDOR_ID):
             row = vendor.recognise(part.body)
             name = row.name if row else "unknown"
@@ -199,7 +200,8 @@ class Phase1:
     def _in_answer(self) -> tuple[str, ...]:
         """The vendor ids we answer with, the least missed last: only what the peer has too."""
         version = (self.version.feature,) if self.version else ()
-        named = ("xauth", *version, "unity", "dpd", "culvert")
+        cuts = ("fragmentation",) if self.settings.fragmentation else ()
+        named = ("xauth", *version, "unity", "dpd", *cuts, "culvert")
         return tuple([name for name in named if name in self.features])
 
     def _choose(self, chosen: ChosenIke) -> None:

@@ -65,6 +65,8 @@ class Settings:
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
     that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have.
+    that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
+    put them together, and put together from one that cuts.
     """
 
     role: Role
@@ -86,6 +88,7 @@ class Settings:
     first_contact: bool = True
     address: str = ""
     provisioned: bool = True
+    fragmentation: bool = True
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

@@ -11,8 +11,9 @@ _WHOLE = {row.octets: row for row in VENDORS if row.match == "whole"}
 _BEGINNINGS = sorted(
     (row for row in VENDORS if row.match == "prefix"), key=lambda row: -len(row.octets)
 )
-# What follows the fixed beginning in the ids we send: Unity 1.0, DPD 1.0.
-_VERSION = {"unity": b"\x01\x00", "dpd": b"\x01\x00"}
+_CUTS = 0x80  # fragments in main and aggressive mode; 0x40: in base mode
+# What follows the fixed beginning in the ids we send: Unity 1.0, DPD 1.0, what is cut.
+_VERSION = {"unity": b"\x01\x00", "dpd": b"\x01\x00", "fragmentation": bytes((_CUTS, 0, 0, 0))}
 _SENT = {row.feature: row.octets + _VERSION.get(row.feature, b"") for row in reversed(VENDORS)}
 
 (_PADDING,) = (row.octets for row in VENDORS if row.name == "culvert padding")
@@ -30,8 +31,18 @@ def recognise(body: bytes) -> Vendor | None:
 
 def features(parts: Iterable[Part]) -> frozenset[str]:
     """Everything the peer's vendor ids announce."""
-    found = [recognise(part.body) for part in parts if part.kind == VENDOR_ID]
-    return frozenset(row.feature for row in found if row is not None and row.feature)
+    found = [
+        row.feature
+        for part in parts
+        if part.kind == VENDOR_ID and (row := recognise(part.body)) and _holds(row, part.body)
+    ]
+    return frozenset(filter(None, found))
+
+
+def _holds(row: Vendor, body: bytes) -> bool:
+    """Whether it announces its feature for the modes we speak. Without a word on modes, all."""
+    told = body[len(row.octets) :]
+    return row.feature != "fragmentation" or not told or bool(told[0] & _CUTS)
 
 
 def announcing(wanted: Iterable[str]) -> tuple[Part, ...]:
