@@ -194,14 +194,27 @@ def sessions_of(folder: Path) -> list[object]:
     return rows
 
 
+def family(pid: int) -> list[int]:
+    """The gateway's monitor and its worker."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    return [pid, *map(int, children)]
+
+
 def processor_seconds(pid: int) -> float:
-    """Of all threads, in user and kernel mode (proc(5), fields 14 and 15 of stat)."""
-    after_name = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
+    """Of both, all threads, in user and kernel mode (proc(5), fields 14 and 15 of stat)."""
+    ticks = 0
+    for one in family(pid):
+        after_name = Path(f"/proc/{one}/stat").read_text("ascii").rpartition(")")[2].split()
+        ticks += int(after_name[11]) + int(after_name[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> int:
-    """Octets in memory (proc(5), VmRSS of status)."""
+    """Octets in memory of both (proc(5), VmRSS of status); what they share counts twice."""
+    return sum(map(_resident, family(pid)))
+
+
+def _resident(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
         name, _, value = line.partition(":")
         if name == "VmRSS":

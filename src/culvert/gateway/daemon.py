@@ -16,17 +16,18 @@ from culvert.driver.clock import boottime
 from culvert.driver.control import problem
 from culvert.driver.engine import Choice, choose
 from culvert.driver.journal import Journal, wall_clock
-from culvert.driver.loop import Driver
+from culvert.driver.message import MessageError
 from culvert.driver.places import GATEWAY, Places, places
 from culvert.driver.process import STOP_SECONDS, Ending, check_vacant, serve
-from culvert.driver.pump import Pump
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import people
 from culvert.gateway.config import GatewayConfig, RestartSettings, load
+from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
-from culvert.gateway.ipsec import IpsecGateway
-from culvert.gateway.service import GatewayService
+from culvert.gateway.keys_door import KeysDoor
+from culvert.gateway.monitor import Monitor, without_secrets
+from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
 from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
@@ -47,6 +48,9 @@ START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), th
 
 PAIR = 2
 """Networks of so many addresses hand out both of them (RFC 3021)."""
+
+EMPTY = "empty"
+"""Below the state directory: the root directory of a worker, with nothing in it."""
 
 SCOPE = "gateway"
 """The name under which the undo log keeps what a gateway changed."""
@@ -109,84 +113,96 @@ class _Gateway:
 
     async def live(self) -> None:
         """From start to the last farewell."""
-        config, record, ending = self._config, self._heard, Ending()
+        config, record, ending = self._config, self._journal.record, Ending()
         self._tell_config()
         await asyncio.to_thread(self._recover)
-        rng = SystemRandom()
         # In the machine's own zone: a group's hours are meant there.
-        began = wall_clock().astimezone(), boottime()
-        self._table = people.session_table(config, self._database)
-        esp = self._plain_esp()
-        core = IpsecGateway(
-            config,
-            self._table,
-            people.group_keys(config, rng),
-            rng,
-            began=began,
-            bare_esp=esp is not None,
-            certificate=config.trust.own,
-            authorities=config.trust.requests,
-        )
+        self._began = wall_clock().astimezone(), boottime()
+        self._esp = self._plain_esp()
+        self._ike, self._natt = open_sockets(config.restart)
         house = GatewayHouse(config, self._database, record)
-        ike, natt = open_sockets(config.restart)
-        pump = Pump(
-            self._engine.make(rng),
-            ike,
-            natt,
-            esp=esp,
-            ports=(config.restart.ike_port, config.restart.natt_port),
-        )
-        driver = Driver(core, pump, house, record)
-        listening = [address_text(one.local) for one in (*ike, *natt)]
-        service = GatewayService(
-            config,
-            self._table,
-            core,
-            driver,
-            pump,
-            self._journal,
-            began=began[0],
-            listening=listening,
-            clock=boottime,
-        )
-
-        async def stop() -> None:
-            record(LogEvent("gateway.stopping", {"reason": ending.reason}))
-            driver.command(lambda now: core.shutdown(now=now), "shutdown")
-            await driver.stop(STOP_SECONDS / 2)
-            await asyncio.to_thread(house.close)
-
-        driver.start()
+        keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
         try:
-            tun = await asyncio.to_thread(self._open_tun)
-            pump.attach(tun)
-            driver.command(lambda now: core.tick(now=now), "calling sites")
-            started = LogEvent(
-                "gateway.started",
-                {
-                    "version": __version__,
-                    "listen": tuple(listening),
-                    "engine": self._engine.reason,
-                },
+            self._tun = await asyncio.to_thread(self._open_tun)
+            monitor = Monitor(
+                self._orders,
+                self._descriptors,
+                keys,
+                house,
+                record,
+                self._lifetime.keep,
+                boottime,
             )
+            await self._start_worker(monitor)
+
+            async def stop() -> None:
+                record(LogEvent("gateway.stopping", {"reason": ending.reason}))
+                await monitor.stop(STOP_SECONDS * 0.7)
+                await asyncio.to_thread(house.close)
+
+            fields: dict[str, Field] = {
+                "version": __version__,
+                "listen": self._listening,
+                "engine": self._engine.reason,
+            }
             await serve(
                 self._where,
-                service.methods,
+                Desk(monitor, self._journal).methods,
                 self._journal,
                 ending,
                 group=GROUP,
-                started=started,
+                started=LogEvent("gateway.started", fields),
                 stop=stop,
             )
         finally:
-            pump.stop()
+            for one in self._sockets:
+                one.close()
             await asyncio.to_thread(self._machine.close)
 
-    def _heard(self, event: LogEvent) -> None:
-        """Into the log; and a session more is counted where it outlives this process."""
-        self._journal.record(event)
-        if event.code == "session.started":
-            self._lifetime.keep(self._table.cumulative)
+    async def _start_worker(self, monitor: Monitor) -> None:
+        try:
+            missing = await monitor.start()
+        except (MessageError, TimeoutError) as error:
+            await monitor.stop(0.0)
+            raise PlatformError(
+                f"the gateway's worker does not start: {error}",
+                action="see its message above; `culvert check` looks at this machine",
+            ) from error
+        for sentence in missing:
+            self._journal.record(LogEvent("gateway.less-confined", {"why": sentence}))
+
+    @property
+    def _sockets(self) -> tuple[UdpSocket | RawEsp, ...]:
+        return (*self._ike, *self._natt, *((self._esp,) if self._esp else ()))
+
+    @property
+    def _listening(self) -> tuple[str, ...]:
+        return tuple([address_text(one.local) for one in (*self._ike, *self._natt)])
+
+    @property
+    def _descriptors(self) -> tuple[int, ...]:
+        return (*[one.fileno() for one in self._sockets], self._tun.fileno())
+
+    def _orders(self) -> Orders:
+        """What the next worker is told."""
+        tun, trust = self._tun, self._config.trust
+        own = trust.own
+        empty = self._where.state / EMPTY
+        empty.mkdir(mode=0o555, exist_ok=True)
+        return Orders(
+            without_secrets(self._config),
+            self._began,
+            self._lifetime.load(),
+            self._engine.name,
+            tuple([one.fileno() for one in self._ike]),
+            tuple([one.fileno() for one in self._natt]),
+            self._esp.fileno() if self._esp else -1,
+            TunEnd(tun.fileno(), tun.name, tun.virtio, tuple(tun.offloads)),
+            str(empty.resolve()),
+            self._listening,
+            ShownCertificate(own.key, own.payloads, own.identity) if own else None,
+            trust.requests,
+        )
 
     def _tell_config(self) -> None:
         config = self._config

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from culvert.effects import (
     ActivateSa,
@@ -63,6 +63,7 @@ from culvert.ike.outputs import (
     CheckPerson,
     Configuration,
     Configured,
+    GroupKey,
     Install,
     LoggedIn,
     Moved,
@@ -86,7 +87,6 @@ from culvert.policy.refused import Refused
 from culvert.rng import Random
 from culvert.session.ending import ending, endings, heard
 from culvert.session.table import SessionTable
-from culvert.vault.group_keys import GroupKeys
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
@@ -101,6 +101,14 @@ REFUSALS = 100
 """Refused attempts kept for the operator; older ones are in the event log."""
 
 
+class Keys(Protocol):
+    """The vault's group keys, or the way to them (`culvert.vault.group_keys`)."""
+
+    def skeyid(
+        self, identity: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes
+    ) -> GroupKey: ...
+
+
 class IpsecGateway(OtherGateways):
     """``began``: wall time and monotonic second of one moment, from which all wall times follow.
 
@@ -112,7 +120,7 @@ class IpsecGateway(OtherGateways):
         self,
         config: GatewayConfig,
         table: SessionTable,
-        keys: GroupKeys,
+        keys: Keys,
         rng: Random,
         *,
         began: tuple[datetime, float],

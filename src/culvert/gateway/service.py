@@ -1,8 +1,7 @@
-"""What a running gateway answers to its administrators over the control socket."""
+"""What a gateway's worker answers to administrators; `desk` adds what the monitor knows."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -11,20 +10,14 @@ from typing import Protocol
 
 from culvert import __version__
 from culvert.driver.control import Method, Request, RequestError
-from culvert.driver.journal import Journal
 from culvert.driver.loop import Driver
 from culvert.driver.pump import Pump
-from culvert.driver.telling import tell_log, tell_story
 from culvert.effects import Effect
 from culvert.gateway.caller import Attempt
 from culvert.gateway.config import GatewayConfig
-from culvert.netio import echo
 from culvert.session.session import Kind, Session
 from culvert.session.table import SessionTable
 from culvert.session.view import row, summary
-
-MOST_ECHOES = 60
-"""Echo requests of one ``ping``: a look at a session, not a measurement over days."""
 
 
 class GatewayCore(Protocol):
@@ -52,7 +45,6 @@ class GatewayService:
         core: GatewayCore,
         driver: Driver,
         pump: Pump,
-        journal: Journal,
         *,
         began: datetime,
         listening: Sequence[str],
@@ -63,7 +55,6 @@ class GatewayService:
         self._core = core
         self._driver = driver
         self._pump = pump
-        self._journal = journal
         self._began = began
         self._listening = listening
         self._clock = clock
@@ -73,10 +64,8 @@ class GatewayService:
         return {
             "sessions": self.sessions,
             "logout": self.logout,
-            "ping": self.ping,
+            "find": self.find,
             "status": self.status,
-            "story": self.story,
-            "log": self.log,
         }
 
     async def sessions(self, request: Request) -> Mapping[str, object]:
@@ -97,14 +86,9 @@ class GatewayService:
     def _logout(self, number: int, now: float) -> Sequence[Effect]:
         return self._core.logout(number, now=now)
 
-    async def ping(self, request: Request) -> Mapping[str, object]:
-        """Ask the client of ``number`` through its tunnel."""
+    async def find(self, request: Request) -> Mapping[str, object]:
+        """Of ``number``: the inner address, and the networks that the client reaches."""
         session = self._session(request.whole("number"))
-        count = min(max(request.whole("count", 3), 1), MOST_ECHOES)
-        if not session.assigned:
-            raise RequestError(
-                "cli.not-found", f"session {session.number} has no address to ping yet"
-            )
         if session.kind is Kind.LAN_TO_LAN:
             raise RequestError(
                 "cli.not-found",
@@ -113,23 +97,7 @@ class GatewayService:
             )
         group = self._config.group(session.group)
         reachable = [str(network) for network in group.split_include] if group else []
-        source = await asyncio.to_thread(echo.source_within, reachable) if reachable else ""
-        if reachable and not source:
-            raise RequestError(
-                "cli.not-found",
-                "this machine has no address in the networks that the client reaches through "
-                f"the tunnel ({', '.join(reachable)})",
-                "Ping the client from a machine in one of them.",
-            )
-        found = await asyncio.to_thread(echo.ping, session.assigned, source=source, count=count)
-        return {
-            "number": session.number,
-            "address": session.assigned,
-            "source": found.source,
-            "sent": found.sent,
-            "received": len(found.milliseconds),
-            "milliseconds": [round(one, 2) for one in found.milliseconds],
-        }
+        return {"address": session.assigned, "reachable": reachable}
 
     async def status(self, request: Request) -> Mapping[str, object]:
         """The gateway itself: what it listens on, runs with, refused and dropped."""
@@ -147,12 +115,6 @@ class GatewayService:
             "refused_datagrams": dict(self._core.refused_datagrams),
             "dropped_packets": dict(self._pump.refused),
         }
-
-    async def story(self, request: Request) -> Mapping[str, object]:
-        return await tell_story(self._journal.log, request)
-
-    async def log(self, request: Request) -> Mapping[str, object]:
-        return await tell_log(self._journal.log, request)
 
     def _chosen(self, request: Request) -> list[Session]:
         if request.flag("all"):

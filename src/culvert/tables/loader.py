@@ -21,6 +21,18 @@ def document(name: str) -> Mapping[str, Any]:
     return tomllib.loads(text)
 
 
+def read_all(*folders: str) -> int:
+    """Read every file of the tables folder, and of these below it, now: for a process that will not
+    be able to later. How many there were."""
+    read = 0
+    for folder in ("", *folders):
+        for one in files("culvert.tables").joinpath(folder).iterdir():
+            if one.name.endswith(".toml"):
+                document(f"{folder}/{one.name}" if folder else one.name)
+                read += 1
+    return read
+
+
 def rows(name: str, heading: str, kind: type[Row]) -> tuple[Row, ...]:
     """The rows of ``[[heading]]`` in ``name`` as ``kind`` (a dataclass).
 

@@ -1,0 +1,110 @@
+"""Channel: messages between two processes over a socket pair, both directions, on one loop.
+
+Each message is one line of JSON (`culvert.driver.message`). Requests wait for their answer by
+number. A peer that says what makes no sense, or too much, is cut off: for the monitor that means
+a worker it does not trust any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from culvert.driver.message import LONGEST, MessageError, read, written
+
+MOST_UNSENT = 64 << 20
+"""Octets that wait for a peer that does not read: beyond, it is cut off."""
+
+Message = Mapping[str, object]
+Take = Callable[[Message], None]
+
+
+class Channel:
+    """One end. ``take`` gets every message that answers nothing; ``lost`` is called once, when the
+    other end is gone or was cut off, with why."""
+
+    def __init__(self, take: Take, lost: Callable[[str], None]) -> None:
+        self._take = take
+        self._lost = lost
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._meanwhile: dict[int, Take] = {}
+        self._last = 0
+
+    async def open(self, end: socket.socket) -> None:
+        reader, self._writer = await asyncio.open_connection(sock=end, limit=LONGEST)
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader))
+
+    def say(self, message: Message) -> None:
+        """Send; nothing when the other end is gone."""
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            return
+        writer.write(written(message).encode() + b"\n")
+        if writer.transport.get_write_buffer_size() > MOST_UNSENT:
+            self._end("it reads nothing any more")
+
+    async def ask(self, message: Message, meanwhile: Take | None = None) -> Message:
+        """Send and wait for the message with ``answers`` of this number; those ``about`` it go to
+        ``meanwhile`` until then. Raises MessageError when the other end goes before."""
+        self._last += 1
+        number = self._last
+        waiting: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = waiting
+        if meanwhile is not None:
+            self._meanwhile[number] = meanwhile
+        try:
+            self.say({**message, "number": number})
+            if self._writer is None or self._writer.is_closing():
+                raise MessageError("the other process is gone")
+            return await waiting
+        finally:
+            self._waiting.pop(number, None)
+            self._meanwhile.pop(number, None)
+
+    def close(self) -> None:
+        """Closing twice is normal."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        why = "it ended"
+        try:
+            while line := await reader.readline():
+                self._heard(read(line))
+        except (MessageError, ValueError) as error:
+            why = f"it said what makes no sense: {error}"
+        except OSError as error:
+            why = str(error)
+        self._end(why)
+
+    def _heard(self, found: object) -> None:
+        if not isinstance(found, dict):
+            raise MessageError("a message must be an object")
+        message = cast("dict[str, object]", found)
+        about, number = message.get("about"), message.get("answers")
+        if number is None:
+            take = self._meanwhile.get(about) if isinstance(about, int) else self._take
+            if take is not None:
+                take(message)
+            return
+        waiting = self._waiting.get(number) if isinstance(number, int) else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    def _end(self, why: str) -> None:
+        self.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(MessageError("the other process is gone"))
+        lost, self._lost = self._lost, _nothing
+        lost(why)
+
+
+def _nothing(_: str) -> None:
+    return

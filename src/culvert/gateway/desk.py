@@ -1,0 +1,72 @@
+"""What a running gateway answers to its administrators over the control socket.
+
+Sessions are the worker's; the log is here, and whatever needs a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import cast
+
+from culvert.driver.control import Method, Request, RequestError
+from culvert.driver.journal import Journal
+from culvert.driver.telling import tell_log, tell_story
+from culvert.gateway.monitor import Monitor
+from culvert.netio import echo
+
+MOST_ECHOES = 60
+"""Echo requests of one ``ping``: a look at a session, not a measurement over days."""
+
+OF_THE_WORKER = ("sessions", "logout", "status")
+
+
+class Desk:
+    """Answers the methods of the control protocol for a gateway."""
+
+    def __init__(self, monitor: Monitor, journal: Journal) -> None:
+        self._monitor = monitor
+        self._journal = journal
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        return {
+            **{name: partial(self._monitor.ask, name) for name in OF_THE_WORKER},
+            "ping": self.ping,
+            "story": self.story,
+            "log": self.log,
+        }
+
+    async def ping(self, request: Request) -> Mapping[str, object]:
+        """Ask the client of ``number`` through its tunnel."""
+        number = request.whole("number")
+        count = min(max(request.whole("count", 3), 1), MOST_ECHOES)
+        session = await self._monitor.answer("find", {"number": number})
+        address = str(session["address"])
+        if not address:
+            raise RequestError("cli.not-found", f"session {number} has no address to ping yet")
+        reachable = [str(one) for one in cast("tuple[object, ...]", session["reachable"])]
+        source = await asyncio.to_thread(echo.source_within, reachable) if reachable else ""
+        if reachable and not source:
+            raise RequestError(
+                "cli.not-found",
+                "this machine has no address in the networks that the client reaches through "
+                f"the tunnel ({', '.join(reachable)})",
+                "Ping the client from a machine in one of them.",
+            )
+        found = await asyncio.to_thread(echo.ping, address, source=source, count=count)
+        return {
+            "number": number,
+            "address": address,
+            "source": found.source,
+            "sent": found.sent,
+            "received": len(found.milliseconds),
+            "milliseconds": [round(one, 2) for one in found.milliseconds],
+        }
+
+    async def story(self, request: Request) -> Mapping[str, object]:
+        return await tell_story(self._journal.log, request)
+
+    async def log(self, request: Request) -> Mapping[str, object]:
+        return await tell_log(self._journal.log, request)

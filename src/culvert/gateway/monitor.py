@@ -1,0 +1,245 @@
+"""The monitor's side of the worker: starts it, answers it, relays requests, starts it again.
+
+A worker that dies, or says what makes no sense, takes its own sessions with it and nothing else:
+sockets, TUN, routes, keys and the log are here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from culvert.driver.channel import Channel, Message
+from culvert.driver.control import Request, RequestError
+from culvert.driver.message import MessageError
+from culvert.effects import Judge, JudgeCertificate, Sign
+from culvert.eventlog.event import LogEvent
+from culvert.gateway.config import GatewayConfig
+from culvert.gateway.house import GatewayHouse
+from culvert.gateway.keys_door import KeysDoor
+from culvert.gateway.worker import Orders
+from culvert.secret import Secret
+from culvert.vault.trust import Trust
+
+WORKER = (sys.executable, "-m", "culvert.gateway.worker")
+HANDED_DOWN = frozenset(
+    (
+        "CULVERT_ENGINE",
+        "CULVERT_LIBCRYPTO",
+        "LANG",
+        "LC_ALL",
+        "LD_LIBRARY_PATH",
+        "PATH",
+        "PYTHONHOME",
+        "PYTHONPATH",
+        "TZ",
+    )
+)
+"""Variables of the environment that a worker sees: it is no place to find a secret in."""
+
+AGAIN = (0.1, 0.5, 2.0, 5.0)
+"""Seconds before a worker is started again; the last for all later times within `CALM`."""
+CALM = 60.0
+"""Seconds of life after which a worker's end counts as the first."""
+READY = 20.0
+"""Seconds for a worker to come up: a slow machine loads Python in two."""
+MOST_ORDERS = 5000
+"""Orders of a worker under way; the vault refuses logins long before."""
+
+
+def without_secrets(config: GatewayConfig) -> GatewayConfig:
+    """What a worker may know of the configuration."""
+    trust = Trust(replace(config.trust.rules, authorities=(), known=(), lists=()))
+    nothing: Mapping[str, Secret] = {}
+    restart = replace(config.restart, accounts=())
+    return replace(config, restart=restart, group_keys=nothing, trust=trust)
+
+
+class Monitor:
+    """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were."""
+
+    def __init__(
+        self,
+        orders: Callable[[], Orders],
+        descriptors: Sequence[int],
+        door: KeysDoor,
+        house: GatewayHouse,
+        record: Callable[[LogEvent], None],
+        counted: Callable[[int], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._orders = orders
+        self._descriptors = tuple(descriptors)
+        self._door = door
+        self._house = house
+        self._record = record
+        self._counted = counted
+        self._clock = clock
+        self._channel: Channel | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready: asyncio.Future[tuple[str, ...]] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._ends = 0
+        self._started = 0.0
+
+    # --- life --------------------------------------------------------------------------------
+
+    async def start(self) -> tuple[str, ...]:
+        """A worker that is ready; what its confinement lacks on this system. Raises MessageError
+        when it does not come up."""
+        self._started = self._clock()
+        loop = asyncio.get_running_loop()
+        self._ready = loop.create_future()
+        ours, theirs = socket.socketpair()
+        door, their_door = socket.socketpair()
+        told = os.memfd_create("culvert-orders")
+        try:
+            with os.fdopen(os.dup(told), "wb") as stream:
+                pickle.dump(self._orders(), stream)
+            os.lseek(told, 0, os.SEEK_SET)
+            handed = (told, theirs.fileno(), their_door.fileno())
+            self._channel = Channel(self._heard, self._lost)
+            await self._channel.open(ours)
+            self._process = await asyncio.create_subprocess_exec(
+                *WORKER,
+                *map(str, handed),
+                pass_fds=(*handed, *self._descriptors),
+                stdout=asyncio.subprocess.DEVNULL,
+                env={key: value for key, value in os.environ.items() if key in HANDED_DOWN},
+            )
+        finally:
+            os.close(told)
+            theirs.close()
+            their_door.close()
+        self._door.serve(door)
+        return await asyncio.wait_for(self._ready, READY)
+
+    async def stop(self, patience: float) -> None:
+        """Farewells are sent; after ``patience`` seconds it is ended."""
+        self._stopping = True
+        if self._channel is not None:
+            self._channel.say({"stop": "now"})
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), patience)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        if self._channel is not None:
+            self._channel.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
+
+    def _lost(self, why: str) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(MessageError(f"the worker did not come up: {why}"))
+            return
+        if not self._stopping:
+            self._begin(self._again(why))
+
+    async def _again(self, why: str) -> None:
+        """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._ends = 1 if self._clock() > self._started + CALM else self._ends + 1
+        wait = AGAIN[min(self._ends, len(AGAIN)) - 1]
+        self._record(LogEvent("gateway.worker-lost", {"why": why, "wait": wait}))
+        await asyncio.sleep(wait)
+        if self._stopping:
+            return
+        try:
+            await self.start()
+        except (MessageError, TimeoutError) as error:
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+            self._begin(self._again(str(error)))
+            return
+        self._record(LogEvent("gateway.worker-started", {"times": self._ends}))
+
+    # --- what it says ------------------------------------------------------------------------
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case {"event": LogEvent() as event}:
+                self._record(event)
+                if isinstance(count := message.get("cumulative"), int):
+                    self._counted(count)
+            case {"order": Judge() | Sign() | JudgeCertificate() as order, "number": int(number)}:
+                if len(self._tasks) >= MOST_ORDERS:
+                    raise MessageError("too many orders at once")
+                self._begin(self._carry_out(order, number))
+            case {"ready": tuple() as missing}:
+                if self._ready is not None and not self._ready.done():
+                    self._ready.set_result(tuple(map(str, missing)))
+            case _:
+                raise MessageError("a worker may not say that")
+
+    async def _carry_out(self, order: Judge | Sign | JudgeCertificate, number: int) -> None:
+        channel = self._channel
+        match order:
+            case Judge():
+                answer: object = await self._house.judge(order)
+            case Sign():
+                answer = await self._house.sign(order)
+            case _:
+                answer = await self._house.judge_certificate(order)
+        if channel is not None:
+            channel.say({"answers": number, "answer": answer})
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- what administrators ask -------------------------------------------------------------
+
+    async def ask(self, method: str, request: Request) -> Mapping[str, object]:
+        """Let the worker answer; its rows go on as they come."""
+
+        def meanwhile(message: Message) -> None:
+            if message.get("kind") == "rows":
+                rows = cast("tuple[Mapping[str, object], ...]", message.get("value", ()))
+                request.rows(rows)
+
+        params = dict(request.params)
+        return await self.answer(method, params, meanwhile)
+
+    async def answer(
+        self,
+        method: str,
+        params: Mapping[str, object],
+        meanwhile: Callable[[Message], None] | None = None,
+    ) -> Mapping[str, object]:
+        """The result; what the worker refuses is refused in its words."""
+        if self._channel is None:
+            raise _absent()
+        asked = {"request": method, "params": params}
+        try:
+            answer = await self._channel.ask(asked, meanwhile)
+        except MessageError as error:
+            raise _absent() from error
+        match answer:
+            case {"result": dict() as result}:
+                return cast("Mapping[str, object]", result)
+            case {"error": {"code": str(code), "sentence": str(said), "action": str(action)}}:
+                raise RequestError(code, said, action)
+            case _:
+                raise _absent()
+
+
+def _absent() -> RequestError:
+    return RequestError(
+        "cli.not-found",
+        "the gateway's worker is starting again",
+        "Ask again in a moment; `culvert gateway log` tells what happened.",
+    )

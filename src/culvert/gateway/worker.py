@@ -1,0 +1,240 @@
+"""The worker: everything of a gateway that parses strangers' octets, in a process that can do
+nothing else (docs/reference/processes.md).
+
+    monitor ── orders, sockets, TUN ──> worker: IKE, sessions, data path
+            <── events, questions to the vault ──
+            ── requests of administrators ──>
+
+It holds no long-term secret, opens no file, starts no process (`culvert.driver.confine`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pickle
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar, cast
+
+from culvert.driver.channel import Channel, Message
+from culvert.driver.clock import boottime
+from culvert.driver.confine import confine
+from culvert.driver.control import Request, problem
+from culvert.driver.engine import choose
+from culvert.driver.loop import Driver
+from culvert.driver.message import MessageError
+from culvert.driver.process import STOP_SECONDS
+from culvert.driver.pump import Pump
+from culvert.driver.surroundings import NoSurroundings
+from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
+from culvert.eventlog.event import LogEvent
+from culvert.gateway.config import GatewayConfig
+from culvert.gateway.ipsec import IpsecGateway
+from culvert.gateway.keys_door import RemoteKeys
+from culvert.gateway.service import GatewayService
+from culvert.ike.wire.identity import Identity
+from culvert.netio.control_socket import PeerCredentials
+from culvert.netio.raw_esp import RawEsp
+from culvert.netio.tun import Tun
+from culvert.netio.udp import UdpSocket
+from culvert.rng import SystemRandom
+from culvert.session.table import SessionTable
+from culvert.tables import loader
+
+_Answer = TypeVar("_Answer")
+Hook = Callable[[], None]
+"""Runs in the confined worker: for tests of what is left possible to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """What the gateway shows of itself; the key is a name, for the vault."""
+
+    key: str
+    payloads: tuple[bytes, ...]
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class TunEnd:
+    descriptor: int
+    name: str
+    virtio: bool
+    offloads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the monitor tells a worker at its start; without any secret. ``ike`` and ``natt``,
+    ``esp`` (-1: none) and ``tun`` are open descriptors."""
+
+    config: GatewayConfig
+    began: tuple[datetime, float]
+    cumulative: int
+    engine: str
+    ike: tuple[int, ...]
+    natt: tuple[int, ...]
+    esp: int
+    tun: TunEnd
+    empty: str
+    listening: tuple[str, ...]
+    certificate: ShownCertificate | None
+    authorities: tuple[bytes, ...]
+
+
+class _Vault(NoSurroundings):
+    """Orders to the vault, over the channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def judge(self, order: Judge) -> Judged:
+        return await self._ask(order, Judged)
+
+    async def sign(self, order: Sign) -> Signed:
+        return await self._ask(order, Signed)
+
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
+        return await self._ask(order, CertificateJudged)
+
+    async def _ask(self, order: object, wanted: type[_Answer]) -> _Answer:
+        answer = (await self._channel.ask({"order": order})).get("answer")
+        if not isinstance(answer, wanted):
+            raise MessageError(f"the vault answers {type(order).__name__} with something else")
+        return answer
+
+
+class Worker:
+    """One life of it. ``hook`` runs after confinement: for tests of what is left possible."""
+
+    def __init__(
+        self, orders: Orders, control: socket.socket, door: socket.socket, hook: Hook | None = None
+    ) -> None:
+        self._orders = orders
+        self._control = control
+        self._hook = hook
+        self._rng = SystemRandom()
+        config, self._ended = orders.config, asyncio.Event()
+        self._table = SessionTable(limit=config.live.session_limit, cumulative=orders.cumulative)
+        self._core = IpsecGateway(
+            config,
+            self._table,
+            RemoteKeys(door, self._rng),
+            self._rng,
+            began=orders.began,
+            bare_esp=orders.esp >= 0,
+            certificate=orders.certificate,
+            authorities=orders.authorities,
+        )
+        self._channel = Channel(self._heard, lambda _: self._ended.set())
+        self._pump = self._data_path()
+        self._driver = Driver(self._core, self._pump, _Vault(self._channel), self._record)
+        self._service = GatewayService(
+            config,
+            self._table,
+            self._core,
+            self._driver,
+            self._pump,
+            began=orders.began[0],
+            listening=orders.listening,
+            clock=boottime,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _data_path(self) -> Pump:
+        orders, restart = self._orders, self._orders.config.restart
+        ike = [UdpSocket(socket.socket(fileno=one), encapsulated=False) for one in orders.ike]
+        natt = [UdpSocket(socket.socket(fileno=one), encapsulated=True) for one in orders.natt]
+        esp = None
+        if orders.esp >= 0:
+            esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
+        plane = choose(orders.engine).make(self._rng)
+        return Pump(plane, ike, natt, esp=esp, ports=(restart.ike_port, restart.natt_port))
+
+    async def live(self) -> None:
+        """Until the monitor says so, or is gone."""
+        await self._channel.open(self._control)
+        tun = self._orders.tun
+        self._driver.start()
+        self._pump.attach(Tun(tun.descriptor, tun.name, virtio=tun.virtio, offloads=tun.offloads))
+        self._driver.command(lambda now: self._core.tick(now=now), "calling sites")
+        loader.read_all("texts")
+        missing = confine(Path(self._orders.empty))
+        self._channel.say({"ready": missing})
+        if self._hook is not None:
+            self._hook()
+        await self._ended.wait()
+        self._pump.stop()
+        self._channel.close()
+
+    def _record(self, event: LogEvent) -> None:
+        said: dict[str, object] = {"event": event}
+        if event.code == "session.started":
+            said["cumulative"] = self._table.cumulative
+        self._channel.say(said)
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case {"request": str(method), "number": int(number)}:
+                self._begin(self._answer(method, message, number))
+            case {"stop": str()}:
+                self._begin(self._stop())
+            case _:
+                raise MessageError("the monitor says what a worker does not know")
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, name: str, message: Message, number: int) -> None:
+        """A request of an administrator that only the worker can meet."""
+
+        def tell(kind: str, value: object) -> None:
+            self._channel.say({"about": number, "kind": kind, "value": value})
+
+        method = self._service.methods.get(name)
+        params = cast("Mapping[str, object]", message.get("params", {}))
+        try:
+            if method is None:
+                raise MessageError(f"no such method: {name}")
+            result = await method(Request(params, PeerCredentials(0, 0, 0), tell))
+            self._channel.say({"answers": number, "result": dict(result)})
+        except Exception as error:  # a defect here ends the request, nothing else
+            self._channel.say({"answers": number, "error": problem(error)})
+
+    async def _stop(self) -> None:
+        self._driver.command(lambda now: self._core.shutdown(now=now), "shutdown")
+        await self._driver.stop(STOP_SECONDS / 2)
+        self._ended.set()
+
+
+def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
+    """Entry of the process; the monitor alone starts it."""
+    parser = argparse.ArgumentParser()
+    for name in ("orders", "control", "door"):
+        parser.add_argument(name, type=int)
+    given = parser.parse_args(words)
+    # Ctrl+C at a terminal is for the monitor, which says when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with os.fdopen(given.orders, "rb") as stream:
+        # From the monitor, and only in this direction: a worker's word is never unpickled.
+        orders = cast("Orders", pickle.load(stream))  # noqa: S301
+    control, door = (socket.socket(fileno=one) for one in (given.control, given.door))
+    asyncio.run(_lived(orders, control, door, hook))
+
+
+async def _lived(
+    orders: Orders, control: socket.socket, door: socket.socket, hook: Hook | None
+) -> None:
+    await Worker(orders, control, door, hook).live()
+
+
+if __name__ == "__main__":
+    main()
