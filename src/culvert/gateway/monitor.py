@@ -178,9 +178,10 @@ class Monitor:
                 if len(self._tasks) >= MOST_ORDERS:
                     raise MessageError("too many orders at once")
                 self._begin(self._carry_out(order, number))
-            case {"ready": tuple() as missing}:
+            case {"ready": missing} if isinstance(missing, tuple):
                 if self._ready is not None and not self._ready.done():
-                    self._ready.set_result(tuple(map(str, missing)))
+                    found = cast("tuple[object, ...]", missing)
+                    self._ready.set_result(tuple(map(str, found)))
             case _:
                 raise MessageError("a worker may not say that")
 
@@ -229,7 +230,7 @@ class Monitor:
         except MessageError as error:
             raise _absent() from error
         match answer:
-            case {"result": dict() as result}:
+            case {"result": result} if isinstance(result, dict):
                 return cast("Mapping[str, object]", result)
             case {"error": {"code": str(code), "sentence": str(said), "action": str(action)}}:
                 raise RequestError(code, said, action)
