@@ -165,7 +165,13 @@ class AskHuman:
 
 @dataclass(frozen=True, slots=True)
 class TunnelSettings:
-    """What the machine must look like while a connection is up."""
+    """What the machine must look like while a connection is up.
+
+    ``address`` may be empty: packets keep the addresses they have. ``own``: the machine's address
+    in the network below, for packets to the gateway itself. ``closed``: nothing passes beside the
+    tunnel; ``local_lan``: but to the networks this machine is in. ``forward``: packets of networks
+    behind this machine are to pass.
+    """
 
     connection: str
     address: str
@@ -177,6 +183,10 @@ class TunnelSettings:
     search_domains: tuple[str, ...]
     split_domains: tuple[str, ...]
     gateway: str
+    own: str = ""
+    closed: bool = False
+    local_lan: bool = False
+    forward: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,14 @@ def gateway_life(machine: Machine) -> None:
     tun.close()
 
 
+def closed_life(machine: Machine) -> None:
+    tun = machine.open_tun()
+    machine.apply(replace(WORK, closed=True, local_lan=True), tun.name)
+    machine.apply(replace(WORK, closed=True, address="10.77.0.6"), tun.name)
+    machine.restore("work")
+    machine.close_tun(tun)
+
+
 def plain(etc: Path) -> None:
     file = etc / "resolv.conf"
     file.write_text("# the house's\nnameserver 198.51.100.1\nsearch lan\noptions edns0\n")
@@ -133,6 +142,7 @@ def absent(etc: Path) -> None:
         pytest.param(client_life, symlink, 2, id="client, resolv.conf is a link"),
         pytest.param(two_connections_life, absent, 3, id="two connections, no resolv.conf"),
         pytest.param(gateway_life, plain, 1, id="gateway"),
+        pytest.param(closed_life, plain, 3, id="closed"),
     ],
 )
 def test_killed_at_every_step_the_repair_restores_all(

@@ -64,6 +64,32 @@ class RouteAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class TableRoute:
+    """A route in a table of our own. ``how`` "unreachable" or "throw": without a device."""
+
+    destination: str
+    table: int
+    interface: str = ""
+    index: int = 0
+    how: str = "unicast"
+    metric: int = 0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAdded:
+    """A routing rule: packets of IP ``version`` to ``destination`` (empty: any) look into
+    ``table``. ``carries`` is an IP protocol, ``port`` the port they go to; 0: any."""
+
+    priority: int
+    table: int
+    version: int
+    destination: str = ""
+    carries: int = 0
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SysctlSet:
     """``key`` as below /proc/sys: ``net/ipv4/ip_forward``."""
 
@@ -104,13 +130,24 @@ class FileReplaced:
     after: FileState
 
 
-Change = TunMade | LinkSet | AddressAdded | RouteAdded | SysctlSet | FileReplaced
+Change = (
+    TunMade
+    | LinkSet
+    | AddressAdded
+    | RouteAdded
+    | TableRoute
+    | RuleAdded
+    | SysctlSet
+    | FileReplaced
+)
 
 _KINDS: dict[str, type[Change]] = {
     "tun": TunMade,
     "link": LinkSet,
     "address": AddressAdded,
     "route": RouteAdded,
+    "table-route": TableRoute,
+    "rule": RuleAdded,
     "sysctl": SysctlSet,
     "file": FileReplaced,
 }
@@ -156,6 +193,12 @@ def describe(change: Change) -> str:
             return f"address {address}/{length} of {interface}"
         case RouteAdded(destination=destination, interface=interface, via=via):
             return f"route to {destination}" + (f" via {via}" if via else "") + f" on {interface}"
+        case TableRoute(destination=destination, table=table, how=way):
+            how = "" if way == "unicast" else f" ({way})"
+            return f"route to {destination}{how} in table {table}"
+        case RuleAdded(priority=priority, destination=destination, table=table):
+            what = destination or "everything"
+            return f"rule {priority}: {what} by table {table}"
         case SysctlSet(key=key, after=after):
             return f"kernel setting {key} = {after}"
         case FileReplaced(path=path):

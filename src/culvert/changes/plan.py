@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from culvert.changes.change import AddressAdded, Change, LinkSet, RouteAdded, SysctlSet
+from culvert.changes.closed import opening, to_the_peer
 from culvert.effects import TunnelSettings
 from culvert.errors import MisuseError, PlatformError
 
@@ -74,7 +75,8 @@ class ServedNetwork:
     """What a gateway's machine must look like while it serves.
 
     ``pools`` are reached through the tunnel device; ``forward`` asks for the kernel's switch that
-    lets packets pass between interfaces, where it is off. ``address`` may be empty.
+    lets packets pass between interfaces, where it is off. ``address`` may be empty. ``peers`` end
+    tunnels; one that is a pool itself is reached through its own.
     """
 
     name: str
@@ -83,6 +85,7 @@ class ServedNetwork:
     address: str = ""
     prefix_length: int = 0
     forward: bool = True
+    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +97,47 @@ class Plan:
 def plan_client(settings: TunnelSettings, seen: Surroundings) -> Plan:
     """Raises `PlatformError` when the gateway itself cannot be reached past the tunnel."""
     notes: list[str] = []
-    wished = _networks(settings.routes)
-    inside = [*wished, _network(f"{settings.address}/{settings.prefix_length}")]
-    changes: list[Change] = [
-        _link(seen.device, settings.mtu),
-        _address(seen.device, settings.address, settings.prefix_length),
-        *_past_the_tunnel(settings.gateway, inside, seen),
-    ]
+    gateway = _network(settings.gateway)
+    wished = [network for network in _networks(settings.routes) if network != gateway]
+    inside = list(wished)
+    changes: list[Change] = [_link(seen.device, settings.mtu)]
+    if settings.address:
+        inside.append(_network(f"{settings.address}/{settings.prefix_length}"))
+        changes.append(_address(seen.device, settings.address, settings.prefix_length))
+    if settings.forward and seen.settings.get(FORWARDING[4]) == "0":
+        changes.append(SysctlSet(FORWARDING[4], "0", "1"))
+    device = seen.device
+    source = settings.own or settings.address
+    if settings.closed:
+        outside = _outside(settings, seen, notes)
+        way = opening(settings.gateway, device.interface, device.index, source, outside)
+        return Plan((*changes, *way), tuple(notes))
+    if gateway in _networks(settings.routes):
+        changes += to_the_peer(settings.gateway, device.interface, device.index, source)
+    else:
+        changes += _past_the_tunnel(settings.gateway, inside, seen)
     for excluded in _networks(settings.excluded):
         changes += _exception(excluded, inside, seen, notes)
     for network in wished:
         changes += _through_the_tunnel(network, seen, notes)
     notes += _servers_outside(settings.dns_servers, inside)
     return Plan(tuple(changes), tuple(notes))
+
+
+def _outside(settings: TunnelSettings, seen: Surroundings, notes: list[str]) -> list[str]:
+    """Networks that a closed machine may reach: those the gateway names, or those it is in."""
+    if settings.excluded:
+        return [str(network) for network in _networks(settings.excluded)]
+    if not settings.local_lan:
+        return []
+    found = [
+        route.destination
+        for route in seen.routes
+        if not route.via and not route.ours and _network(route.destination).prefixlen
+    ]
+    if not found:
+        notes.append("this machine is in no local network that could stay reachable")
+    return list(dict.fromkeys(found))
 
 
 def plan_gateway(served: ServedNetwork, seen: Surroundings) -> Plan:
@@ -117,8 +148,13 @@ def plan_gateway(served: ServedNetwork, seen: Surroundings) -> Plan:
         changes.append(_address(seen.device, served.address, served.prefix_length))
         own = _network(f"{served.address}/{served.prefix_length}")
         pools = [pool for pool in pools if pool != own]  # the address brings that route
+    peers = {_network(peer) for peer in served.peers}
     for pool in pools:
-        changes += _through_the_tunnel(pool, seen, notes)
+        if pool in peers:
+            host = str(pool.network_address)
+            changes += to_the_peer(host, seen.device.interface, seen.device.index)
+        else:
+            changes += _through_the_tunnel(pool, seen, notes)
     if served.forward:
         keys = {FORWARDING[pool.version]: None for pool in _networks(served.pools)}
         before = ((key, seen.settings.get(key, "1")) for key in keys)

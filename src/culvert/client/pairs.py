@@ -90,7 +90,7 @@ def tunnel_settings(
     local_lan = answer.exclude if profile.allow_local_lan else ()
     return TunnelSettings(
         connection=profile.name,
-        address=answer.address,
+        address="" if so_far.own_address else answer.address,
         prefix_length=32,
         mtu=profile.mtu or inner_mtu_of(esp, carriage),
         routes=so_far.routes,
@@ -99,4 +99,8 @@ def tunnel_settings(
         search_domains=(answer.domain,) if applies and answer.domain else (),
         split_domains=answer.split_domains if applies else (),
         gateway=so_far.address,
+        own=answer.address if so_far.own_address else "",
+        closed=profile.topology == "everywhere" and profile.fail_closed,
+        local_lan=profile.topology == "everywhere" and profile.allow_local_lan,
+        forward=profile.topology == "site",
     )

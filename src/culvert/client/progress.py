@@ -32,6 +32,7 @@ class Progress:
     """Of one attempt; a new one begins with a new record."""
 
     address: str = ""
+    own_address: bool = False
     given: Given = NOTHING_GIVEN
     interface: str = ""
     routes: tuple[str, ...] = ()

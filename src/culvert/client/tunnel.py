@@ -49,6 +49,8 @@ class Tunnel(Joint):
         if not answer.address:
             return self._leave("no-address", now)
         self._so_far.given = answer
+        unprovided = self.profile.provisioning == "off"
+        self._so_far.own_address = unprovided and not self.profile.local_address
         self._so_far.routes = routes_of(self.profile, answer, self._so_far.address)
         return self._ask_for_pairs(now)
 

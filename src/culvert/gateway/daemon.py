@@ -244,6 +244,7 @@ class _Gateway:
                 *(str(network) for site in restart.sites for network in site.remote),
             ),
             forward=restart.forwarding,
+            peers=tuple(site.peer for site in restart.sites),
         )
         try:
             self._machine.serve(served, tun.name)

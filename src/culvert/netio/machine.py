@@ -18,9 +18,12 @@ from culvert.changes.change import (
     FileReplaced,
     LinkSet,
     RouteAdded,
+    RuleAdded,
     SysctlSet,
+    TableRoute,
     TunMade,
 )
+from culvert.changes.closed import guard
 from culvert.changes.executor import Undone
 from culvert.changes.log import ChangeLog
 from culvert.changes.owner import Owner
@@ -35,7 +38,7 @@ from culvert.changes.plan import (
 )
 from culvert.effects import TunnelSettings
 from culvert.errors import PlatformError
-from culvert.netio import link, route, sysctl
+from culvert.netio import link, route, rule, sysctl
 from culvert.netio.resolver import NameService, PlainFile, Resolver
 from culvert.netio.tun import Tun, free_name
 
@@ -43,6 +46,8 @@ STATE_DIRECTORY = Path("/var/lib/culvert/changes")
 """On a disk that outlives a reboot: routes go with it, a replaced resolv.conf does not."""
 
 _DEVICE_SCOPE = "device "
+_GUARD = " (closed)"
+"""Behind a connection's name: what keeps the machine closed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,13 @@ class Machine:
         All of it or, with a `PlatformError`, nothing.
         """
         with self._busy:
-            earlier = self.restore(settings.connection)
+            earlier = executor.undo(self._log, self._acts, settings.connection)
             seen = self._see(tun_name, destinations(settings))
             wished = NameService(
                 settings.dns_servers, settings.search_domains, settings.split_domains
             )
             plans = (plan_client(settings, seen), self._resolver.plan(wished))
+            self._guard(settings)
             return self._make(settings.connection, tun_name, plans, earlier)
 
     def serve(self, served: ServedNetwork, tun_name: str) -> Applied:
@@ -114,7 +120,15 @@ class Machine:
     def restore(self, connection: str) -> Undone:
         """Undo what was made for this connection; nothing, if nothing was."""
         with self._busy:
-            return executor.undo(self._log, self._acts, connection)
+            undone = executor.undo(self._log, self._acts, connection)
+            return undone + executor.undo(self._log, self._acts, connection + _GUARD)
+
+    def _guard(self, settings: TunnelSettings) -> None:
+        """Close the machine before the tunnel opens its one way; it stays closed while that is
+        made anew."""
+        scope = settings.connection + _GUARD
+        if settings.closed and not self._log.in_scope(scope):
+            executor.make(self._log, self._acts, scope, guard())
 
     def close(self) -> Undone:
         """Undo everything of this process, at its end."""
@@ -160,6 +174,10 @@ class _Acts:
                 return link.add_address(change)
             case RouteAdded():
                 return route.add(change)
+            case TableRoute():
+                return rule.add_route(change)
+            case RuleAdded():
+                return rule.add(change)
             case SysctlSet():
                 return sysctl.put(change)
             case FileReplaced():
@@ -177,6 +195,10 @@ class _Acts:
                 return link.undo_add_address(change)
             case RouteAdded():
                 return route.undo_add(change)
+            case TableRoute():
+                return rule.undo_add_route(change)
+            case RuleAdded():
+                return rule.undo_add(change)
             case SysctlSet():
                 return sysctl.undo_put(change)
             case FileReplaced():
