@@ -37,7 +37,7 @@ from culvert.effects import (
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
-from culvert.ike.carriage import data_path
+from culvert.ike.carriage import UDP_PORT, data_path
 from culvert.ike.outputs import (
     Activate,
     AskCertificate,
@@ -173,7 +173,7 @@ class Connection(Calls):
             case Send(octets=octets, path=path):
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
             case SendKeepalive(path=path):
-                return [SendRaw(KEEPALIVE, path.remote, path.local[1])]
+                return [self._keepalive(path)]
             case AskGroupKey():
                 return self._skeyid(number, output, now)
             case AskSignature() | AskCertificate():
@@ -210,6 +210,8 @@ class Connection(Calls):
                 answer = self._answer(attributes)
                 self._hosts.pushed(answer.backup_servers)
                 return self._configured(answer, now)
+            case Moved() if self._so_far.udp_port:
+                return []  # the gateway's port for ESP is another one
             case Moved(path=path):
                 to = data_path(path, encapsulated=self._encapsulated)
                 return [MovePeer(SESSION, to.remote, to.local[1])]
@@ -217,6 +219,12 @@ class Connection(Calls):
                 return self._over(news, now)
             case _:
                 assert_never(news)
+
+    def _keepalive(self, path: Path) -> Effect:
+        """Where ESP travels in UDP, that is what a NAT must remember."""
+        if port := self._so_far.udp_port:
+            return SendRaw(KEEPALIVE, (path.remote[0], port), UDP_PORT)
+        return SendRaw(KEEPALIVE, path.remote, path.local[1])
 
     def _skeyid(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
         held = self._person.group_key

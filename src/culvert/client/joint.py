@@ -126,7 +126,7 @@ class Joint(ABC):
 
     @property
     def _carriage(self) -> Carriage:
-        return Carriage.UDP if self._encapsulated else Carriage.BARE
+        return Carriage.UDP if self._encapsulated or self._so_far.udp_port else Carriage.BARE
 
     @property
     def _unity(self) -> bool:

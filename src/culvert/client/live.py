@@ -28,6 +28,7 @@ from culvert.effects import (
 )
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
+from culvert.ike.carriage import UDP_PORT
 from culvert.netio.machine import Applied, Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
@@ -106,6 +107,7 @@ class Live(NoSurroundings):
             ike,
             natt,
             esp=RawEsp.open() if bare_esp else None,
+            beside=(UDP_PORT, [_bind("0.0.0.0", UDP_PORT)] if profile.ipsec_over_udp else []),  # noqa: S104
             ports=(IKE_PORT, NATT_PORT),
         )
         self._driver = Driver(core, self._pump, self, self._heard)
@@ -241,7 +243,7 @@ def open_ports() -> tuple[list[Datagrams], list[Datagrams]]:
 
 
 def _bind(host: str, port: int) -> UdpSocket:
-    encapsulated = port == NATT_PORT
+    encapsulated = port in (NATT_PORT, UDP_PORT)
     try:
         return UdpSocket.bind(host, port, encapsulated=encapsulated)
     except PlatformError:

@@ -9,10 +9,11 @@ from culvert.client.progress import Progress
 from culvert.client.settings import inner_mtu_of
 from culvert.datapath.mtu import Carriage
 from culvert.effects import InstallSa, SaHalf, TunnelSettings
-from culvert.ike.carriage import data_path
+from culvert.ike.carriage import NO_PORT, UDP_PORT, data_path
 from culvert.ike.outputs import Install, SaKeys
 from culvert.ike.selector import ANY, Network, Selector
 from culvert.ike.suite import EspSuite
+from culvert.inet.address import Path
 from culvert.profile.profile import Profile
 from culvert.profile.topology import EVERYTHING
 
@@ -57,10 +58,12 @@ def _wanted_selectors(profile: Profile, so_far: Progress, *, unity: bool) -> lis
     return [Selector(network) for network in networks]
 
 
-def install(pair: Install, routes: tuple[str, ...]) -> InstallSa:
-    """``routes``: what a pair for everything carries."""
+def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> InstallSa:
+    """``routes``: what a pair for everything carries. ``udp_port``: the gateway's for ESP only."""
     whole = pair.remote.network.prefixlen == 0
     path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
+    if udp_port:
+        path = Path((path.local[0], UDP_PORT), (path.remote[0], udp_port))
     return InstallSa(
         session=SESSION,
         pair=pair.number,
@@ -72,7 +75,7 @@ def install(pair: Install, routes: tuple[str, ...]) -> InstallSa:
         remote=routes if whole else (str(pair.remote.network),),
         peer=path.remote,
         local_port=path.local[1],
-        udp_encapsulated=pair.udp_encapsulated,
+        udp_encapsulated=path.local[1] != NO_PORT,
         replaces=pair.replaces,
     )
 

@@ -47,6 +47,8 @@ class Progress:
     exchange_mode: str = ""
     configuring: bool = False
     silence: Silence | None = None
+    udp_port: int = 0
+    """The gateway's port for ESP in UDP, if that was agreed by Mode Config."""
 
 
 def status_row(
@@ -62,6 +64,7 @@ def status_row(
     """The row of `culvert status` (docs/reference/json.md)."""
     esp = so_far.esp
     udp = sa is not None and sa.encapsulated and so_far.pairs > 0
+    way = "udp" if so_far.udp_port else "nat-t" if udp else "esp"
     problem = so_far.silence.problem if so_far.silence else None
     return {
         "user": user,
@@ -71,8 +74,8 @@ def status_row(
         "attempt": attempt,
         "next_attempt": again_at,
         "protocol": "IPSec",
-        "transport": "" if esp is None else "nat-t" if udp else "esp",
-        "tunnel_port": NATT_PORT if udp else 0,
+        "transport": "" if esp is None else way,
+        "tunnel_port": {"udp": so_far.udp_port, "nat-t": NATT_PORT}.get(way, 0),
         "assigned_ip": so_far.given.address,
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,

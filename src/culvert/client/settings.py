@@ -46,6 +46,7 @@ def settings_of(
         firewall=Firewall() if profile.firewall_claim else None,
         provisioned=profile.provisioning != "off",
         fragmentation=profile.ike_fragmentation,
+        over_udp=profile.ipsec_over_udp,
     )
 
 

@@ -51,6 +51,7 @@ class Tunnel(Joint):
         self._so_far.given = answer
         unprovided = self.profile.provisioning == "off"
         self._so_far.own_address = unprovided and not self.profile.local_address
+        self._so_far.udp_port = self._udp_port(answer)
         self._so_far.routes = routes_of(self.profile, answer, self._so_far.address)
         return self._ask_for_pairs(now)
 
@@ -96,7 +97,7 @@ class Tunnel(Joint):
         self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
-        return [install(pair, so_far.routes)]
+        return [install(pair, so_far.routes, so_far.udp_port)]
 
     def _configure(self, now: float) -> list[Effect]:
         """Once, with the first pair that carries."""
@@ -144,6 +145,13 @@ class Tunnel(Joint):
             self._event("client.up", profile=self.profile.name, address=address, seconds=seconds)
         ]
 
+    def _udp_port(self, answer: Given) -> int:
+        """The gateway's port for ESP in UDP, if that is the way (Cisco's own)."""
+        sa = self._endpoint.get(self._sa)
+        if sa is None or sa.traverses or not self.profile.ipsec_over_udp:
+            return 0
+        return answer.natt_port
+
     def _peer_moved(self, moved: PeerMoved, now: float) -> list[Effect]:
         def follow(sa: IkeSa) -> list[Output]:
             return sa.moved(after_move(sa.path, moved.peer, moved.local_port))
@@ -175,9 +183,8 @@ class Tunnel(Joint):
     def _watch(self, now: float) -> Silence:
         sa = self._endpoint.get(self._sa)
         nat = sa is not None and sa.nat.found
-        return Silence(
-            untraversed=nat and not self._encapsulated, encapsulated=self._encapsulated, now=now
-        )
+        in_udp = self._encapsulated or bool(self._so_far.udp_port)
+        return Silence(untraversed=nat and not in_udp, encapsulated=in_udp, now=now)
 
 
 def _nothing(_: IkeSa) -> list[Output]:

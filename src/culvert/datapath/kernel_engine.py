@@ -255,6 +255,11 @@ class KernelEngine:
         for work in (self._receiving, self._sending):
             self._call.direct(work.handle, tun, four, six, bare, frames, int(trains))
 
+    def beside(self, port: int, sockets: Mapping[int, int]) -> None:
+        four, six = (sockets.get(version, NO_DESCRIPTOR) for version in (4, 6))
+        for work in (self._receiving, self._sending):
+            self._call.beside(work.handle, port, four, six)
+
     def called(self, session: int, info: bytes) -> None:
         if known := self._sessions.get(session):
             known.answer(info)

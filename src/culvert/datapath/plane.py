@@ -188,6 +188,10 @@ class Direct(Protocol):
         """
         ...
 
+    def beside(self, port: int, sockets: Mapping[int, int]) -> None:
+        """What leaves from ``port``, which carries ESP only, leaves by these (by IP version)."""
+        ...
+
     def called(self, session: int, info: bytes) -> None:
         """Datagrams of the session leave from the address its peer called."""
         ...

@@ -104,7 +104,8 @@ class Pump:
     ``ports``: the numbers by which the core knows the two kinds of sockets. A client that could
     not have 500 and 4500 has its own sockets under these numbers all the same; its peer sees
     other ports than the core said and takes that for a NAT, which is what it amounts to.
-    ``esp``: the socket of plain ESP, if there is one.
+    ``esp``: the socket of plain ESP, if there is one. ``beside``: a port that carries ESP only,
+    its sockets.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Pump:
         natt: Sequence[Datagrams],
         *,
         esp: Bare | None = None,
+        beside: tuple[int, Sequence[Datagrams]] = (BARE, ()),
         ports: tuple[int, int] = (500, 4500),
         clock: Callable[[], float] = boottime,
     ) -> None:
@@ -122,10 +124,20 @@ class Pump:
         self._clock = clock
         self._readers = {
             **dict.fromkeys(ike, self._read_ike),
-            **dict.fromkeys(natt, self._receive if self._direct else self._read_natt),
+            **dict.fromkeys(
+                (*natt, *beside[1]), self._receive if self._direct else self._read_natt
+            ),
         }
+        self._beside = dict.fromkeys(beside[1], beside[0])
         self._ports = ports
-        self._by_port: dict[int, list[Datagrams]] = {ports[0]: [*ike], ports[1]: [*natt]}
+        self._by_port: dict[int, list[Datagrams]] = {
+            ports[0]: [*ike],
+            ports[1]: [*natt],
+            **({beside[0]: [*beside[1]]} if beside[1] else {}),
+        }
+        if self._direct is not None and beside[1]:
+            senders = {6 if ":" in one.local[0] else 4: one.fileno() for one in beside[1]}
+            self._direct.beside(beside[0], senders)
         self._bare = esp
         if esp is not None:
             self._readers[esp] = self._read_bare
@@ -205,7 +217,7 @@ class Pump:
                 self._listener.ike(octets, self._known_by(path))
 
     def _read_natt(self, source: Datagrams) -> None:
-        self._read_esp(source, self._ports[1])
+        self._read_esp(source, self._port_of(source))
 
     def _read_bare(self, source: Datagrams) -> None:
         self._read_esp(source, BARE)
@@ -235,7 +247,7 @@ class Pump:
         if found.unknown:
             self._strangers.update(found.unknown)
             listener.busy()
-        if found.ike and local_port != BARE:
+        if found.ike and local_port == self._ports[1]:
             self._hand_over(found, {path.remote: path for _, path in batch})
 
     def _receive(self, source: Datagrams) -> None:
@@ -244,7 +256,7 @@ class Pump:
         if listener is None or direct is None:
             return
         try:
-            found = direct.receive(source.fileno(), self._clock(), self._ports[1])
+            found = direct.receive(source.fileno(), self._clock(), self._port_of(source))
         except Exception as error:  # as above
             listener.fault("opening packets", error)
             return
@@ -261,8 +273,11 @@ class Pump:
             listener.busy()
         for octets, remote, info in found.ike:
             path = source.heard(remote, info)
-            if self._listener is not None:
+            if self._listener is not None and source not in self._beside:
                 self._listener.ike(octets, self._known_by(path))
+
+    def _port_of(self, source: Datagrams) -> int:
+        return self._beside.get(source, self._ports[1])
 
     def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
         for octets, remote in found.ike:

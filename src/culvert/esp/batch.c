@@ -682,6 +682,8 @@ typedef struct work {
     record from;
     u16 local_port;
     int bare;                       /* the raw socket for ESP without UDP */
+    int beside4, beside6;           /* of the port that carries ESP only */
+    u16 beside;
     /* train: sealed datagrams of one peer */
     peer to;
     u64 train_tag;
@@ -730,6 +732,14 @@ API void batch_direct(work *w, int tun, int udp4, int udp6, int bare, int frames
     w->udp6 = udp6;
     w->bare = bare;
     w->trains = trains;
+}
+
+/* A port beside the NAT-T port, with its sockets (-1 where there is none). */
+API void batch_beside(work *w, u32 port, int udp4, int udp6)
+{
+    w->beside = (u16)port;
+    w->beside4 = udp4;
+    w->beside6 = udp6;
 }
 
 static bool roomy(const work *w) { return RECORDS - w->count > SEGMENTS + 2 && ARENA - w->used > ROOM; }
@@ -1077,7 +1087,9 @@ API void batch_pump_in(engine *e, work *w, int udp, u32 local_port, u32 budget, 
 /* The socket of the peer's IP version; the raw one for ESP without UDP, which has no ports. */
 static int sender(const work *w)
 {
-    return !w->to.local_port ? w->bare : w->to.host_size == 4 ? w->udp4 : w->udp6;
+    if (!w->to.local_port) return w->bare;
+    if (w->to.local_port == w->beside) return w->to.host_size == 4 ? w->beside4 : w->beside6;
+    return w->to.host_size == 4 ? w->udp4 : w->udp6;
 }
 
 /* True unless the socket is full. Errors are counted: what the network does not take is lost. */

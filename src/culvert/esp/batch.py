@@ -186,6 +186,7 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("records", POINTER(RecordC), (POINTER(WorkC),)),
     ("arena", pointer, (POINTER(WorkC),)),
     ("direct", None, (POINTER(WorkC), *(c_int,) * 6)),
+    ("beside", None, (POINTER(WorkC), c_uint32, c_int, c_int)),
     ("inward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, *(c_uint32,) * 2, c_double)),
     ("outward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, c_uint32)),
     ("seal", None, (pointer, POINTER(WorkC), pointer, c_char_p, _SIZES, c_uint32)),

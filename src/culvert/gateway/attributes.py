@@ -14,14 +14,12 @@ from culvert.ike.wire import config as cfg
 from culvert.ike.wire.attribute import Attribute
 from culvert.policy.group import Group
 
-NATT_PORT = 4500
-
 
 def answer(
-    asked: Iterable[int], group: Group, address: str, application: str, *, natt: bool
+    asked: Iterable[int], group: Group, address: str, application: str, *, natt_port: int
 ) -> tuple[Attribute, ...]:
     """What is asked for and there to give, in the order of the question, each kind once."""
-    available = _available(group, address, application, natt=natt)
+    available = _available(group, address, application, natt_port=natt_port)
     made: list[Attribute] = []
     for kind in dict.fromkeys(asked):
         made += available.get(kind, ())
@@ -29,7 +27,7 @@ def answer(
 
 
 def _available(
-    group: Group, address: str, application: str, *, natt: bool
+    group: Group, address: str, application: str, *, natt_port: int
 ) -> dict[int, list[Attribute]]:
     def text(kind: int, value: str) -> list[Attribute]:
         return [Attribute.octets(kind, value.encode())] if value else []
@@ -51,7 +49,7 @@ def _available(
         cfg.UNITY_LOCAL_LAN: _networks(cfg.UNITY_LOCAL_LAN, group.split_exclude),
         cfg.UNITY_PFS: [Attribute.of(cfg.UNITY_PFS, int(group.pfs))],
         cfg.UNITY_FW_TYPE: _firewall(group),
-        cfg.UNITY_NATT_PORT: [Attribute.of(cfg.UNITY_NATT_PORT, NATT_PORT)] if natt else [],
+        cfg.UNITY_NATT_PORT: ([Attribute.of(cfg.UNITY_NATT_PORT, natt_port)] if natt_port else []),
         cfg.UNITY_BACKUP_SERVERS: text(cfg.UNITY_BACKUP_SERVERS, ",".join(group.backup_servers)),
     }
 

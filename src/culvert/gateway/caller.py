@@ -44,6 +44,10 @@ class Caller:
     heard_packets: int = 0
     active_at: float = 0.0
     silence: Silence | None = None
+    udp_port: int = 0
+    """Our port for its ESP in UDP, if that was agreed by Mode Config."""
+    udp_peer: Address | None = None
+    """Where its ESP came from, once some came."""
 
     @property
     def address(self) -> str:

@@ -308,6 +308,7 @@ def _group(
         esp_life_kilobytes=table.number("phase2_volume"),
         natt=table.text("nat_traversal") != "off",
         natt_force=table.text("nat_traversal") == "force",
+        over_udp=table.flag("ipsec_over_udp"),
         keepalive_seconds=table.number("keepalive_interval"),
         liveness=liveness(table),
     )

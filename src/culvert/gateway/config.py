@@ -35,6 +35,7 @@ class RestartSettings:
     listen: tuple[str, ...]
     ike_port: int
     natt_port: int
+    udp_port: int
     tun: str
     mtu: int
     lan: tuple[Network, ...]
@@ -154,6 +155,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             listen=gateway.each("listen", checking.address),
             ike_port=gateway.number("ike_port"),
             natt_port=gateway.number("natt_port"),
+            udp_port=gateway.number("udp_port"),
             main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
             mtu=gateway.number("mtu"),

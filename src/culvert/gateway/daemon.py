@@ -120,6 +120,7 @@ class _Gateway:
         self._began = wall_clock().astimezone(), boottime()
         self._esp = self._plain_esp()
         self._ike, self._natt = open_sockets(config.restart)
+        self._beside = open_beside(config)
         house = GatewayHouse(config, self._database, record)
         keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
         try:
@@ -173,11 +174,11 @@ class _Gateway:
 
     @property
     def _sockets(self) -> tuple[UdpSocket | RawEsp, ...]:
-        return (*self._ike, *self._natt, *((self._esp,) if self._esp else ()))
+        return (*self._ike, *self._natt, *self._beside, *((self._esp,) if self._esp else ()))
 
     @property
     def _listening(self) -> tuple[str, ...]:
-        return tuple([address_text(one.local) for one in (*self._ike, *self._natt)])
+        return tuple([address_text(one.local) for one in (*self._ike, *self._natt, *self._beside)])
 
     @property
     def _descriptors(self) -> tuple[int, ...]:
@@ -196,6 +197,7 @@ class _Gateway:
             self._engine.name,
             tuple([one.fileno() for one in self._ike]),
             tuple([one.fileno() for one in self._natt]),
+            tuple([one.fileno() for one in self._beside]),
             self._esp.fileno() if self._esp else -1,
             TunEnd(tun.fileno(), tun.name, tun.virtio, tuple(tun.offloads)),
             str(empty.resolve()),
@@ -268,6 +270,14 @@ def open_sockets(restart: RestartSettings) -> tuple[list[UdpSocket], list[UdpSoc
         raise
     half = len(restart.listen)
     return opened[:half], opened[half:]
+
+
+def open_beside(config: GatewayConfig) -> list[UdpSocket]:
+    """The sockets of ESP in UDP by Cisco's own way, if a group has it."""
+    if not any(group.over_udp for group in config.live.groups):
+        return []
+    restart = config.restart
+    return [UdpSocket.bind(host, restart.udp_port, encapsulated=True) for host in restart.listen]
 
 
 def networks(pool: PoolPlan) -> Iterator[str]:

@@ -49,6 +49,7 @@ from culvert.gateway.settings import (
     with_sites,
 )
 from culvert.gateway.sites import Sites
+from culvert.ike import natt
 from culvert.ike.carriage import after_move, data_path
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
@@ -78,6 +79,7 @@ from culvert.ike.outputs import (
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
+from culvert.ike.wire import config as cfg
 from culvert.ike.wire.config import INTERNAL_IP4_ADDRESS
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.reason import Reason
@@ -421,16 +423,27 @@ class IpsecGateway(OtherGateways):
                 return made + self._close(number, refused.reason, now)
         if told := self._sessions.described(client, asked):
             made += [Record(self._tagged(number, event)) for event in told]
-        sa = self._endpoint.get(number)
         given = attributes.answer(
             asked.wanted,
             self._sessions.groups[client.group],
             client.address,
             self._config.live.application_version,
-            natt=sa is not None and sa.encapsulated,
+            natt_port=self._udp_port(number, client, asked),
         )
         answer = Configuration(given, (Selector(ip_network(client.address)),), _EVERYTHING)
         return made + self._carry(self._endpoint.step(number, answer, now=now), now)
+
+    def _udp_port(self, number: int, client: Caller, asked: AskConfiguration) -> int:
+        """What a client is told of ESP in UDP: 4500 where NAT traversal carries it; without that a
+        client that asks gets the port of Cisco's own way, and uses it."""
+        sa = self._endpoint.get(number)
+        if sa is None or sa.encapsulated:
+            return 0 if sa is None else natt.NATT_PORT
+        group = self._sessions.groups[client.group]
+        wanted = cfg.UNITY_NATT_PORT in asked.wanted and not group.push
+        if wanted and not sa.traverses and group.over_udp:
+            client.udp_port = self._config.restart.udp_port
+        return client.udp_port
 
     def _renewed(
         self, number: int, client: Caller, asked: AskConfiguration, now: float
@@ -467,7 +480,7 @@ class IpsecGateway(OtherGateways):
         client = self._client(number)
         client.source = path.remote
         session = self._sessions.moved(client)
-        if session is None:
+        if session is None or client.udp_port:
             return []
         to = data_path(path, encapsulated=session.transport != "esp")
         return [MovePeer(client.session, to.remote, to.local[1])]
@@ -518,7 +531,14 @@ class IpsecGateway(OtherGateways):
             return sa.moved(after_move(sa.path, moved.peer, moved.local_port))
 
         number = self._sessions.owner(moved.session)
-        return self._carry(self._endpoint.act(number, follow), now) if number else []
+        if not number:
+            return []
+        made = self._carry(self._endpoint.act(number, follow), now)
+        client = self._client(number)
+        if moved.local_port == client.udp_port:
+            client.udp_peer = moved.peer
+            made.append(MovePeer(moved.session, moved.peer, moved.local_port))
+        return made
 
     def _worn(self, worn: PairWorn, now: float) -> list[Effect]:
         number = self._sessions.owner(worn.session)

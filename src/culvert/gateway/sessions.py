@@ -15,11 +15,11 @@ from culvert.effects import Effect, InstallSa, Record, SaHalf, SessionEnded, Tra
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway.caller import Caller, weak
 from culvert.gateway.config import GatewayConfig
-from culvert.ike.carriage import data_path
+from culvert.ike.carriage import NO_PORT, data_path
 from culvert.ike.outputs import AskConfiguration, Install, SaKeys
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
-from culvert.inet.address import Address, text
+from culvert.inet.address import Address, Path, text
 from culvert.policy.group import Group
 from culvert.policy.pool import Pool
 from culvert.policy.refused import Refused
@@ -239,6 +239,7 @@ class CallersSessions:
         new.session, new.lease, new.pairs = old.session, old.lease, old.pairs
         new.heard_packets, new.active_at = old.heard_packets, old.active_at
         new.silence = old.silence
+        new.udp_port, new.udp_peer = old.udp_port, old.udp_peer
         self._owners[new.session] = number
         self._callers[new.session] = new
         session = self.moved(new)
@@ -250,6 +251,7 @@ class CallersSessions:
     def install(self, caller: Caller, pair: Install) -> InstallSa:
         """The row lists the pair; the order for the data path."""
         group = self.groups[caller.group]
+        path = esp_path(pair, caller)
         caller.pairs[pair.number] = SpiPair(
             pair.inbound.spi,
             pair.outbound.spi,
@@ -263,9 +265,8 @@ class CallersSessions:
             session.authentication = pair.suite.authentication_label
             session.spis = tuple(caller.pairs.values())
             session.weak = tuple(dict.fromkeys((*session.weak, *weak(pair.suite.legacy))))
-            session.transport = "nat-t" if pair.udp_encapsulated else "esp"
-            session.tunnel_port = pair.path.local[1] if pair.udp_encapsulated else 0
-        path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
+            session.transport = way_of(pair, caller)
+            session.tunnel_port = 0 if session.transport == "esp" else path.local[1]
         return InstallSa(
             session=caller.session,
             pair=pair.number,
@@ -277,7 +278,7 @@ class CallersSessions:
             remote=(str(pair.remote.network),),
             peer=path.remote,
             local_port=path.local[1],
-            udp_encapsulated=pair.udp_encapsulated,
+            udp_encapsulated=path.local[1] != NO_PORT,
             replaces=pair.replaces,
         )
 
@@ -289,8 +290,8 @@ class CallersSessions:
         session.state = State.UP
         if sa is not None:
             caller.silence = Silence(
-                untraversed=sa.nat.found and not sa.encapsulated,
-                encapsulated=sa.encapsulated,
+                untraversed=sa.nat.found and not (sa.encapsulated or caller.udp_port),
+                encapsulated=sa.encapsulated or bool(caller.udp_port),
                 now=now,
             )
             self._heed(session.number, caller)
@@ -384,3 +385,19 @@ def _carried(asked: Selector, group: Group) -> tuple[str, ...]:
     if asked.network.prefixlen == 0 and group.split_include:
         return tuple([str(network) for network in group.split_include])
     return (str(asked.network),)
+
+
+def esp_path(pair: Install, caller: Caller) -> Path:
+    """Where ESP goes: beside IKE, in UDP of its own (first to the same port at the client), or
+    without any port."""
+    if not caller.udp_port:
+        return data_path(pair.path, encapsulated=pair.udp_encapsulated)
+    there = caller.udp_peer or (pair.path.remote[0], caller.udp_port)
+    return Path((pair.path.local[0], caller.udp_port), there)
+
+
+def way_of(pair: Install, caller: Caller) -> str:
+    """A row of the transports in tables/session_tables.toml."""
+    if caller.udp_port:
+        return "udp"
+    return "nat-t" if pair.udp_encapsulated else "esp"

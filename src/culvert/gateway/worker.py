@@ -71,8 +71,9 @@ class TunEnd:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the monitor tells a worker at its start; without any secret. ``ike`` and ``natt``,
-    ``esp`` (-1: none) and ``tun`` are open descriptors."""
+    """What the monitor tells a worker at its start; without any secret. ``ike``, ``natt``,
+    ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
+    """
 
     config: GatewayConfig
     began: tuple[datetime, float]
@@ -80,6 +81,7 @@ class Orders:
     engine: str
     ike: tuple[int, ...]
     natt: tuple[int, ...]
+    beside: tuple[int, ...]
     esp: int
     tun: TunEnd
     empty: str
@@ -151,11 +153,21 @@ class Worker:
         orders, restart = self._orders, self._orders.config.restart
         ike = [UdpSocket(socket.socket(fileno=one), encapsulated=False) for one in orders.ike]
         natt = [UdpSocket(socket.socket(fileno=one), encapsulated=True) for one in orders.natt]
+        over_udp = [
+            UdpSocket(socket.socket(fileno=one), encapsulated=True) for one in orders.beside
+        ]
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
         plane = choose(orders.engine).make(self._rng)
-        return Pump(plane, ike, natt, esp=esp, ports=(restart.ike_port, restart.natt_port))
+        return Pump(
+            plane,
+            ike,
+            natt,
+            esp=esp,
+            beside=(restart.udp_port, over_udp),
+            ports=(restart.ike_port, restart.natt_port),
+        )
 
     async def live(self) -> None:
         """Until the monitor says so, or is gone."""

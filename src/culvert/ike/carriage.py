@@ -6,6 +6,10 @@ from culvert.inet.address import Address, Path
 
 NO_PORT = 0  # plain ESP, IP protocol 50
 
+UDP_PORT = 10_000
+"""Where ESP goes in UDP by Cisco's own way, unless a gateway names another port by Mode Config. A
+client's own such port goes by this number too, whatever it is."""
+
 
 def data_path(path: Path, *, encapsulated: bool) -> Path:
     """ESP in UDP goes beside IKE; plain ESP goes between the same hosts."""
@@ -15,7 +19,8 @@ def data_path(path: Path, *, encapsulated: bool) -> Path:
 
 
 def after_move(path: Path, peer: Address, local_port: int) -> Path:
-    """IKE's path once ESP of ``peer`` has come to ``local_port``. Plain ESP tells the host only."""
-    if local_port == NO_PORT:
+    """IKE's path once ESP of ``peer`` has come to ``local_port``. ESP without a port, or on one
+    that IKE does not use, tells the host only."""
+    if local_port != path.local[1]:
         return path._replace(remote=(peer[0], path.remote[1]))
     return Path((path.local[0], local_port), peer, path.encapsulated)

@@ -377,13 +377,18 @@ class ClientDialogue(_Dialogue):
             self._owner.phase = Phase.CONFIG
             self._request(now)
 
+    def _wants(self, kind: int) -> bool:
+        """A port for ESP in UDP only if it would be used: who asks for one gets its ESP there."""
+        owner = self._owner
+        return kind != cfg.UNITY_NATT_PORT or owner.traverses or owner.settings.over_udp
+
     def _request(self, now: float) -> None:
         settings = self._owner.settings
         if not settings.provisioned:
             self._owner.phase = Phase.UP
             self._owner.channel.out.append(Configured(()))
             return
-        attributes = [Attribute.octets(kind, b"") for kind in WANTED]
+        attributes = [Attribute.octets(kind, b"") for kind in WANTED if self._wants(kind)]
         if settings.address:
             kept = ip_address(settings.address).packed
             attributes[0] = Attribute.octets(cfg.INTERNAL_IP4_ADDRESS, kept)

@@ -87,8 +87,15 @@ class Informational:
             grain=timing.dpd_grain,
         )
         self._arm()
-        if self._owner.encapsulated and self._owner.nat.local and timing.keepalive:
+        if self._keeps_alive and timing.keepalive:
             self._owner.timers.set("keepalive", now + timing.keepalive)
+
+    @property
+    def _keeps_alive(self) -> bool:
+        """The end behind the NAT does (S4-12); who may have a UDP port for ESP only cannot know."""
+        owner = self._owner
+        beside = owner.settings.over_udp and not owner.traverses
+        return (owner.encapsulated and owner.nat.local) or beside
 
     def heard(self, now: float, *, streaming: bool = False) -> None:
         if self._liveness is not None:

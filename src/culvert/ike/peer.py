@@ -165,6 +165,11 @@ class IkeSa:
         return self.phase1.encapsulated
 
     @property
+    def traverses(self) -> bool:
+        """Whether NAT traversal was agreed, whether or not a NAT was found."""
+        return self.phase1.version is not None
+
+    @property
     def mode(self) -> int:
         """The encapsulation mode phase 2 speaks of."""
         return self.phase1.mode

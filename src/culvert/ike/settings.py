@@ -66,7 +66,8 @@ class Settings:
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
     that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have.
     that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
-    put them together, and put together from one that cuts.
+    put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
+    traversal with its gateway asks for a UDP port for ESP.
     """
 
     role: Role
@@ -89,6 +90,7 @@ class Settings:
     address: str = ""
     provisioned: bool = True
     fragmentation: bool = True
+    over_udp: bool = False
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

@@ -67,6 +67,7 @@ class Group:
     esp_life_kilobytes: int = 0
     natt: bool = True
     natt_force: bool = False
+    over_udp: bool = False
     keepalive_seconds: int = 20
     liveness: Liveness = Liveness()
 

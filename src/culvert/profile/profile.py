@@ -113,6 +113,7 @@ class Profile:
     save_password: bool = False
     exchange_mode: str = "aggressive"
     nat_traversal: str = "auto"
+    ipsec_over_udp: bool = False
     ike_fragmentation: bool = True
     phase1: tuple[str, ...] = ("aes256-sha2_256-modp2048", "aes128-sha2_256-modp2048")
     phase2: tuple[str, ...] = (

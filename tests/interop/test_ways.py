@@ -1,0 +1,65 @@
+"""What ESP travels in, besides plain ESP and NAT traversal: Cisco's own UDP; long IKE messages in
+fragments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from culvert.lab.lab import Lab
+from interop.ours import OurClient, OurGateway
+from interop.peers.credentials import USERS
+from interop.peers.tunnel import prove_data
+from interop.peers.vpnc import Vpnc
+from interop.test_plain_esp import captured, seen
+
+pytestmark = [pytest.mark.root, pytest.mark.peer("vpnc")]
+
+OVER_UDP = {"nat_traversal": "off", "ipsec_over_udp": True}
+IN_UDP = "udp port 10000"
+
+
+@pytest.fixture(scope="module", params=["kernel", "python"])
+def gateway(lab: Lab, request: pytest.FixtureRequest) -> Iterator[OurGateway]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("CULVERT_ENGINE", request.param)
+        with OurGateway(lab, group={"ipsec_over_udp": True}) as running:
+            yield running
+
+
+@pytest.fixture(autouse=True)
+def nobody_left(gateway: OurGateway) -> Iterator[None]:
+    yield
+    gateway.wait_until_empty()
+
+
+@pytest.mark.cell("udp", "vpnc")
+@pytest.mark.parametrize("where", ["pub", "client1"])
+def test_vpnc_has_esp_in_ciscos_own_udp(lab: Lab, gateway: OurGateway, where: str) -> None:
+    with captured(lab, f"vpnc-udp-{where}") as file:
+        with Vpnc(lab, where, natt="cisco-udp"):
+            prove_data(lab, where)
+            row = gateway.session_of(USERS[where])
+            assert (row["transport"], row["tunnel_port"]) == ("udp", 10000)
+        time.sleep(0.5)
+    assert seen(file, IN_UDP) > 30  # trains of datagrams count once
+    assert seen(file, "udp port 4500 or ip proto 50") == 0
+
+
+@pytest.mark.cell("udp", "ourselves")
+@pytest.mark.parametrize("where", ["pub", "client1"])
+def test_our_client_has_esp_in_ciscos_own_udp(lab: Lab, gateway: OurGateway, where: str) -> None:
+    with (
+        captured(lab, f"ours-udp-{where}") as file,
+        OurClient(lab, where, OVER_UDP) as client,
+    ):
+        with client.connected() as row:
+            assert (row["transport"], row["tunnel_port"]) == ("udp", 10000)
+            prove_data(lab, where)
+            assert gateway.session_of(client.user)["transport"] == "udp"
+            assert client.row["problem"] is None
+        time.sleep(0.5)
+    assert seen(file, IN_UDP) > 30  # trains of datagrams count once
+    assert seen(file, "udp port 4500 or ip proto 50") == 0
