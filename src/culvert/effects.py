@@ -58,7 +58,8 @@ class InstallSa:
     """A pair of SAs for ``session``; ``local``/``remote`` are prefixes as text, seen from here.
 
     ``cipher`` and ``integrity`` are names of tables/algorithms.toml (integrity empty for AEAD).
-    ``replaces``: the pair it takes over from (outbound moves with `ActivateSa`).
+    ``replaces``: the pair it takes over from (outbound moves with `ActivateSa`). ``transport``:
+    transport mode between the two hosts that ``local`` and ``remote`` are.
     """
 
     session: int
@@ -73,6 +74,7 @@ class InstallSa:
     local_port: int
     udp_encapsulated: bool
     replaces: int = 0
+    transport: bool = False
 
 
 @dataclass(frozen=True, slots=True)

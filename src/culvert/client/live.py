@@ -100,10 +100,12 @@ class Live(NoSurroundings):
         self._record = record
         self._tun: Tun | None = None
         self._given: dict[str, Secret] = {}
-        self._engine = engine
+        self._engine = engine.with_transport if profile.transport_mode else engine
+        if self._engine is not engine:
+            record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
         ike, natt = open_ports()
         self._pump = Pump(
-            engine.make(rng),
+            self._engine.make(rng),
             ike,
             natt,
             esp=RawEsp.open() if bare_esp else None,

@@ -17,6 +17,10 @@ from culvert.inet.address import Path
 from culvert.profile.profile import Profile
 from culvert.profile.topology import EVERYTHING
 
+UNCUT = 9000
+"""MTU of the device in transport mode, in octets (a jumbo frame): packets should come whole, and
+the ESP packet is cut instead; fragments have no transport header to protect."""
+
 SESSION = 1  # a client's data path carries this one session
 
 
@@ -77,6 +81,7 @@ def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> Instal
         local_port=path.local[1],
         udp_encapsulated=path.local[1] != NO_PORT,
         replaces=pair.replaces,
+        transport=pair.transport,
     )
 
 
@@ -95,7 +100,7 @@ def tunnel_settings(
         connection=profile.name,
         address="" if so_far.own_address else answer.address,
         prefix_length=32,
-        mtu=profile.mtu or inner_mtu_of(esp, carriage),
+        mtu=profile.mtu or (UNCUT if profile.transport_mode else inner_mtu_of(esp, carriage)),
         routes=so_far.routes,
         excluded=tuple([str(network) for network in local_lan]),
         dns_servers=answer.dns if applies else (),

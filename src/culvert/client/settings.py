@@ -45,6 +45,7 @@ def settings_of(
         host_name=profile.host_name,
         firewall=Firewall() if profile.firewall_claim else None,
         provisioned=profile.provisioning != "off",
+        transport=profile.transport_mode,
         fragmentation=profile.ike_fragmentation,
         over_udp=profile.ipsec_over_udp,
     )

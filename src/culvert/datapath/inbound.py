@@ -35,7 +35,7 @@ def open_batch(
     """Sort and open. ``sad`` finds a pair by its inbound SPI; ``refused`` counts the rest."""
     out = Inbound()
     for pair, (datagrams, sources) in _sort(batch, local_port, sad, refused, out).items():
-        opened = pair.inbound.open_batch(datagrams)
+        opened = pair.open(datagrams)
         _admit(pair, opened, now, out)
         _notice_move(pair, (datagrams, sources), opened, local_port, out)
     return out

@@ -107,6 +107,8 @@ class KernelEngine:
         session = self._sessions.get(pair.session)
         if session is not None and pair.pair in session.pairs:
             raise MisuseError(f"session {pair.session} has a pair {pair.pair} already")
+        if pair.transport:
+            raise MisuseError("the compiled engine has no transport mode")
         suite = _checked(pair)
         packed = ip_address_of(pair.peer)
         fresh = session or KernelSession(pair.session, self._call.session())

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from culvert.datapath.pair import Pair, Session
 from culvert.datapath.plane import BARE, Burst, Drop, Outbound, Worn
 from culvert.datapath.spd import Spd
+from culvert.datapath.transport import FRAGMENT, may_be_cut
 from culvert.errors import WireError
 from culvert.inet import ipv4, ipv6
 from culvert.inet.icmp import too_big
@@ -55,7 +56,7 @@ def _sort(
             pair.session.dropped_out[Drop.LOOP] += 1
             continue
         queue = queues.setdefault(pair, [])
-        if len(packet) <= pair.inner_mtu:
+        if len(packet) <= pair.inner_mtu or (pair.transport and may_be_cut(packet)):
             queue.append(clamp(packet, pair.inner_mtu))
         else:
             queue.extend(sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned))
@@ -84,11 +85,13 @@ def sized(packet: bytes, mtu: int, dropped: Counter[str], returned: list[bytes])
 
 def _seal(pair: Pair, queue: list[bytes], out: Outbound) -> None:
     session = pair.session
-    sealed = pair.outbound.seal_batch(queue)
+    cut = session.dropped_out[FRAGMENT]
+    sealed = pair.seal(queue)
+    cut = session.dropped_out[FRAGMENT] - cut
     session.packets_out += len(sealed)
     session.octets_out += sum(map(len, queue[: len(sealed)]))
-    if len(sealed) < len(queue):
-        session.dropped_out[Drop.EXHAUSTED] += len(queue) - len(sealed)
+    if len(sealed) + cut < len(queue):
+        session.dropped_out[Drop.EXHAUSTED] += len(queue) - len(sealed) - cut
     if sealed:
         out.bursts.append(Burst(sealed, session.peer, session.local_port))
     if pair.outbound.worn and not pair.told_worn:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
 from culvert.datapath.plane import BARE, Counters, SaPair
+from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
-from culvert.esp.sa import InboundSa, OutboundSa
+from culvert.esp.sa import InboundSa, OutboundSa, Refusal
 from culvert.inet.address import Address
-from culvert.inet.prefix import PrefixSet, prefix
+from culvert.inet.prefix import Prefix, PrefixSet, prefix
 from culvert.rng import Random
 
 
@@ -78,6 +80,7 @@ class Pair:
         "remote_prefixes",
         "session",
         "told_worn",
+        "transport",
     )
 
     def __init__(self, order: SaPair, session: Session, rng: Random) -> None:
@@ -106,6 +109,34 @@ class Pair:
         self.local, self.remote = PrefixSet(self.local_prefixes), PrefixSet(self.remote_prefixes)
         self.inner_mtu = 0
         self.told_worn = False
+        self.transport = order.transport
+        if order.transport and not self._between_hosts:
+            raise MisuseError("transport mode is between two IPv4 hosts")
+
+    @property
+    def _between_hosts(self) -> bool:
+        ends = (*self.local_prefixes, *self.remote_prefixes)
+        return len(ends) == 2 and all((one.octets, one.length) == (4, 32) for one in ends)
+
+    def open(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
+        """As `InboundSa.open_batch`, whole packets in either mode."""
+        if not self.transport:
+            return self.inbound.open_batch(datagrams)
+        near, far = host_of(self.local_prefixes[0]), host_of(self.remote_prefixes[0])
+        return [
+            found if isinstance(found, Refusal) else with_header(found, far, near)
+            for found in self.inbound.open_payloads(datagrams)
+        ]
+
+    def seal(self, packets: Sequence[bytes]) -> list[bytes]:
+        """As `OutboundSa.seal_batch`. In transport mode fragments are left out, and counted."""
+        if not self.transport:
+            return self.outbound.seal_batch(packets)
+        payloads = [without_header(packet) for packet in packets]
+        whole = [payload for payload in payloads if payload is not None]
+        if cut := len(payloads) - len(whole):
+            self.session.dropped_out[FRAGMENT] += cut
+        return self.outbound.seal_payloads(whole)
 
     def fit(self, path_mtu: int) -> None:
         """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer."""
@@ -115,6 +146,10 @@ class Pair:
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
+
+
+def host_of(one: Prefix) -> bytes:
+    return one.value.to_bytes(one.octets, "big")
 
 
 def check_carriage(order: SaPair) -> None:

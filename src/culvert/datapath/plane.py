@@ -61,6 +61,11 @@ class SaPair(Protocol):
         """Whether ``local_port`` is a UDP port; `BARE` else."""
         ...
 
+    @property
+    def transport(self) -> bool:
+        """Transport mode; ``local`` and ``remote`` are one IPv4 host each."""
+        ...
+
 
 class Drop(StrEnum):
     """Why a packet went no further, besides the refusals of `culvert.esp.sa.Refusal`."""

@@ -43,6 +43,13 @@ class Choice:
     def name(self) -> str:
         return "kernel" if self.kernel else "python"
 
+    @property
+    def with_transport(self) -> Choice:
+        """One that has transport mode, which the compiled kernel has not."""
+        if self.kernel is None:
+            return self
+        return Choice(None, "pure Python, for transport mode is not in the compiled engine")
+
     def make(self, rng: Random) -> Plane:
         """A fresh engine."""
         return PythonEngine(rng) if self.kernel is None else KernelEngine(self.kernel, rng)

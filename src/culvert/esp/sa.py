@@ -1,4 +1,4 @@
-"""The two halves of an IPsec SA in tunnel mode (RFC 4303): seal and open batches of packets.
+"""The two halves of an IPsec SA (RFC 4303): seal and open batches of packets.
 
     SPI(4) sequence(4) | IV | inner packet, padding 1 2 3 …, pad length(1), next header(1) | ICV
 
@@ -7,8 +7,9 @@ A datagram here is exactly that; how it travels (UDP, bare, TCP) is decided else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from culvert.crypto.packet import HEADER_OCTETS, PacketSuite
 from culvert.errors import MisuseError
@@ -20,6 +21,8 @@ RESERVED_SPIS = 255  # RFC 4303 §2.1
 LAST_SEQUENCE = 2**32 - 1  # without extended sequence numbers the SA ends here (RFC 4303 §3.3.3)
 WORN_SEQUENCE = LAST_SEQUENCE - 2**24
 """From here on the SA asks to be replaced: 16 s before its end at a million packets a second."""
+
+Item = TypeVar("Item")
 
 _PADDING = tuple(bytes(range(1, count + 1)) for count in range(256))
 _NEXT_HEADER = {4: IPV4, 6: IPV6}
@@ -60,7 +63,7 @@ class OutboundSa:
         self._sequence = sealed
         self._octets = 0
         self._volume = suite.cipher.volume
-        self._trailers = {version: _trailers(suite, nh) for version, nh in _NEXT_HEADER.items()}
+        self._trailers = {header: _trailers(suite, header) for header in (IPV4, IPV6)}
 
     @property
     def worn(self) -> bool:
@@ -73,12 +76,25 @@ class OutboundSa:
         Fewer than given when the sequence numbers end: a number is never used twice (RFC 4303
         §3.3.3), so the last packets are left out.
         """
+        return self._seal((_NEXT_HEADER[packet[0] >> 4], packet) for packet in self._room(packets))
+
+    def seal_payloads(self, payloads: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """Transport mode: one datagram for each payload with its IP protocol, likewise."""
+        for protocol, _ in payloads:
+            if protocol not in self._trailers:
+                self._trailers[protocol] = _trailers(self.suite, protocol)
+        return self._seal(self._room(payloads))
+
+    def _room(self, given: Sequence[Item]) -> Sequence[Item]:
+        return given[: LAST_SEQUENCE - self._sequence]
+
+    def _seal(self, given: Iterable[tuple[int, bytes]]) -> list[bytes]:
         seal, spi, sequence = self._sealer.seal, self._spi, self._sequence
         octets = 0
         sealed: list[bytes] = []
-        for packet in packets[: LAST_SEQUENCE - sequence]:
+        for next_header, packet in given:
             sequence += 1
-            trailers = self._trailers[packet[0] >> 4]
+            trailers = self._trailers[next_header]
             clear = packet + trailers[len(packet) % len(trailers)]
             octets += len(clear)
             sealed.append(seal(spi + sequence.to_bytes(4, "big"), sequence, clear))
@@ -116,9 +132,14 @@ class InboundSa:
 
     def open_batch(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
         """For each datagram, in order, its inner packet or why there is none."""
-        return [self._open(datagram) for datagram in datagrams]
+        return [_inner(self._open(datagram)) for datagram in datagrams]
+
+    def open_payloads(self, datagrams: Sequence[bytes]) -> list[tuple[int, bytes] | Refusal]:
+        """Transport mode: for each datagram what it carries, with its IP protocol."""
+        return [_payload(self._open(datagram)) for datagram in datagrams]
 
     def _open(self, datagram: bytes) -> bytes | Refusal:
+        """Clear text with its trailer."""
         beyond = len(datagram) - self._shortest
         if beyond < 0 or beyond % self._align:
             return Refusal.SHORT
@@ -129,7 +150,7 @@ class InboundSa:
         if clear is None:
             return Refusal.NOT_AUTHENTIC
         self._window.advance(sequence)
-        return _inner(clear)
+        return clear
 
 
 def spi_octets(spi: int) -> bytes:
@@ -148,13 +169,23 @@ def _trailers(suite: PacketSuite, next_header: int) -> tuple[bytes, ...]:
     )
 
 
-def _inner(clear: bytes) -> bytes | Refusal:
+def _payload(clear: bytes | Refusal) -> tuple[int, bytes] | Refusal:
+    if isinstance(clear, Refusal):
+        return clear
     padding, next_header = clear[-2], clear[-1]
     if next_header == NO_NEXT_HEADER:
         return Refusal.DUMMY
     end = len(clear) - 2 - padding
     if end < 0 or clear[end:-2] != _PADDING[padding]:
         return Refusal.PADDING
-    if end == 0 or _NEXT_HEADER.get(clear[0] >> 4) != next_header:
+    return next_header, clear[:end]
+
+
+def _inner(clear: bytes | Refusal) -> bytes | Refusal:
+    found = _payload(clear)
+    if isinstance(found, Refusal):
+        return found
+    next_header, packet = found
+    if not packet or _NEXT_HEADER.get(packet[0] >> 4) != next_header:
         return Refusal.NEXT_HEADER
-    return clear[:end]
+    return packet

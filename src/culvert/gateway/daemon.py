@@ -103,7 +103,8 @@ class _Gateway:
         database: sqlite3.Connection,
         engine: Choice,
     ) -> None:
-        self._engine = engine
+        transport = any(site.transport for site in config.restart.sites)
+        self._engine = engine.with_transport if transport else engine
         self._config = config
         self._where = where
         self._journal = journal

@@ -280,6 +280,7 @@ class CallersSessions:
             local_port=path.local[1],
             udp_encapsulated=path.local[1] != NO_PORT,
             replaces=pair.replaces,
+            transport=pair.transport,
         )
 
     def activate(self, caller: Caller, pair: int, sa: IkeSa | None, now: float) -> list[LogEvent]:

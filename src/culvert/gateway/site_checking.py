@@ -86,7 +86,14 @@ def _site(table: Table, folder: Path, outer: frozenset[str]) -> KeyedSite:
         local,
         remote,
         calls=table.flag("initiate"),
+        transport=table.flag("transport_mode"),
     )
+    if made.transport and any(net.num_addresses > 1 for net in (*local, *remote)):
+        table.problem(
+            "transport_mode",
+            "transport_mode does not go with networks: it carries only what the two gateways "
+            "themselves say to each other; leave it out, or name one address at each end",
+        )
     return KeyedSite(made, checking.key_of(table, folder))
 
 

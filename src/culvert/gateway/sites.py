@@ -144,5 +144,6 @@ def _settings(general: Settings, site: Site) -> Settings:
     return replace(
         group_settings(general, site.group),
         phase1=suites,
+        transport=site.transport,
         answered=Answered(aggressive=NOBODY, main=frozenset((METHOD,))),
     )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from culvert.crypto.hash import digest
-from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, Chain, Part, of_kind
+from culvert.ike.wire.identity import Identity
+from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, NAT_OA, NAT_OA_DRAFT, Chain, Part, of_kind
 from culvert.inet.address import Address
 
 IKE_PORT = 500
@@ -21,6 +22,8 @@ NATT_PORT = 4500
 TUNNEL = 1
 UDP_TUNNEL = 3
 UDP_TUNNEL_DRAFT = 61443
+TRANSPORT_OF = {TUNNEL: 2, UDP_TUNNEL: 4, UDP_TUNNEL_DRAFT: 61444}
+"""The same for transport mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,13 @@ def detect(
         remote=not (true.intersection(found[1:]) or pretended),
         pretended=bool(pretended),
     )
+
+
+def original_addresses(version: Version, initiator: str, responder: str) -> tuple[Part, ...]:
+    """NAT-OAi and NAT-OAr of transport mode in UDP (RFC 3947 §5.2), as seen from here."""
+    kind = NAT_OA if version.nat_d == NAT_D else NAT_OA_DRAFT
+    ends = (Identity.of_address(address) for address in (initiator, responder))
+    return tuple([Part(kind, end.to_bytes()) for end in ends])
 
 
 def guess(own: Address, peer: Address) -> Nat:

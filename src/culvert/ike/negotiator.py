@@ -9,6 +9,7 @@ The end that asked for a pair renews it: a new pair first, then the old one's de
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_network
 
 from culvert.errors import ProtocolError, UnexpectedMessage
@@ -57,6 +58,8 @@ class Negotiator:
         if settings.force_encapsulation and mode == natt.TUNNEL:
             # A peer without NAT-T: say what is missing instead of agreeing on what carries nothing.
             mode = natt.UDP_TUNNEL
+        if settings.transport:
+            mode = natt.TRANSPORT_OF[mode]
         return Terms(
             settings.phase2,
             frozenset((mode,)),
@@ -72,7 +75,10 @@ class Negotiator:
             channel.new_id(), self._spis.draw(), True, local, remote, replaces=replaces
         )
         self._open[made.message_id] = made
-        parts = arithmetic.first(made, self._terms(), self._owner.mode, self._owner.rng)
+        terms = self._terms()
+        (mode,) = terms.modes
+        parts = arithmetic.first(made, terms, mode, self._owner.rng)
+        parts = (*parts, *self._original_addresses(initiator=True))
         channel.log(
             "quick.started", message_id=made.message_id, local=str(local), remote=str(remote)
         )
@@ -180,6 +186,8 @@ class Negotiator:
         remote, local = arithmetic.selectors(
             parts, _host(self._owner.path.local[0]), _host(self._owner.path.remote[0])
         )
+        if self._owner.settings.transport:
+            local, remote = self._ends(local, remote)
         self._check_selectors(local, remote)
         quick = QuickMode(header.message_id, self._spis.draw(), False, local, remote)
         quick.replaces = self._owner.pairs.same(local, remote)
@@ -190,12 +198,31 @@ class Negotiator:
         except ProtocolError:
             self._spis.release(quick.spi)
             raise
+        answer = (*answer, *self._original_addresses(initiator=False))
         message = channel.send_quick_answer(quick.message_id, answer, quick.nonce_i)
         channel.answers.keep(octets, message, now=now)
         self._open[quick.message_id] = quick
         number = self._install(quick, agreed, now)
         self._agreed[quick.message_id] = number, agreed
         self._expect(quick, message, now)
+
+    def _original_addresses(self, *, initiator: bool) -> Chain:
+        owner = self._owner
+        version = natt.best(owner.features)
+        if not owner.settings.transport or not owner.encapsulated or version is None:
+            return ()
+        ours, theirs = owner.path.local[0], owner.path.remote[0]
+        return natt.original_addresses(version, *((ours, theirs) if initiator else (theirs, ours)))
+
+    def _ends(self, local: Selector, remote: Selector) -> tuple[Selector, Selector]:
+        """In transport mode it is the two ends, by the addresses that packets have here: whoever
+        is behind a NAT cannot know its own (RFC 3948 §5.2). Raises SelectorError for networks."""
+        for asked in (local, remote):
+            if asked.network.num_addresses > 1:
+                raise SelectorError(f"{asked} is a network; transport mode is for two hosts only")
+        path = self._owner.path
+        near, far = _host(path.local[0]), _host(path.remote[0])
+        return replace(local, network=near.network), replace(remote, network=far.network)
 
     def _check_selectors(self, local: Selector, remote: Selector) -> None:
         """Raises SelectorError unless this peer may have exactly this."""
@@ -285,6 +312,7 @@ class Negotiator:
                 agreed.life.seconds,
                 agreed.life.kilobytes,
                 quick.replaces,
+                self._owner.settings.transport,
             )
         )
         return number

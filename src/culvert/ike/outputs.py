@@ -204,6 +204,7 @@ class Install:
     life_seconds: int
     life_kilobytes: int
     replaces: int = 0
+    transport: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Settings:
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
     that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have.
+    ``transport``: transport mode and no other, between the two ends themselves.
     that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
     put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
     traversal with its gateway asks for a UDP port for ESP.
@@ -89,6 +90,7 @@ class Settings:
     first_contact: bool = True
     address: str = ""
     provisioned: bool = True
+    transport: bool = False
     fragmentation: bool = True
     over_udp: bool = False
 

@@ -15,6 +15,7 @@ class Site:
     """``group`` holds what is set for it as for a group; it has no pool and no people.
 
     ``peer``: the address that its packets come from, that of its NAT if it is behind one.
+    ``transport``: transport mode between the two gateways themselves.
     ``calls``: we call it, and call again when it is lost; else it calls us.
     """
 
@@ -23,6 +24,7 @@ class Site:
     local: tuple[Network, ...]
     remote: tuple[Network, ...]
     calls: bool = False
+    transport: bool = False
 
     @property
     def name(self) -> str:

@@ -1,0 +1,77 @@
+"""Transport mode: what a packet carries travels, and a header with right checksums comes back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from culvert.datapath.transport import may_be_cut, with_header, without_header
+from culvert.inet import ipv4
+from culvert.inet.checksum import checksum, sum_of
+
+NEAR, FAR = bytes((192, 0, 2, 1)), bytes((198, 51, 100, 7))
+INSIDE = bytes((10, 0, 0, 5))  # of a host behind a NAT that shows FAR
+
+
+def udp(octets: bytes, ends: bytes, *, summed: bool = True) -> bytes:
+    head = b"\x0f\xa0\x00\x35" + (8 + len(octets)).to_bytes(2, "big")
+    pseudo = ends + b"\0\x11" + head[4:6]
+    value = checksum(pseudo + head + b"\0\0" + octets) or 0xFFFF
+    return head + (value.to_bytes(2, "big") if summed else b"\0\0") + octets
+
+
+def tcp(octets: bytes, ends: bytes) -> bytes:
+    head = b"\x0f\xa0\x00\x50" + bytes(8) + b"\x50\x10\xff\xff"
+    length = (20 + len(octets)).to_bytes(2, "big")
+    value = checksum(ends + b"\0\x06" + length + head + b"\0\0\0\0" + octets)
+    return head + value.to_bytes(2, "big") + b"\0\0" + octets
+
+
+def right(packet: bytes, protocol: int) -> bool:
+    """Whether header and payload add up as a receiver checks them."""
+    header = ipv4.parse(packet)
+    body = packet[header.header_octets :]
+    pseudo = packet[12:20] + bytes((0, protocol)) + len(body).to_bytes(2, "big")
+    return sum_of(packet[:20]) % 0xFFFF == sum_of(pseudo + body) % 0xFFFF == 0
+
+
+@given(st.binary(max_size=1400))
+def test_what_a_packet_carries_comes_back_with_the_same_header(octets: bytes) -> None:
+    packet = ipv4.build(17, FAR, NEAR, udp(octets, FAR + NEAR))
+    payload = without_header(packet)
+    assert payload is not None
+    assert with_header(payload, FAR, NEAR) == packet
+
+
+@given(st.binary(max_size=600), st.sampled_from([(6, tcp), (17, udp)]))
+def test_checksums_are_right_for_the_addresses_behind_a_nat(octets: bytes, kind: object) -> None:
+    protocol, made = kind  # type: ignore[misc]
+    sent = ipv4.build(protocol, INSIDE, NEAR, made(octets, INSIDE + NEAR))
+    payload = without_header(sent)
+    assert payload is not None
+    assert right(with_header(payload, FAR, NEAR), protocol)
+
+
+def test_udp_without_a_checksum_stays_without_one() -> None:
+    payload = (17, udp(b"x", FAR + NEAR, summed=False))
+    assert with_header(payload, FAR, NEAR)[26:28] == b"\0\0"
+
+
+@pytest.mark.parametrize("protocol", [1, 47, 132])
+def test_other_protocols_travel_as_they_are(protocol: int) -> None:
+    assert with_header((protocol, b"anything"), FAR, NEAR)[20:] == b"anything"
+
+
+@given(st.integers(0, 255), st.binary(max_size=64))
+def test_any_payload_makes_a_packet(protocol: int, octets: bytes) -> None:
+    """It is authentic, but what is in it its sender decides."""
+    assert ipv4.parse(with_header((protocol, octets), FAR, NEAR)).protocol == protocol
+
+
+def test_fragments_have_nothing_to_protect() -> None:
+    packet = bytearray(ipv4.build(17, FAR, NEAR, udp(bytes(3000), FAR + NEAR)))
+    packet[6] = 0  # may be cut
+    assert may_be_cut(bytes(packet))
+    for piece in ipv4.fragments(bytes(packet), 1400):
+        assert without_header(piece) is None
