@@ -79,7 +79,8 @@ class TableRoute:
 @dataclass(frozen=True, slots=True)
 class RuleAdded:
     """A routing rule: packets of IP ``version`` to ``destination`` (empty: any) look into
-    ``table``. ``carries`` is an IP protocol, ``port`` the port they go to; 0: any."""
+    ``table``. ``carries`` is an IP protocol, ``port`` the port they go to, ``source_port`` the one
+    they come from; 0: any."""
 
     priority: int
     table: int
@@ -87,6 +88,7 @@ class RuleAdded:
     destination: str = ""
     carries: int = 0
     port: int = 0
+    source_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,4 +64,6 @@ def _past(gateway: str) -> Iterator[Change]:
     host = str(ipaddress.ip_network(gateway))
     for port in IKE_PORTS:
         yield RuleAdded(PAST, MAIN_TABLE, version, host, UDP, port)
+        # A NAT in front of the far end shows any port; then ours tells.
+        yield RuleAdded(PAST, MAIN_TABLE, version, host, UDP, source_port=port)
     yield RuleAdded(PAST, MAIN_TABLE, version, host, ESP)

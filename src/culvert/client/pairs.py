@@ -8,6 +8,7 @@ from culvert.client.configuration import Given, wanted_routes
 from culvert.client.progress import Progress
 from culvert.client.settings import inner_mtu_of
 from culvert.datapath.mtu import Carriage
+from culvert.datapath.transport import UNCUT
 from culvert.effects import InstallSa, SaHalf, TunnelSettings
 from culvert.ike.carriage import NO_PORT, UDP_PORT, data_path
 from culvert.ike.outputs import Install, SaKeys
@@ -16,10 +17,6 @@ from culvert.ike.suite import EspSuite
 from culvert.inet.address import Path
 from culvert.profile.profile import Profile
 from culvert.profile.topology import EVERYTHING
-
-UNCUT = 9000
-"""MTU of the device in transport mode, in octets (a jumbo frame): packets should come whole, and
-the ESP packet is cut instead; fragments have no transport header to protect."""
 
 SESSION = 1  # a client's data path carries this one session
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from culvert.datapath.pair import Pair, Session
 from culvert.datapath.plane import BARE, Burst, Drop, Outbound, Worn
 from culvert.datapath.spd import Spd
-from culvert.datapath.transport import FRAGMENT, may_be_cut
+from culvert.datapath.transport import FRAGMENT
 from culvert.errors import WireError
 from culvert.inet import ipv4, ipv6
 from culvert.inet.icmp import too_big
@@ -56,7 +56,7 @@ def _sort(
             pair.session.dropped_out[Drop.LOOP] += 1
             continue
         queue = queues.setdefault(pair, [])
-        if len(packet) <= pair.inner_mtu or (pair.transport and may_be_cut(packet)):
+        if len(packet) <= pair.inner_mtu or pair.transport:
             queue.append(clamp(packet, pair.inner_mtu))
         else:
             queue.extend(sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned))

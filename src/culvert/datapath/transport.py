@@ -18,6 +18,10 @@ SHORTEST = {TCP: 20, UDP: 8}
 FRAGMENT = "fragment"
 """Why a packet was dropped: what is in pieces has no transport header to protect (RFC 4301 §7)."""
 
+UNCUT = 9000
+"""MTU of the device in transport mode, in octets (a jumbo frame): packets should come whole, and
+the ESP packet is cut instead; fragments have no transport header to protect."""
+
 Payload = tuple[int, bytes]
 """IP protocol, octets."""
 
@@ -40,11 +44,6 @@ def with_header(payload: Payload, source: bytes, destination: bytes) -> bytes:
 
 
 LONGEST = 65535  # octets of an IPv4 packet
-
-
-def may_be_cut(packet: bytes) -> bool:
-    """Whether its sender allows fragments; then they are made of the ESP packet."""
-    return packet[0] >> 4 == 4 and not packet[6] & 0x40
 
 
 def _summed(protocol: int, octets: bytes, ends: bytes) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from culvert import __version__
 from culvert.changes.plan import ServedNetwork
+from culvert.datapath.transport import UNCUT
 from culvert.driver.clock import boottime
 from culvert.driver.control import problem
 from culvert.driver.engine import Choice, choose
@@ -241,7 +242,7 @@ class _Gateway:
         tun = self._machine.open_tun(restart.tun, virtio=True)
         served = ServedNetwork(
             SCOPE,
-            restart.mtu,
+            UNCUT if any(site.transport for site in restart.sites) else restart.mtu,
             (
                 *(network for pool in restart.pools for network in networks(pool)),
                 *(str(network) for site in restart.sites for network in site.remote),

@@ -75,7 +75,9 @@ def _rule(change: RuleAdded) -> dict[str, object]:
     if change.carries:
         values["ip_proto"] = change.carries
     if change.port:
-        values |= {"dport_range": f"{change.port}:{change.port}"}
+        values["dport_range"] = f"{change.port}:{change.port}"
+    if change.source_port:
+        values["sport_range"] = f"{change.source_port}:{change.source_port}"
     return values
 
 
