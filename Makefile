@@ -56,7 +56,7 @@ soak: $(READY) lab-tools  ## hours (root)
 fuzz: $(READY)  ## every property with many more examples
 	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer and not soak" --hypothesis-profile=fuzz \
 		--timeout=0 $(ARGS)
-	PYTHONPATH=tests $(BIN)/python tests/fuzz/guided.py
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/guided.py --seconds $(FUZZ_SECONDS)
 	tools/fuzz-batch $(FUZZ_SECONDS)
 
 bench: $(READY) lab-tools peers  ## figures beside those of peers, into docs/performance.* (root)
