@@ -154,8 +154,8 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 
 REFUSED = {
-    "authority": ("cert.refused", "certificate-disputed", "`ca`"),
-    "name": ("p1.id-mismatch", "certificate-disputed", "remote_id"),
+    "authority": ("cert.untrusted", "certificate-disputed", "`ca`"),
+    "name": ("cert.untrusted", "certificate-disputed", "remote_id"),
     "caller's authority": ("cert.disputed", "certificate-refused", "`client_ca`"),
     "expired": ("cert.disputed", "certificate-expired", "Renew"),
 }

@@ -149,14 +149,15 @@ class Tun:
         write, descriptor = os.writev, self._descriptor
         for frame in frames:
             try:
-                write(descriptor, frame)
+                taken = write(descriptor, frame)
             except OSError as error:
                 if error.errno in {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}:
                     self.counters.full += 1
                 else:
                     self.counters.not_written += 1
             else:
-                written += 1
+                written += taken > 0
+                self.counters.not_written += taken == 0  # nothing was asked for
         self.counters.packets_out += written
         return written
 
