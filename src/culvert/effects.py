@@ -212,6 +212,14 @@ class Resolve:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Open a TCP stream to the gateway. Answered by `StreamOpened`."""
+
+    ticket: int
+    to: Address
+
+
 # --- telling -----------------------------------------------------------------------------------
 
 
@@ -245,6 +253,7 @@ Effect = (
     | ConfigureMachine
     | RestoreMachine
     | Resolve
+    | OpenStream
     | Record
     | SessionEnded
 )
@@ -321,6 +330,15 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """``address``: whom to call over it, in place of the gateway; None when there is a problem."""
+
+    ticket: int
+    address: Address | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """The data path saw an authentic packet of this session come from elsewhere."""
 
@@ -357,6 +375,7 @@ Answer = (
     | HumanAnswered
     | MachineConfigured
     | Resolved
+    | StreamOpened
     | PeerMoved
     | PairWorn
     | Traffic

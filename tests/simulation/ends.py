@@ -26,6 +26,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    OpenStream,
     PairWorn,
     PeerMoved,
     Record,
@@ -65,7 +66,16 @@ CONFIGURING = 0.05  # seconds until routes and name servers are set
 COUNTING = 1.0  # seconds between two looks at the counters while packets flow
 
 
-Order = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+Order = (
+    Judge
+    | Sign
+    | JudgeCertificate
+    | AskHuman
+    | ConfigureMachine
+    | RestoreMachine
+    | Resolve
+    | OpenStream
+)
 
 
 class Judging(Protocol):

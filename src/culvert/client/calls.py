@@ -11,14 +11,16 @@ from culvert.client.doubt import Act, Doubt
 from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
 from culvert.client.returning import ATTEMPT, UNREACHED
-from culvert.client.settings import IKE_PORT
+from culvert.client.settings import IKE_PORT, NATT_PORT
 from culvert.client.tunnel import Tunnel
 from culvert.effects import (
     Effect,
+    OpenStream,
     Resolve,
     Resolved,
     RestoreMachine,
     SessionEnded,
+    StreamOpened,
 )
 from culvert.ike.outputs import (
     Authenticated,
@@ -56,14 +58,32 @@ class Calls(Tunnel):
         return made + self._call(now)
 
     def _call(self, now: float) -> list[Effect]:
+        if self.profile.ipsec_over_tcp and self._so_far.stream is None and not self._no_stream:
+            self._waits_for = "stream"
+            self._ticket += 1
+            return [OpenStream(self._ticket, (self._so_far.address, self.profile.tcp_port))]
+        self._no_stream = False
         self._enter("connecting")
         if self._returning.under_way:
             self._patient_until = now + ATTEMPT
         self._sa, outputs = self._endpoint.call(self._path, now=now)
         return self._carry(outputs, now)
 
+    def _stream_opened(self, opened: StreamOpened, now: float) -> list[Effect]:
+        """TCP comes first; without it, UDP as ever."""
+        self._waits_for = ""
+        self._so_far.stream, self._no_stream = opened.address, opened.address is None
+        self._so_far.tcp_port = self.profile.tcp_port
+        if opened.address is not None:
+            return self._call(now)
+        host, port = self._so_far.address, self.profile.tcp_port
+        told = self._event("client.tcp-failed", host=host, port=port, problem=opened.problem)
+        return [told, *self._call(now)]
+
     @property
     def _path(self) -> Path:
+        if self._so_far.stream is not None:
+            return Path(("0.0.0.0", NATT_PORT), self._so_far.stream, encapsulated=True)  # noqa: S104
         local = ("0.0.0.0", IKE_PORT)  # noqa: S104  # not known yet
         return Path(local, (self._so_far.address, IKE_PORT))
 
@@ -210,7 +230,7 @@ class Calls(Tunnel):
         made = self._close(old, "lost-peer", now)
         made += [SessionEnded(SESSION, "lost-peer"), *self._forget(now)]
         self._returning.found(now)
-        self._so_far = Progress(address=self._so_far.address, began=now)
+        self._so_far = self._so_far.anew(now)
         return [*made, self._tell_return(0.0), *self._became(output, now)]
 
     # --- phase 1 anew ------------------------------------------------------------------------
@@ -246,7 +266,7 @@ class Calls(Tunnel):
         self._sa = new
         made = self._close(old, "replaced", now)
         made += [SessionEnded(SESSION, "replaced"), *self._forget(now)]
-        self._so_far = Progress(address=self._so_far.address, began=now)
+        self._so_far = self._so_far.anew(now)
         return made + self._configured(answer, now)
 
     @abstractmethod

@@ -34,6 +34,7 @@ from culvert.effects import (
     SendIke,
     SendRaw,
     Signed,
+    StreamOpened,
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
@@ -131,6 +132,8 @@ class Connection(Calls):
         match answer:
             case Resolved():
                 return self._resolved(answer, now) if self._awaited(answer.ticket) else []
+            case StreamOpened():
+                return self._stream_opened(answer, now) if self._awaited(answer.ticket) else []
             case HumanAnswered():
                 return self._answered(answer, now) if self._awaited(answer.ticket) else []
             case MachineConfigured():

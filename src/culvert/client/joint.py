@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -21,6 +22,7 @@ from culvert.effects import (
     TunnelSettings,
 )
 from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.carriage import streamed
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Authenticated,
@@ -31,6 +33,8 @@ from culvert.ike.outputs import (
     Over,
     Send,
 )
+from culvert.ike.settings import Settings
+from culvert.inet.address import Path
 from culvert.orders.certificates import CertificateOrders, Shown
 from culvert.profile.profile import Profile
 from culvert.rng import Random
@@ -64,6 +68,7 @@ class Joint(ABC):
             ),
             rng,
             natt_port=NATT_PORT,
+            settings_for=self._settings_for,
         )
         self._certificates = CertificateOrders(certificate)
         self._sa = 0
@@ -72,6 +77,7 @@ class Joint(ABC):
         self._waits_for = ""  # what the open ticket is about
         self._so_far = Progress()
         self._leaving = ""
+        self._no_stream = False  # TCP was tried for this call, in vain
         self._hosts = Hosts(profile.hosts)
         self._returning = Returning(float(profile.reconnect), rng)
         self._doubt = Doubt()
@@ -82,6 +88,11 @@ class Joint(ABC):
         self._interface = ""
         self._set_up: TunnelSettings | None = None
         self._renew_at = inf  # when to ask again for pairs that the gateway took away
+
+    def _settings_for(self, path: Path) -> Settings:
+        if not streamed(path):
+            return self._endpoint.settings
+        return replace(self._endpoint.settings, natt=False, over_udp=False, streamed=True)
 
     def _awaited(self, ticket: int) -> bool:
         return ticket == self._ticket and bool(self._waits_for)
@@ -126,6 +137,8 @@ class Joint(ABC):
 
     @property
     def _carriage(self) -> Carriage:
+        if self._so_far.stream is not None:
+            return Carriage.TCP
         return Carriage.UDP if self._encapsulated or self._so_far.udp_port else Carriage.BARE
 
     @property

@@ -12,6 +12,7 @@ from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
 from culvert.driver.loop import Driver
 from culvert.driver.pump import Datagrams, Pump
+from culvert.driver.stream import StreamCall
 from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import (
     AskHuman,
@@ -21,9 +22,11 @@ from culvert.effects import (
     HumanAnswered,
     JudgeCertificate,
     MachineConfigured,
+    OpenStream,
     RestoreMachine,
     Sign,
     Signed,
+    StreamOpened,
     TunnelSettings,
 )
 from culvert.errors import PlatformError
@@ -114,6 +117,7 @@ class Live(NoSurroundings):
         )
         self._driver = Driver(core, self._pump, self, self._heard)
         self._certificates = CertificateOffice(trust, record)
+        self._stream: StreamCall | None = None
 
     @property
     def name(self) -> str:
@@ -137,6 +141,8 @@ class Live(NoSurroundings):
     async def close(self, patience: float) -> None:
         """End the driver; what the core still wanted done gets ``patience`` seconds."""
         await self._driver.stop(patience)
+        if self._stream is not None:
+            self._stream.close()
         await asyncio.to_thread(self._certificates.close)
 
     # --- what the core asks for ----------------------------------------------------------------
@@ -172,6 +178,18 @@ class Live(NoSurroundings):
                 self._pump.attach(self._tun)
         self._note(applied.notes)
         return MachineConfigured(order.ticket, interface=applied.interface)
+
+    async def open_stream(self, order: OpenStream) -> StreamOpened:
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = called = StreamCall(order.to, self._record)
+        try:
+            await called.open()
+        except TimeoutError:
+            return StreamOpened(order.ticket, None, problem="no answer")
+        except OSError as error:
+            return StreamOpened(order.ticket, None, problem=(error.strerror or str(error)).lower())
+        return StreamOpened(order.ticket, called.address)
 
     async def restore(self, order: RestoreMachine) -> None:
         async with self._alone:

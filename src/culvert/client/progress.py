@@ -12,6 +12,7 @@ from culvert.client.settings import NATT_PORT
 from culvert.effects import Traffic
 from culvert.ike.peer import IkeSa
 from culvert.ike.suite import EspSuite
+from culvert.inet.address import Address
 from culvert.session.silence import Silence
 
 NOTHING_GIVEN = Given()
@@ -47,8 +48,15 @@ class Progress:
     exchange_mode: str = ""
     configuring: bool = False
     silence: Silence | None = None
+    tcp_port: int = 0
+    stream: Address | None = None
+    """Whom to call in place of the gateway: a TCP stream to it."""
     udp_port: int = 0
     """The gateway's port for ESP in UDP, if that was agreed by Mode Config."""
+
+    def anew(self, now: float) -> Progress:
+        """The next attempt with the same gateway, by the same way."""
+        return Progress(address=self.address, began=now, stream=self.stream, tcp_port=self.tcp_port)
 
 
 def status_row(
@@ -64,7 +72,7 @@ def status_row(
     """The row of `culvert status` (docs/reference/json.md)."""
     esp = so_far.esp
     udp = sa is not None and sa.encapsulated and so_far.pairs > 0
-    way = "udp" if so_far.udp_port else "nat-t" if udp else "esp"
+    way = "tcp" if so_far.stream else "udp" if so_far.udp_port else "nat-t" if udp else "esp"
     problem = so_far.silence.problem if so_far.silence else None
     return {
         "user": user,
@@ -75,7 +83,7 @@ def status_row(
         "next_attempt": again_at,
         "protocol": "IPSec",
         "transport": "" if esp is None else way,
-        "tunnel_port": {"udp": so_far.udp_port, "nat-t": NATT_PORT}.get(way, 0),
+        "tunnel_port": _port(so_far, way),
         "assigned_ip": so_far.given.address,
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,
@@ -108,3 +116,8 @@ def _counters(traffic: Traffic | None) -> Mapping[str, int]:
         "packets_in": traffic.packets_in if traffic else 0,
         "packets_out": traffic.packets_out if traffic else 0,
     }
+
+
+def _port(so_far: Progress, way: str) -> int:
+    """The gateway's port that ESP goes to; of a stream, the one on loopback tells nobody much."""
+    return {"udp": so_far.udp_port, "nat-t": NATT_PORT, "tcp": so_far.tcp_port}.get(way, 0)

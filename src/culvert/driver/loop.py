@@ -30,6 +30,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    OpenStream,
     PairWorn,
     PeerMoved,
     Record,
@@ -42,6 +43,7 @@ from culvert.effects import (
     SessionEnded,
     Sign,
     Signed,
+    StreamOpened,
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
@@ -50,7 +52,16 @@ from culvert.inet.address import Address, Path
 FAULT_PAUSE = 1.0
 """Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
 
-LongOrder = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+LongOrder = (
+    Judge
+    | Sign
+    | JudgeCertificate
+    | AskHuman
+    | ConfigureMachine
+    | RestoreMachine
+    | Resolve
+    | OpenStream
+)
 """Effects that take time; each runs as a task of its own."""
 
 TRAFFIC_INTERVAL = 1.0
@@ -294,6 +305,9 @@ class Driver:
             case Resolve():
                 unknown = Resolved(order.ticket, (), problem="an internal error, see the log")
                 await self._bring(resolve(order), unknown)
+            case OpenStream():
+                closed = StreamOpened(order.ticket, None, problem="an internal error, see the log")
+                await self._bring(around.open_stream(order), closed)
             case RestoreMachine():
                 await self._bring(around.restore(order), None)
             case _:

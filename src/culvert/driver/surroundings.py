@@ -17,10 +17,12 @@ from culvert.effects import (
     JudgeCertificate,
     Judged,
     MachineConfigured,
+    OpenStream,
     RestoreMachine,
     SessionEnded,
     Sign,
     Signed,
+    StreamOpened,
 )
 from culvert.errors import MisuseError
 
@@ -37,6 +39,8 @@ class Surroundings(Protocol):
     async def configure(self, order: ConfigureMachine) -> MachineConfigured: ...
 
     async def restore(self, order: RestoreMachine) -> None: ...
+
+    async def open_stream(self, order: OpenStream) -> StreamOpened: ...
 
     def ended(self, order: SessionEnded) -> None:
         """The coordinator has forgotten this session."""
@@ -62,6 +66,9 @@ class NoSurroundings:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     async def restore(self, order: RestoreMachine) -> None:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def open_stream(self, order: OpenStream) -> StreamOpened:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     def ended(self, order: SessionEnded) -> None:

@@ -20,6 +20,7 @@ from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.message import MessageError
 from culvert.driver.places import GATEWAY, Places, places
 from culvert.driver.process import STOP_SECONDS, Ending, check_vacant, serve
+from culvert.driver.stream import StreamGate
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import people
@@ -125,6 +126,7 @@ class _Gateway:
         self._beside = open_beside(config)
         house = GatewayHouse(config, self._database, record)
         keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
+        streams = StreamGate(config.restart.natt_port, record)
         try:
             self._tun = await asyncio.to_thread(self._open_tun)
             monitor = Monitor(
@@ -137,6 +139,8 @@ class _Gateway:
                 boottime,
             )
             await self._start_worker(monitor)
+            for host in config.restart.listen if config.restart.tcp_port else ():
+                await streams.open(host, config.restart.tcp_port)
 
             async def stop() -> None:
                 record(LogEvent("gateway.stopping", {"reason": ending.reason}))
@@ -158,6 +162,7 @@ class _Gateway:
                 stop=stop,
             )
         finally:
+            streams.close()
             for one in self._sockets:
                 one.close()
             await asyncio.to_thread(self._machine.close)

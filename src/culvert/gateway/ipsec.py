@@ -50,7 +50,7 @@ from culvert.gateway.settings import (
 )
 from culvert.gateway.sites import Sites
 from culvert.ike import natt
-from culvert.ike.carriage import after_move, data_path
+from culvert.ike.carriage import after_move, data_path, streamed
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
@@ -312,6 +312,8 @@ class IpsecGateway(OtherGateways):
             role=sa.settings.role,
             # A group has no name of its own for us: we stay who was called.
             identity=sa.settings.identity,
+            natt=settings.natt and not sa.settings.streamed,
+            streamed=sa.settings.streamed,
             # Plain ESP is built for IPv4.
             force_encapsulation=settings.force_encapsulation or ":" in sa.path.remote[0],
         )
@@ -560,7 +562,8 @@ class IpsecGateway(OtherGateways):
     def _settings_for(self, path: Path) -> Settings:
         site = self._sites.at(path.remote[0])
         settings = self._sites.settings[site.name] if site else self._settings
-        return replace(settings, identity=identity_at(path, self._config))
+        known = replace(settings, identity=identity_at(path, self._config))
+        return replace(known, natt=False, streamed=True) if streamed(path) else known
 
     def _client(self, number: int) -> Caller:
         return self._clients[number]

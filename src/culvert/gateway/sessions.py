@@ -15,7 +15,7 @@ from culvert.effects import Effect, InstallSa, Record, SaHalf, SessionEnded, Tra
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway.caller import Caller, weak
 from culvert.gateway.config import GatewayConfig
-from culvert.ike.carriage import NO_PORT, data_path
+from culvert.ike.carriage import NO_PORT, data_path, streamed
 from culvert.ike.outputs import AskConfiguration, Install, SaKeys
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
@@ -401,4 +401,6 @@ def way_of(pair: Install, caller: Caller) -> str:
     """A row of the transports in tables/session_tables.toml."""
     if caller.udp_port:
         return "udp"
+    if streamed(pair.path):
+        return "tcp"
     return "nat-t" if pair.udp_encapsulated else "esp"

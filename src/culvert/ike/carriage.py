@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, ip_address
+
 from culvert.inet.address import Address, Path
 
 NO_PORT = 0  # plain ESP, IP protocol 50
@@ -9,6 +11,15 @@ NO_PORT = 0  # plain ESP, IP protocol 50
 UDP_PORT = 10_000
 """Where ESP goes in UDP by Cisco's own way, unless a gateway names another port by Mode Config. A
 client's own such port goes by this number too, whatever it is."""
+
+
+STREAMS = IPv4Network("127.64.0.0/10")
+"""Where peers on a TCP stream stand: the stream ends on this machine, as one address of these."""
+
+
+def streamed(path: Path) -> bool:
+    """Whether IKE and ESP go over a TCP stream, as the datagrams of the NAT-T port."""
+    return path.encapsulated and ip_address(path.remote[0]) in STREAMS
 
 
 def data_path(path: Path, *, encapsulated: bool) -> Path:

@@ -55,7 +55,7 @@ class Negotiator:
 
     def _terms(self) -> Terms:
         settings, mode = self._owner.settings, self._owner.mode
-        if settings.force_encapsulation and mode == natt.TUNNEL:
+        if settings.force_encapsulation and mode == natt.TUNNEL and not settings.streamed:
             # A peer without NAT-T: say what is missing instead of agreeing on what carries nothing.
             mode = natt.UDP_TUNNEL
         if settings.transport:

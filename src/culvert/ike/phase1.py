@@ -122,6 +122,8 @@ class Phase1:
     @property
     def encapsulated(self) -> bool:
         """Whether ESP travels in UDP: a NAT is in between, or one end cannot do without."""
+        if self.settings.streamed:
+            return True
         wanted = self.nat.found or self.nat.pretended or self.settings.force_encapsulation
         return self.version is not None and wanted
 
@@ -175,6 +177,8 @@ class Phase1:
 
     def _tell_nat(self) -> None:
         channel = self._owner.channel
+        if self.settings.streamed:
+            return
         channel.log("ike.nat-detected", local=self.nat.local, remote=self.nat.remote)
         if self.encapsulated and self.version is not None:
             port = channel.path.remote[1]

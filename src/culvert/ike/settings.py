@@ -68,7 +68,8 @@ class Settings:
     ``transport``: transport mode and no other, between the two ends themselves.
     that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
     put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
-    traversal with its gateway asks for a UDP port for ESP.
+    traversal with its gateway asks for a UDP port for ESP. ``streamed``: all goes over a
+    TCP stream.
     """
 
     role: Role
@@ -93,6 +94,7 @@ class Settings:
     transport: bool = False
     fragmentation: bool = True
     over_udp: bool = False
+    streamed: bool = False
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

@@ -21,6 +21,7 @@ from culvert.effects import (
     Judge,
     JudgeCertificate,
     MovePeer,
+    OpenStream,
     PeerMoved,
     Record,
     RemoveSa,
@@ -50,7 +51,16 @@ MARKER = bytes(4)  # RFC 3948 §2.2
 IKE_PORT, NATT_PORT = 500, 4500
 LOWEST_MAPPED, PORTS = 1024, 1 << 16
 
-Order = Judge | Sign | JudgeCertificate | AskHuman | ConfigureMachine | RestoreMachine | Resolve
+Order = (
+    Judge
+    | Sign
+    | JudgeCertificate
+    | AskHuman
+    | ConfigureMachine
+    | RestoreMachine
+    | Resolve
+    | OpenStream
+)
 Inside = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 

@@ -26,10 +26,12 @@ from culvert.effects import (
     JudgeCertificate,
     Judged,
     MachineConfigured,
+    OpenStream,
     Resolve,
     Resolved,
     RestoreMachine,
     Sign,
+    StreamOpened,
 )
 from culvert.errors import MisuseError
 from culvert.eventlog.event import LogEvent
@@ -242,6 +244,8 @@ class Simulated:
                 return MachineConfigured(order.ticket, interface=INTERFACE)
             case Resolve():
                 return Resolved(order.ticket, (topology.GATEWAY,))
+            case OpenStream():
+                return StreamOpened(order.ticket, None, problem="the simulated scene has no TCP")
             case RestoreMachine():
                 self._set_up.discard(who)
                 return None

@@ -114,6 +114,8 @@ class Profile:
     exchange_mode: str = "aggressive"
     nat_traversal: str = "auto"
     ipsec_over_udp: bool = False
+    ipsec_over_tcp: bool = False
+    tcp_port: int = 10_000
     ike_fragmentation: bool = True
     phase1: tuple[str, ...] = ("aes256-sha2_256-modp2048", "aes128-sha2_256-modp2048")
     phase2: tuple[str, ...] = (
