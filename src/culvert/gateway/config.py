@@ -36,6 +36,7 @@ class RestartSettings:
     ike_port: int
     natt_port: int
     udp_port: int
+    over_tcp: bool
     tcp_port: int
     tun: str
     mtu: int
@@ -157,7 +158,8 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             ike_port=gateway.number("ike_port"),
             natt_port=gateway.number("natt_port"),
             udp_port=gateway.number("udp_port"),
-            tcp_port=gateway.number("tcp_port") if gateway.flag("ipsec_over_tcp") else 0,
+            over_tcp=gateway.flag("ipsec_over_tcp"),
+            tcp_port=gateway.number("tcp_port"),
             main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
             mtu=gateway.number("mtu"),

@@ -139,7 +139,7 @@ class _Gateway:
                 boottime,
             )
             await self._start_worker(monitor)
-            for host in config.restart.listen if config.restart.tcp_port else ():
+            for host in config.restart.listen if config.restart.over_tcp else ():
                 await streams.open(host, config.restart.tcp_port)
 
             async def stop() -> None:
