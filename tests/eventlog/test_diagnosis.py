@@ -239,6 +239,12 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*CONNECTING, *PLAIN, (0.1, "ike.natt-missing", {}), *TWO_PAIRS, UP, NOTHING_BACK),
         client(*CONNECTING, *PLAIN, (0.1, "ike.natt-missing", {}), *TWO_PAIRS, UP),
     ),
+    ("data.pass-through", ""): (
+        gateway(
+            STARTED, (40.0, "data.pass-through", {"packets_out": 5, "packets_in": 0, "other": "1"})
+        ),
+        gateway(STARTED),
+    ),
     ("data.esp-blocked", ""): (
         client(*CONNECTING, *PLAIN, *TWO_PAIRS, UP, NOTHING_BACK),
         client(*CONNECTING, *ANSWERED, *TWO_PAIRS, UP, NOTHING_BACK),

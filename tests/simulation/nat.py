@@ -58,11 +58,20 @@ class Nat:
         self.filtering = filtering
         self.preserves = preserves
         self.refused = 0
+        self.pass_through = False
+        """Lets ESP without UDP through, for one host inside: the first."""
+        self.served = ""
         self._life = life
         self._rng = rng
         self._by_inside: dict[tuple[Address, tuple[str, int]], _Mapping] = {}
         self._by_port: dict[int, _Mapping] = {}
         self._forwarded: dict[int, Address] = {}
+
+    def passes(self, inside: str) -> bool:
+        """Whether plain ESP of this host gets out."""
+        if self.pass_through:
+            self.served = self.served or inside
+        return self.served == inside
 
     def outward(self, inside: Address, to: Address, now: float) -> Address:
         """The source that the far end sees."""

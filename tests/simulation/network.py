@@ -131,9 +131,11 @@ class Network:
         """Out of the sender's network, through its NAT, to the far end's."""
         source = seen.source
         if link.behind is not None and source[1] == NO_PORT:
-            seen.fate += "?"  # what has no ports cannot be told apart on the way back
-            return
-        if link.behind is not None:
+            if not link.behind.passes(source[0]):
+                seen.fate += "?"  # what has no ports cannot be told apart on the way back
+                return
+            source = (link.behind.address, NO_PORT)
+        elif link.behind is not None:
             source = link.behind.outward(source, seen.to, self.timeline.now)
         self._deliver(seen, source)
 
@@ -158,6 +160,9 @@ class Network:
             return to
         for each in self._links.values():
             if each.behind is not None and each.behind.address == to[0]:
+                if to[1] == NO_PORT:
+                    served = each.behind.served
+                    return (served, NO_PORT) if served in self._links else None
                 inside = each.behind.inward(to[1], source, self.timeline.now)
                 return inside if inside is not None and inside[0] in self._links else None
         return None

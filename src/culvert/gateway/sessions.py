@@ -119,10 +119,24 @@ class CallersSessions:
         """Tunnels that bring nothing: each is told when it is time."""
         for number in [number for number, at in self._quiet.items() if at <= now]:
             caller = self._callers[number]
+            if caller.silence:
+                caller.silence.beside = self._beside(number)
             told = caller.silence.tick(now=now) if caller.silence else None
             self._heed(number, caller)
             if told:
                 yield caller.tagged(told)
+
+    def _beside(self, number: int) -> str:
+        """Whom a router that passes ESP through serves in place of this session: another one from
+        the same address that plain ESP is heard of. Without ports it can tell one host only."""
+        silent = self._table.find(number)
+        if silent is None or silent.transport != "esp":
+            return ""
+        for other in self._table:
+            same = other.number != number and other.public[0] == silent.public[0]
+            if same and other.transport == "esp" and other.counters.packets_in:
+                return f"session {other.number} ({other.user})"
+        return ""
 
     def _arm_limits(self, session: Session, caller: Caller, group: Group, now: float) -> None:
         at = inf

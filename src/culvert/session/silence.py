@@ -32,6 +32,8 @@ class Silence:
         self._encapsulated = encapsulated
         self._out = 0
         self._over = False
+        self.beside = ""
+        """Who else comes from the same address and is heard in plain ESP."""
         self.problem: Problem | None = warned() if untraversed else None
         self.deadline = now + PATIENCE if untraversed else inf
 
@@ -52,6 +54,10 @@ class Silence:
             return None
         self.deadline = inf
         fields: dict[str, Field] = {"packets_out": self._out, "packets_in": 0}
+        if self._untraversed and self.beside:
+            fields["other"] = self.beside
+            self.problem = _problem("data.pass-through", fields)
+            return LogEvent("data.pass-through", fields)
         self.problem = _problem(self._diagnosis, fields)
         return LogEvent("data.nothing-back", fields)
 
