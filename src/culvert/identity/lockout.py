@@ -13,6 +13,12 @@ ENTRIES = 10_000
 """Pairs of user and source remembered. Strangers choose both, so there must be an end; the pair
 silent for longest gives way (about 3 MB when full)."""
 
+EVERYWHERE = 20
+"""So many times the failures of one source a user may have from all sources together. Who guesses
+from ever new addresses, or makes them up, is stopped by this; those at an address from which this
+user has logged in before are not."""
+ANYWHERE = ""
+
 
 @dataclass(frozen=True, slots=True)
 class LockoutRule:
@@ -32,11 +38,13 @@ class _Count:
 
 
 class Lockout:
-    """Counts failures by user and source, so that nobody is locked out by a stranger elsewhere."""
+    """Counts failures by user and source, so that nobody is locked out by a stranger elsewhere; and
+    by user alone, for the sources that are strange."""
 
     def __init__(self, rule: LockoutRule) -> None:
         self.rule = rule
         self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
+        self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -50,6 +58,12 @@ class Lockout:
             return False
         if count.failures >= self.rule.tries:  # attempts still being checked fill the allowance
             return False
+        if (user, source) not in self._proved:
+            everywhere = self._count(user, ANYWHERE, now)
+            if everywhere.failures >= self.rule.tries * EVERYWHERE:
+                everywhere.locked_until = everywhere.locked_until or now + self.rule.seconds
+                return False
+            everywhere.failures += 1
         count.failures += 1
         return True
 
@@ -60,8 +74,15 @@ class Lockout:
             count.locked_until = now + self.rule.seconds
 
     def succeeded(self, user: str, source: str) -> None:
-        """The attempt was right: all is forgotten."""
+        """The attempt was right: what this source did is forgotten, and it is no stranger."""
         self._counts.pop((user, source), None)
+        everywhere = self._counts.get((user, ANYWHERE))
+        if everywhere is not None and (user, source) not in self._proved:
+            everywhere.failures = max(0, everywhere.failures - 1)
+        self._proved[user, source] = None
+        self._proved.move_to_end((user, source))
+        if len(self._proved) > ENTRIES:
+            self._proved.popitem(last=False)
 
     def locked(self, user: str, source: str, *, now: float) -> bool:
         count = self._counts.get((user, source))
