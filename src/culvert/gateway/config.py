@@ -63,6 +63,7 @@ class LiveSettings:
     session_limit: int
     half_open_limit: int
     half_open_per_source: int
+    half_open_per_port: int
     alert_when_disconnecting: bool
     authentication: tuple[str, ...]
     aggressive_certificates: bool
@@ -188,6 +189,7 @@ def _live(
         session_limit=gateway.number("session_limit"),
         half_open_limit=gateway.number("half_open_limit"),
         half_open_per_source=gateway.number("half_open_per_source"),
+        half_open_per_port=gateway.number("half_open_per_port"),
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
         authentication=gateway.texts("authentication"),
         aggressive_certificates=gateway.flag("aggressive_certificates"),

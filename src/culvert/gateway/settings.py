@@ -91,7 +91,11 @@ def group_settings(general: Settings, group: Group) -> Settings:
 
 def endpoint_limits(config: GatewayConfig) -> Limits:
     live = config.live
-    return Limits(half_open=live.half_open_limit, per_source=live.half_open_per_source)
+    return Limits(
+        half_open=live.half_open_limit,
+        per_source=live.half_open_per_source,
+        per_port=live.half_open_per_port,
+    )
 
 
 def identity_at(path: Path, config: GatewayConfig) -> Identity:
