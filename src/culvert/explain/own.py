@@ -53,6 +53,7 @@ REACHED = {
     "client.up": "p2",
     "session.started": "p2",
     "data.nothing-back": "data",
+    "data.pass-through": "data",
 }
 """How far an event shows that an attempt came."""
 
