@@ -3,6 +3,7 @@ fragments."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 
 from culvert.lab import namespace
 from culvert.lab.lab import Lab
-from interop.ours import OurClient, OurGateway
+from interop.ours import OurClient, OurGateway, until
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import prove_data
 from interop.peers.vpnc import Vpnc
@@ -106,3 +107,27 @@ def test_a_gateway_without_tcp_is_called_over_udp(lab: Lab, gateway: OurGateway)
         assert row["transport"] == "nat-t"
         failed = client.events("client.tcp-failed")[-1]
         assert failed["fields"]["problem"]
+
+
+HOLDER = """
+import socket, time
+held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+for one, port in zip(held, (500, 4500)):
+    one.bind(("0.0.0.0", port))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.requirement("S1-162", part="ports taken")
+def test_where_another_program_has_the_ports_the_tunnel_comes_up_from_others(
+    lab: Lab, gateway: OurGateway
+) -> None:
+    holder = lab.spawn("client1", [sys.executable, "-c", HOLDER], label="holder")
+    try:
+        until("the ports are taken", lambda: "held" in holder.said, seconds=10.0)
+        with OurClient(lab, "client1") as client, client.connected() as row:
+            assert row["transport"] == "nat-t"
+            prove_data(lab, "client1")
+    finally:
+        holder.stop()

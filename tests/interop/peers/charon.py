@@ -36,6 +36,7 @@ class Charon:
     where: str
     pki: Pki
     process: Spawned | None = field(default=None, init=False)
+    fragment_size: int = field(default=0, init=False)  # of IKE messages; 0: as it does
 
     @property
     def label(self) -> str:
@@ -65,6 +66,8 @@ class Charon:
             shutil.copy(self.pki.certificate(name), swanctl / "x509" / f"{there}.pem")
             shutil.copy(self.pki.key(name), swanctl / "private" / f"{there}.key")
         configuration = self.folder / "strongswan.conf"
+        if self.fragment_size:
+            settings += f"  fragment_size = {self.fragment_size}\n"
         configuration.write_text(daemon_settings(settings, plugins), "utf-8")
         (swanctl / "swanctl.conf").write_text(connections, "utf-8")
         for left in ("charon.pid", "charon.vici"):
