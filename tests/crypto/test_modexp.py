@@ -14,6 +14,8 @@ from culvert.tables.algorithms import GROUPS, Group
 
 SMALL = 0xFFFF_FFFB  # a prime of 32 bits
 
+MODP = [row for row in GROUPS if row.prime]
+
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -36,7 +38,7 @@ def test_it_is_what_pow_says(base: bytes, exponent: bytes) -> None:
         assert Modulus(SMALL).power(base, exponent) == wanted.to_bytes(4, "big")
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.token)
+@pytest.mark.parametrize("group", MODP, ids=lambda group: group.token)
 def test_both_ways_agree_in_every_group(
     group: Group, nothing_installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,7 +86,8 @@ def test_every_size_survives_the_round_trip_in_every_suite(suite: Suite) -> None
     sealed = outbound.seal_batch(packets)
     assert inbound.open_batch(sealed) == packets
     for packet, datagram in zip(packets, sealed, strict=True):
-        assert len(packet) < 64 or packet[:32] not in datagram
+        hidden = len(packet) < 64 or packet[:32] not in datagram
+        assert hidden or suite[0] == "null"
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Protection cannot be configured away: no suite is without encryption and authentication."""
+"""Protection cannot be configured away: no suite is without authentication."""
 
 from __future__ import annotations
 

@@ -17,6 +17,8 @@ from culvert.tables.algorithms import (
     Group,
 )
 
+MODP = [row for row in GROUPS if row.prime]
+
 
 def arctangent_of_one_over(n: int, unit: int) -> int:
     total, power, divisor, sign = 0, unit // n, 1, 1
@@ -38,7 +40,7 @@ def test_pi_is_pi() -> None:
     assert hex(floor_of_pi_times_two_to_the(64)) == "0x3243f6a8885a308d3"
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.token)
+@pytest.mark.parametrize("group", MODP, ids=lambda group: group.token)
 def test_every_prime_is_what_its_formula_says(group: Group) -> None:
     """RFC 2409 §6.1 and RFC 3526: p = 2^n - 2^(n-64) - 1 + 2^64 ([2^(n-130) pi] + k)."""
     n = group.bits
@@ -46,7 +48,7 @@ def test_every_prime_is_what_its_formula_says(group: Group) -> None:
     assert int(group.prime, 16) == 2**n - 2 ** (n - 64) - 1 + 2**64 * middle
 
 
-@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.token)
+@pytest.mark.parametrize("group", MODP, ids=lambda group: group.token)
 def test_every_modulus_looks_prime_and_safe(group: Group) -> None:
     """Fermat to two bases for p and (p-1)/2 where that is quick."""
     p = int(group.prime, 16)
@@ -67,8 +69,14 @@ def test_group_numbers_are_those_of_the_rfcs() -> None:
         16: 4096,
         17: 6144,
         18: 8192,
+        19: 256,
+        20: 384,
+        21: 521,
     }
-    assert all(group.token == f"modp{group.bits}" for group in GROUPS)
+    for group in GROUPS:
+        kind = "ecp" if group.curve else "modp"
+        assert group.token == f"{kind}{group.bits}"
+        assert bool(group.curve) != bool(group.prime)
 
 
 def test_tokens_and_aliases_are_unambiguous() -> None:
@@ -97,7 +105,8 @@ def test_key_lengths_in_bits_and_octets_agree() -> None:
 def test_whatever_is_weak_has_a_switch_and_the_other_way_round() -> None:
     for row in (*IKE_CIPHERS, *ESP_CIPHERS, *HASHES, *INTEGRITIES, *GROUPS):
         assert bool(row.weak) == bool(row.legacy), row.token
-    assert {"3des", "md5", "sha1", "modp768", "modp1024", "modp1536"} == LEGACY_SWITCHES
+    switches = {"des", "null", "3des", "md5", "sha1", "modp768", "modp1024", "modp1536"}
+    assert switches == LEGACY_SWITCHES
 
 
 def test_only_aead_ciphers_have_a_salt() -> None:

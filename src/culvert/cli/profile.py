@@ -14,6 +14,7 @@ from culvert.cli.credentials import ask, read_descriptor, read_input
 from culvert.cli.exit_code import status_of
 from culvert.cli.options import as_json
 from culvert.cli.output import document, pairs, printable, table
+from culvert.cli.proposals import proposals
 from culvert.cli.secret_service import SecretService
 from culvert.errors import ConfigError, CulvertError
 from culvert.profile.adapters import pcf, vpnc
@@ -255,3 +256,6 @@ def erase_password(name: str, keyring: bool, as_json: bool) -> None:
         document({"name": name, "erased": erased, "erased_from_keyring": from_keyring})
     else:
         click.echo("Erased." if erased or from_keyring else "There was no saved password.")
+
+
+profile.add_command(proposals)

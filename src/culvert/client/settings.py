@@ -6,7 +6,7 @@ from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import Role, Settings, Timing
-from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
+from culvert.ike.suite import AUTHENTICATION, EspSuite, ike_suites
 from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
 from culvert.orders.certificates import Shown
@@ -32,7 +32,7 @@ def settings_of(
     return Settings(
         Role.INITIATOR,
         _identity(profile, certificate),
-        tuple([IkeSuite.named(name, way) for way in ways for name in profile.phase1]),
+        ike_suites(profile.phase1, ways),
         tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
         exchange=profile.exchange_mode,
         phase1_life=Lifetime(seconds=profile.phase1_lifetime),

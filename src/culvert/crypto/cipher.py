@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -15,7 +16,17 @@ with warnings.catch_warnings():
     except ImportError:  # pragma: no cover  (cryptography before 43)
         from cryptography.hazmat.primitives.ciphers.algorithms import TripleDES
 
-_ALGORITHMS: dict[str, type[AES] | type[TripleDES]] = {"aes-cbc": AES, "3des-cbc": TripleDES}
+
+def des(key: bytes) -> TripleDES:
+    """DES is 3DES whose three keys are one: the middle step undoes the first."""
+    return TripleDES(key * 3)
+
+
+_ALGORITHMS: dict[str, Callable[[bytes], AES | TripleDES]] = {
+    "aes-cbc": AES,
+    "3des-cbc": TripleDES,
+    "des-cbc": des,
+}
 
 
 def cbc_encrypt(cipher_name: str, key: bytes, iv: bytes, data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Packet ciphers: what protects one ESP packet, kept ready per SA (RFC 3602, 2451, 4106, 4303 §3).
+"""Packet ciphers: what protects one ESP packet, kept ready per SA (RFC 2405, 2410, 2451, 3602…).
 
 The form is ``header ‖ IV ‖ ciphertext ‖ ICV``. The header (SPI and sequence number) is
 authenticated and sent in clear; what it means, and how the clear text is padded, `culvert.esp`
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import BlockCipherAlgorithm, Cipher,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
+from culvert.crypto.cipher import des
 from culvert.errors import MisuseError
 from culvert.rng import Random
 from culvert.tables.packet import (
@@ -29,6 +30,7 @@ from culvert.tables.packet import (
 )
 
 AES_BLOCK = 16
+DES_KEY = 8
 HEADER_OCTETS = 8  # SPI and sequence number (RFC 4303 §2)
 
 
@@ -71,6 +73,8 @@ class PacketSuite:
         self.check(key, salt, integrity_key)
         if self.integrity is None:
             return _GcmSealer(key, salt)
+        if not self.cipher.block:
+            return _NullSealer(_icv(self.integrity, integrity_key))
         chain = rng.octets(self.cipher.block)
         sealer = _CbcSealer if self.cipher.block == AES_BLOCK else _RestartingCbcSealer
         return sealer(_algorithm(self.cipher, key), chain, _icv(self.integrity, integrity_key))
@@ -79,6 +83,8 @@ class PacketSuite:
         self.check(key, salt, integrity_key)
         if self.integrity is None:
             return _GcmOpener(key, salt)
+        if not self.cipher.block:
+            return _NullOpener(_icv(self.integrity, integrity_key), self.icv)
         return _CbcOpener(
             _algorithm(self.cipher, key), _icv(self.integrity, integrity_key), self.icv
         )
@@ -212,8 +218,37 @@ class _CbcOpener:
         return self._decrypt(body[HEADER_OCTETS:])[self._block :]
 
 
+class _NullSealer:
+    """No encryption, an ICV alone (RFC 2410)."""
+
+    __slots__ = ("_icv",)
+
+    def __init__(self, icv: Callable[[bytes], bytes]) -> None:
+        self._icv = icv
+
+    def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
+        body = header + clear
+        return body + self._icv(body)
+
+
+class _NullOpener:
+    __slots__ = ("_icv", "_icv_octets")
+
+    def __init__(self, icv: Callable[[bytes], bytes], icv_octets: int) -> None:
+        self._icv = icv
+        self._icv_octets = icv_octets
+
+    def open(self, datagram: bytes) -> bytes | None:
+        body = datagram[: -self._icv_octets]
+        if not compare_digest(self._icv(body), datagram[-self._icv_octets :]):
+            return None
+        return body[HEADER_OCTETS:]
+
+
 def _algorithm(cipher: PacketCipher, key: bytes) -> BlockCipherAlgorithm:
-    return AES(key) if cipher.block == AES_BLOCK else TripleDES(key)
+    if cipher.block == AES_BLOCK:
+        return AES(key)
+    return des(key) if cipher.keys == (DES_KEY,) else TripleDES(key)
 
 
 def _icv(row: PacketIntegrity, key: bytes) -> Callable[[bytes], bytes]:

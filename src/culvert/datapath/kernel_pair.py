@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from ctypes import CDLL, Array, byref, memmove, sizeof
 
-from culvert.crypto.packet import PacketSuite
+from culvert.crypto.packet import DES_KEY, PacketSuite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
 from culvert.datapath.plane import Counters, SaPair
 from culvert.errors import MisuseError
@@ -92,6 +92,7 @@ class KernelPair:
         suite, near, far = self._suite, order.inbound, order.outbound
         local, remote = _prefixes(order.local), _prefixes(order.remote)
         integrity = suite.integrity
+        times = 3 if suite.cipher.keys == (DES_KEY,) else 1  # DES is 3DES with one key thrice
         told = OrderC(
             tag=self.tag,
             volume=suite.cipher.volume,
@@ -104,7 +105,7 @@ class KernelPair:
             sealed=0,
             last=sa.LAST_SEQUENCE,
             worn_at=sa.WORN_SEQUENCE,
-            key_size=len(far.cipher_key),
+            key_size=len(far.cipher_key) * times,
             mac_size=len(far.integrity_key),
             iv=suite.cipher.iv,
             align=suite.cipher.align,
@@ -113,7 +114,7 @@ class KernelPair:
             remotes=len(remote),
             hash=HASHES.index(integrity.hash) if integrity else -1,
         )
-        told.key_in, told.key_out = near.cipher_key, far.cipher_key
+        told.key_in, told.key_out = near.cipher_key * times, far.cipher_key * times
         told.salt_in, told.salt_out = near.salt, far.salt
         told.mac_in, told.mac_out = near.integrity_key, far.integrity_key
         handle = call.install(engine, self.session.handle, byref(told))

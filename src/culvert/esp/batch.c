@@ -365,12 +365,14 @@ static void pair_free(pair *p)
 static bool half_key(half *h, const order *o, const u8 *key, const u8 *salt, const u8 *icv_key,
                      const u8 *chain, int enc)
 {
-    const void *cipher = lib.cipher_by_name(o->cipher);
-    h->cipher = lib.cipher_new();
-    if (!cipher || !h->cipher) return false;
+    bool null = !strcmp(o->cipher, "null");   /* RFC 2410: an ICV and no cipher */
+    const void *cipher = null ? NULL : lib.cipher_by_name(o->cipher);
+    h->cipher = null ? NULL : lib.cipher_new();
+    if (!null && (!cipher || !h->cipher)) return false;
     if (o->hash < 0) memcpy(h->salt, salt, 4);
     else if (o->hash >= HASHES || !mac_key(&h->icv, hashes + o->hash, icv_key, o->mac_size))
         return false;
+    if (null) return o->hash >= 0;
     if (!strcmp(o->cipher, "des-ede3-cbc") && !(h->des = des3_new(key, enc))) return false;
     return lib.cipher_init(h->cipher, cipher, NULL, key, chain, enc) == 1 &&
            lib.cipher_padding(h->cipher, 0) == 1;
@@ -908,6 +910,7 @@ static bool authentic(pair *p, u8 *d, u32 n)
     u8 differs = 0;
     for (u32 i = 0; i < p->icv; i++) differs |= tag[i] ^ body[size + i];
     if (differs) return false;
+    if (!c) return true;
     if (p->in.des && size / 8 >= DES_WORTH) {
         des3_decrypt(p->in.des, d + HEADER, size / 8);
         return true;
@@ -1252,8 +1255,10 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
     memcpy(o, p->spi_out, 4);
     put32(o + 4, ++p->sequence);
     /* The IV, or what one is made of: the sequence number, so no nonce comes twice (RFC 4106). */
-    memset(o + HEADER, 0, p->iv - 4);
-    put32(o + HEADER + p->iv - 4, p->sequence);
+    if (p->iv) {
+        memset(o + HEADER, 0, p->iv - 4);
+        put32(o + HEADER + p->iv - 4, p->sequence);
+    }
     p->sealed += size;
     if (p->mode == M_GCM) {
         u8 nonce[12];
@@ -1273,7 +1278,7 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
     }
     /* One CBC stream per SA: the counter comes out as an IV nobody could foresee (decision 20). */
     u8 tag[64];
-    if (lib.cipher_update(c, o + HEADER, &done, o + HEADER, (int)(p->iv + size)) != 1 ||
+    if ((c && lib.cipher_update(c, o + HEADER, &done, o + HEADER, (int)(p->iv + size)) != 1) ||
         !mac_of(&p->out.icv, o, HEADER + p->iv + size, tag))
         return false;
     memcpy(body + size, tag, p->icv);

@@ -37,7 +37,13 @@ REASONS = (
 """Words of `culvert.esp.sa.Refusal` and `culvert.datapath.plane.Drop`, in the order of batch.c."""
 
 HASHES = ("md5", "sha1", "sha256", "sha384", "sha512")
-_CIPHERS = {"3des-cbc": "des-ede3-cbc", "aes-cbc": "aes-{}-cbc", "aes-gcm-16": "aes-{}-gcm"}
+_CIPHERS = {
+    "null": "null",
+    "des-cbc": "des-ede3-cbc",  # with its key three times
+    "3des-cbc": "des-ede3-cbc",
+    "aes-cbc": "aes-{}-cbc",
+    "aes-gcm-16": "aes-{}-gcm",
+}
 
 
 class Kind(IntEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
@@ -24,6 +24,7 @@ from culvert.profile.proposal import AGGRESSIVE_PSK, WEAKNESSES, LegacyMode, sho
 from culvert.secret import Secret
 from culvert.store.users import check_name
 from culvert.tables.loader import rows
+from culvert.tables.proposal_names import way_of
 from culvert.vault.password import SCHEMES, FastHash
 
 LONGEST_BANNER = 510
@@ -201,14 +202,27 @@ def keyed(gateway: Table) -> Keyed:
     return Keyed(named, gateway.text("main_mode_group"))
 
 
-def check_proposals(table: Table, on: frozenset[str], outer: frozenset[str] = frozenset()) -> None:
+def check_proposals(
+    table: Table,
+    on: frozenset[str],
+    outer: frozenset[str] = frozenset(),
+    ways: Collection[str] = (),
+) -> None:
     """Every proposal is known, and what it needs is switched on.
 
     A group that inherits proposals but has switches of its own is told only what it lost against
-    ``outer``, the switches of the gateway; the rest was told there.
+    ``outer``, the switches of the gateway; the rest was told there. ``ways``: authentications that
+    may be had; a name that stands for another could never be agreed on.
     """
     makers: dict[str, Callable[[str], IkeSuite | EspSuite]]
     makers = {"phase1": IkeSuite.named, "phase2": EspSuite.named}
+    for name in table.texts("phase1") if ways else ():
+        if (way := way_of(name)) and way not in ways:
+            table.problem(
+                "phase1",
+                f"phase1: {name} stands for authentication {way}, which is not in authentication; "
+                "add it there, or leave the proposal out",
+            )
     for key, named in makers.items():
         given = table.gives(key)
         if given and not table.texts(key):

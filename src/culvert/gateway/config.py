@@ -140,7 +140,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
     gateway, lockout = tables.single["gateway"], tables.single["lockout"]
     checking.check_start(gateway)
     on = checking.switches(gateway)
-    checking.check_proposals(gateway, on)
+    checking.check_proposals(gateway, on, ways=gateway.texts("authentication"))
     lan = gateway.each("lan", checking.network)
     plans = checking.pools(tables.repeated["pool"], lan)
     if not tables.repeated["group"] and not tables.repeated["site"]:

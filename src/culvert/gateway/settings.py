@@ -8,7 +8,7 @@ from culvert.gateway.config import GatewayConfig
 from culvert.ike.endpoint import Limits
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import GROUP_KEYS, Answered, Role, Settings, Timing
-from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
+from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite, ike_suites
 from culvert.ike.wire.identity import FQDN, USER_FQDN, Identity
 from culvert.inet.address import Path
 from culvert.policy.group import Group
@@ -36,7 +36,7 @@ def general_settings(
     return Settings(
         Role.RESPONDER,
         Identity.of_address("127.0.0.1"),  # replaced by `identity_at` for each caller
-        tuple([IkeSuite.named(name, way) for way in ways for name in live.ike_proposals]),
+        ike_suites(live.ike_proposals, ways),
         (),
         answered=_answered(config),
         authorities=authorities,

@@ -14,7 +14,7 @@ from culvert.gateway.config import GatewayConfig
 from culvert.gateway.settings import group_settings
 from culvert.ike.peer import IkeSa
 from culvert.ike.settings import NOBODY, Answered, Role, Settings
-from culvert.ike.suite import IkeSuite
+from culvert.ike.suite import ike_suites
 from culvert.inet.address import Address, Path
 from culvert.policy.site import Site
 
@@ -140,7 +140,7 @@ class Sites:
 
 
 def _settings(general: Settings, site: Site) -> Settings:
-    suites = tuple([IkeSuite.named(name, METHOD) for name in site.group.ike_proposals])
+    suites = ike_suites(site.group.ike_proposals, (METHOD,))
     return replace(
         group_settings(general, site.group),
         phase1=suites,

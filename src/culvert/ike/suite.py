@@ -2,7 +2,7 @@
 
 Names are built from the tokens of tables/algorithms.toml and groups.toml in strongSwan's manner:
 ``aes256-sha2_256-modp2048`` (phase 1), ``aes128-sha1`` or ``aes256gcm16-modp2048`` (phase 2, the
-group asks for PFS).
+group asks for PFS). The names of tables/proposal_names.py stand for such tokens.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from culvert.tables.algorithms import (
     IkeCipher,
     Integrity,
 )
+from culvert.tables.proposal_names import proposal_name, tokens_of, uncompressed, way_of
 
 
 class _Named(Protocol):
@@ -46,9 +47,12 @@ class IkeSuite:
     authentication: Authentication
 
     @classmethod
-    def named(cls, name: str, authentication: str = "xauth-psk") -> Self:
-        """Raises ConfigError that says which word is not known."""
-        words = name.lower().split("-")
+    def named(cls, name: str, authentication: str = "") -> Self:
+        """Without ``authentication`` it is the name's own, for tokens xauth-psk.
+
+        Raises ConfigError that says which word is not known.
+        """
+        words = tokens_of(name, 1).lower().split("-")
         if len(words) != 3:
             raise ConfigError(
                 f"phase 1 proposal {name!r}: three words are wanted, cipher-hash-group, "
@@ -58,7 +62,7 @@ class IkeSuite:
             _find("cipher", words[0], _IKE_CIPHERS, name),
             _find("hash", words[1], _HASHES, name),
             _find("group", words[2], _GROUPS, name),
-            AUTHENTICATION[authentication],
+            AUTHENTICATION[authentication or way_of(name) or "xauth-psk"],
         )
 
     @property
@@ -86,7 +90,7 @@ class EspSuite:
     @classmethod
     def named(cls, name: str) -> Self:
         """Raises ConfigError that says which word is not known."""
-        words = name.lower().split("-")
+        words = _esp_words(name)
         cipher = _find("cipher", words.pop(0), _ESP_CIPHERS, name)
         integrity = None
         if not cipher.aead:
@@ -124,6 +128,30 @@ class EspSuite:
     @property
     def weak(self) -> tuple[str, ...]:
         return _weak((self.cipher, self.integrity, self.pfs))
+
+
+def _esp_words(name: str) -> list[str]:
+    """The tokens; those of a name, with perhaps a group behind it. Raises ConfigError."""
+    words = name.lower().split("-")
+    for length in range(len(words), 0, -1):
+        row = proposal_name("-".join(words[:length]), 2)
+        if row is None:
+            continue
+        if row.compressed:
+            raise ConfigError(
+                f"phase 2 proposal {name!r} wants packets compressed, which is not done here: "
+                f"write {uncompressed(row.name)} instead"
+            )
+        return [*row.tokens.split("-"), *words[length:]]
+    return words
+
+
+def ike_suites(names: Iterable[str], ways: Iterable[str]) -> tuple[IkeSuite, ...]:
+    """Each way to authenticate with every proposal; a name that stands for one way with that."""
+    known = tuple(names)
+    return tuple(
+        [IkeSuite.named(name, way) for way in ways for name in known if way_of(name) in ("", way)]
+    )
 
 
 def _legacy(parts: Iterable[_Named | None]) -> frozenset[str]:

@@ -29,6 +29,7 @@ from culvert.profile.proposal import (
 from culvert.profile.topology import EVERYTHING, wrong_shape
 from culvert.secret import Secret
 from culvert.tables.loader import rows
+from culvert.tables.proposal_names import way_of
 
 LONGEST_TEXT = 1024
 """Characters in one text value: far above any real name or key, so a binary file fails early."""
@@ -296,7 +297,9 @@ def _proposals(profile: Profile) -> Iterator[Mistake]:
         if not names:
             yield Mistake(key, "needs at least one proposal")
         for name in names:
-            if sentence := problem(name, phase):
+            if (sentence := problem(name, phase)) or (
+                phase == 1 and (sentence := _other_way(profile, name))
+            ):
                 yield Mistake(key, sentence)
             else:
                 needed += [(switch, name) for switch in switches_of(name, phase)]
@@ -313,6 +316,16 @@ def _proposals(profile: Profile) -> Iterator[Mistake]:
         elif switch := switch_of_group(profile.pfs):
             needed.append((switch, profile.pfs))
     yield from _switches(profile.legacy, needed)
+
+
+def _other_way(profile: Profile, name: str) -> str:
+    way, row = way_of(name), AUTHENTICATIONS.get(profile.authentication)
+    if not way or row is None or way in row.methods:
+        return ""
+    return (
+        f"{shown(name)} stands for authentication {way}, but this connection uses "
+        f"{profile.authentication}: set authentication, or take another proposal"
+    )
 
 
 def _switches(given: tuple[str, ...], needed: list[tuple[str, str]]) -> Iterator[Mistake]:

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 from culvert.tables.algorithms import ESP_CIPHERS, GROUPS, HASHES, IKE_CIPHERS, INTEGRITIES
 from culvert.tables.loader import rows
+from culvert.tables.proposal_names import tokens_of, uncompressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ WEAKNESSES: dict[str, str] = {
 
 def problem(name: str, phase: int) -> str:
     """What is wrong with a proposal's name, as a sentence; empty when nothing is."""
-    words = name.split("-")
+    if plain := uncompressed(name) if phase == 2 else "":
+        return f"{shown(name)} wants packets compressed, which is not done here: write {plain}"
+    words = tokens_of(name, phase).split("-")
     known = {word for shape in SHAPES[phase] for part in shape for word in part}
     for word in words:
         if word not in known:
@@ -84,7 +87,7 @@ def switches_of(name: str, phase: int) -> tuple[str, ...]:
 
 def group_of(name: str) -> str:
     """The Diffie-Hellman group of a (valid) phase 1 proposal."""
-    return name.rsplit("-", 1)[-1]
+    return tokens_of(name, 1).rsplit("-", 1)[-1]
 
 
 def group_problem(name: str) -> str:
@@ -114,7 +117,7 @@ def suggestion(word: str, known: Collection[str]) -> str:
 
 
 def _tokens(name: str, phase: int) -> tuple[Token, ...] | None:
-    words = name.split("-")
+    words = tokens_of(name, phase).split("-")
     for shape in SHAPES[phase]:
         if len(shape) == len(words) and all(
             word in part for word, part in zip(words, shape, strict=True)

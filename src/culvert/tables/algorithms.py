@@ -80,19 +80,27 @@ class Integrity:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A MODP group. ``prime`` is hexadecimal text; ``k`` the constant of its formula."""
+    """A MODP group (``prime`` is hexadecimal text, ``k`` the constant of its formula), or one of
+    points on a ``curve``."""
 
     number: int
     token: str
     bits: int
-    k: int
-    prime: str
+    k: int = 0
+    prime: str = ""
+    curve: str = ""
     legacy: str = ""
     weak: str = ""
 
     @property
+    def field_octets(self) -> int:
+        """The width of g^xy: a whole value, or a point's x."""
+        return (self.bits + 7) // 8
+
+    @property
     def octets(self) -> int:
-        return self.bits // 8
+        """The width of a public value: points are x and y (RFC 5903 §7)."""
+        return self.field_octets * (2 if self.curve else 1)
 
 
 IKE_CIPHERS = rows("algorithms.toml", "ike_cipher", IkeCipher)
