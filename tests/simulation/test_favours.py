@@ -122,7 +122,8 @@ def test_main_mode_answers_exceed_their_questions_by_200_octets_at_most(way: str
     answered = [
         o for _, o, _ in world.gateway.sent if parse_header(o).exchange == IDENTITY_PROTECTION
     ]
-    assert len(asked) == len(answered) == 3
+    # The third of each is proved, and with certificates may travel in pieces.
+    assert len(asked) >= 3 <= len(answered)
     for question_octets, answer in zip(asked[:2], answered[:2], strict=True):
         assert len(answer) <= len(question_octets) + ALLOWANCE
 
