@@ -10,7 +10,16 @@ import pytest
 
 from interop.rows import MODES, PFS, PHASE1, PHASE2, phase1, phase2
 
-EVERYTHING = ("aggressive-psk", "3des", "sha1", "md5", "modp1024", "modp1536")
+EVERYTHING = (
+    "aggressive-psk",
+    "3des",
+    "des",
+    "null",
+    "sha1",
+    "md5",
+    "modp1024",
+    "modp1536",
+)
 """What must be named to be used although it is weak."""
 
 
