@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,10 +21,22 @@ LINE = (sys.executable, "-m", "culvert", "demo")
 UNDER_WAY = "4  What the PAT sees"
 
 
-def play(*words: str, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        (*before, *LINE, *words), capture_output=True, text=True, check=False, timeout=60
+class Played(NamedTuple):
+    process: int
+    status: int
+    out: str
+    err: str
+
+
+def play(*words: str, before: Sequence[str] = ()) -> Played:
+    playing = subprocess.Popen(
+        (*before, *LINE, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    try:
+        out, err = playing.communicate(timeout=60)
+    finally:
+        playing.kill()
+    return Played(playing.pid, playing.returncode, out, err)
 
 
 def acts(said: str) -> Mapping[str, str]:
@@ -63,25 +76,38 @@ def check_told(said: str) -> None:
     assert "\r" not in said
 
 
-def left_behind() -> Sequence[str]:
-    """Namespaces, states and temporary folders of a demo."""
-    places = (Path("/run/netns"), Path("/etc/netns"), STATE_ROOT, Path("/tmp"))  # noqa: S108
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of the demos that this test starts."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def left_behind(process: int, temporary: Path) -> Sequence[str]:
+    """Namespaces and states of the demo of this process, and its temporary files."""
+    name = re.compile(rf"demo{process}\D")
+    places = (Path("/run/netns"), Path("/etc/netns"), STATE_ROOT)
     return [
-        str(one)
-        for place in places
-        if place.is_dir() and os.access(place, os.R_OK)
-        for one in place.iterdir()
-        if re.match(r"demo\d|culvert-demo-", one.name)
+        *(
+            str(one)
+            for place in places
+            if place.is_dir() and os.access(place, os.R_OK)
+            for one in place.iterdir()
+            if name.match(one.name + "/")
+        ),
+        *(str(one) for one in temporary.iterdir()),
     ]
 
 
 @pytest.mark.timeout(90)
-def test_over_a_simulated_network_it_shows_every_act_and_says_where_it_is_played() -> None:
+def test_over_a_simulated_network_it_shows_every_act_and_says_where_it_is_played(
+    temporary: Path,
+) -> None:
     done = play("--simulated")
-    assert done.returncode == 0, done.stderr
-    assert "simulated in this process" in done.stdout
-    check_told(done.stdout)
-    assert left_behind() == []
+    assert done.status == 0, done.err
+    assert "simulated in this process" in done.out
+    check_told(done.out)
+    assert left_behind(done.process, temporary) == []
 
 
 @pytest.mark.root
@@ -89,27 +115,29 @@ def test_over_a_simulated_network_it_shows_every_act_and_says_where_it_is_played
 def test_without_root_it_simulates_by_itself() -> None:
     # In a user namespace of its own a process has no user id but reads what its owner may read.
     done = play(before=("unshare", "--user"))
-    assert done.returncode == 0, done.stderr
-    assert "Without root" in done.stdout
-    check_told(done.stdout)
+    assert done.status == 0, done.err
+    assert "Without root" in done.out
+    check_told(done.out)
 
 
 @pytest.mark.root
 @pytest.mark.timeout(90)
-def test_as_root_it_shows_every_act_with_real_packets_and_takes_all_away() -> None:
+def test_as_root_it_shows_every_act_with_real_packets_and_takes_all_away(temporary: Path) -> None:
     began = time.monotonic()
     done = play()
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert done.status == 0, done.out[-2000:] + done.err
     assert time.monotonic() - began < 60
-    assert "network namespaces of this machine" in done.stdout
-    check_told(done.stdout)
-    assert left_behind() == []
+    assert "network namespaces of this machine" in done.out
+    check_told(done.out)
+    assert left_behind(done.process, temporary) == []
 
 
 @pytest.mark.root
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ended_in_the_middle_it_takes_all_away_as_well(number: signal.Signals, status: int) -> None:
+def test_ended_in_the_middle_it_takes_all_away_as_well(
+    number: signal.Signals, status: int, temporary: Path
+) -> None:
     playing = subprocess.Popen(
         LINE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
     )
@@ -120,4 +148,4 @@ def test_ended_in_the_middle_it_takes_all_away_as_well(number: signal.Signals, s
     playing.send_signal(number)
     playing.communicate(timeout=30)
     assert playing.returncode == status
-    assert left_behind() == []
+    assert left_behind(playing.pid, temporary) == []
