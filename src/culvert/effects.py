@@ -59,7 +59,8 @@ class InstallSa:
 
     ``cipher`` and ``integrity`` are names of tables/algorithms.toml (integrity empty for AEAD).
     ``replaces``: the pair it takes over from (outbound moves with `ActivateSa`). ``transport``:
-    transport mode between the two hosts that ``local`` and ``remote`` are.
+    transport mode between the two hosts that ``local`` and ``remote`` are. Either SA may carry
+    ``hard_octets`` and no more; `PairWorn` is told at ``soft_octets`` (0: no such limit).
     """
 
     session: int
@@ -75,6 +76,8 @@ class InstallSa:
     udp_encapsulated: bool
     replaces: int = 0
     transport: bool = False
+    soft_octets: int = 0
+    hard_octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,10 +352,14 @@ class PeerMoved:
 
 @dataclass(frozen=True, slots=True)
 class PairWorn:
-    """A pair has sealed nearly as much as its keys may: it wants a successor now."""
+    """A pair has carried nearly as much as its keys may: it wants a successor now.
+
+    ``spent``: it has carried all it may. It must go.
+    """
 
     session: int
     pair: int
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def both_ends(
     near_gateway: tuple[str, ...] = (NETWORK,),
     near_client: tuple[str, ...] = (f"{LEASED}/32",),
     client: Address = CLIENT,
+    soft_octets: int = 0,
+    hard_octets: int = 0,
 ) -> tuple[InstallSa, InstallSa]:
     """The same pair of SAs as the gateway and as the client install it."""
     cipher, _, integrity = suite
@@ -60,7 +62,19 @@ def both_ends(
         peer: Address,
     ) -> InstallSa:
         return InstallSa(
-            session, pair, cipher, integrity, inbound, outbound, local, remote, peer, 4500, True
+            session=session,
+            pair=pair,
+            cipher=cipher,
+            integrity=integrity,
+            inbound=inbound,
+            outbound=outbound,
+            local=local,
+            remote=remote,
+            peer=peer,
+            local_port=4500,
+            udp_encapsulated=True,
+            soft_octets=soft_octets,
+            hard_octets=hard_octets,
         )
 
     return (

@@ -436,6 +436,45 @@ def test_a_worn_pair_asks_once_and_an_exhausted_one_drops(monkeypatch: Any) -> N
     assert WORN_SEQUENCE > 2**31
 
 
+def clear_octets(packet: bytes) -> int:
+    """What the cipher is applied to: the packet, its padding and the two octets behind it."""
+    return (len(packet) + 2 + 15) // 16 * 16
+
+
+def test_what_is_sealed_ends_at_the_lifetime_in_octets_and_asks_for_a_successor_before() -> None:
+    of_one = clear_octets(UP)
+    _, client = tunnel(soft_octets=of_one * 3, hard_octets=of_one * 5)
+    assert client.from_tunnel([UP] * 2, 0.0).worn == []
+    assert client.from_tunnel([UP], 0.0).worn == [Worn(1, 1)]
+    assert client.from_tunnel([UP], 0.0).worn == []
+    out = client.from_tunnel([UP] * 3, 0.0)
+    assert (len(out.bursts[0].datagrams), out.worn) == (1, [Worn(1, 1, spent=True)])
+    assert client.traffic(1).dropped_out == {Drop.EXHAUSTED: 2}
+    out = client.from_tunnel([UP], 0.0)
+    assert (out.bursts, out.worn) == ([], [])
+
+
+def test_what_is_opened_counts_for_a_lifetime_of_its_own() -> None:
+    of_one = clear_octets(UP)
+    gateway, client = tunnel(soft_octets=of_one * 3, hard_octets=of_one * 5)
+    worn: list[list[Worn]] = []
+    for _ in range(5):
+        gateway.from_tunnel([DOWN], 0.0) if len(worn) < 2 else None
+        arrived = gateway.from_network(carried(client.from_tunnel([UP], 0.0)), 0.0)
+        assert arrived.inside == [UP]
+        worn.append(arrived.worn)
+    assert worn == [[], [], [Worn(1, 1)], [], [Worn(1, 1, spent=True)]]
+
+
+def test_a_replayed_or_forged_datagram_uses_no_lifetime_up() -> None:
+    of_one = clear_octets(UP)
+    gateway, client = tunnel(soft_octets=of_one * 2, hard_octets=of_one * 3)
+    one = (sealed(client, UP), CLIENT)
+    forged = (one[0][:-1] + bytes([one[0][-1] ^ 1]), CLIENT)
+    assert gateway.from_network([one, one, one, forged], 0.0).worn == []
+    assert gateway.from_network([(sealed(client, UP), CLIENT)], 0.0).worn == [Worn(1, 1)]
+
+
 # --- many sessions -----------------------------------------------------------------------------
 
 

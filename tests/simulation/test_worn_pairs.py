@@ -4,8 +4,38 @@ from __future__ import annotations
 
 import pytest
 
+from culvert.client.pairs import SESSION
 from culvert.effects import PairWorn
-from simulation.world import World, packet, profile
+from simulation.ends import ClientEnd
+from simulation.world import Terms, World, packet, profile
+
+SERVER = "192.168.2.10"
+VOLUME = 20  # kilobytes
+LARGE = 1000  # octets of a packet here
+
+
+def connected(world: World, volume: int = 0) -> ClientEnd:
+    client = world.client(profile(phase2_volume=volume), behind=world.nat)
+    client.connect()
+    assert world.decided(client)
+    assert client.up, client.reason
+    return client
+
+
+def lost(world: World, client: ClientEnd, packets: int, *, back: bool) -> set[bytes]:
+    """Of large packets each way, one in 0.1 s; ``back``: of as many the other way as well."""
+    sent: set[bytes] = set()
+    for number in range(packets):
+        there = packet(client.address, SERVER, number).ljust(LARGE, b"x")
+        there = there[:2] + LARGE.to_bytes(2, "big") + there[4:]
+        sent.add(there)
+        client.carry(there)
+        if back:
+            other = packet(SERVER, client.address, number)
+            world.gateway.carry(other)
+            sent.add(other)
+        world.run(0.1)
+    return sent - {*world.gateway.inside, *client.inside}
 
 
 @pytest.mark.parametrize("who", ["client", "gateway", "both"])
@@ -34,3 +64,39 @@ def test_a_worn_pair_is_followed_by_another_and_no_packet_is_lost(who: str) -> N
     assert after
     assert after.isdisjoint(before)
     assert client.up
+
+
+@pytest.mark.requirement("S3-13")
+@pytest.mark.parametrize("whose", ["the client's", "the gateway's", "both's"])
+def test_traffic_that_reaches_the_soft_volume_gets_a_new_sa_before_the_hard(whose: str) -> None:
+    at_gateway, at_client = whose != "the client's", whose != "the gateway's"
+    world = World(1, Terms(phase2_volume=VOLUME if at_gateway else 0))
+    client = connected(world, VOLUME if at_client else 0)
+    with world.shown_if_wrong():
+        assert lost(world, client, 200, back=True) == set()
+        world.run(10.0)
+        # 200 packets of 1,000 octets and a little, renewed after 16 to 18 (soft) of 20 kB (hard).
+        renewals = len(client.told("quick.established")) - 1
+        assert 200 // 18 <= renewals <= 200 // 15
+        for end in (client, world.gateway):
+            assert all(
+                one.fields["life_kilobytes"] == VOLUME for one in end.told("quick.established")
+            )
+            assert len(end.told("quick.removed")) == renewals
+
+
+@pytest.mark.requirement("S3-13")
+def test_what_cannot_be_renewed_carries_no_more_than_the_hard_volume() -> None:
+    world = World(1)
+    client = connected(world, VOLUME)
+    with world.shown_if_wrong():
+        world.gateway.suspend()
+        lost(world, client, 40, back=False)
+        assert len(client.told("quick.removed")) == 1
+        counters = client.plane.traffic(SESSION)
+        assert counters.packets_out == VOLUME
+        assert sum(counters.dropped_out.values()) + sum(client.plane.refused.values()) == 20
+        world.gateway.resume()
+        world.run(10.0)
+        assert len(client.told("quick.established")) == 2
+        assert world.passes_both_ways(client)

@@ -66,6 +66,7 @@ class Terms:
     half_open_per_source: int = 64
     phase1_lifetime: int = 86_400
     phase2_lifetime: int = 28_800
+    phase2_volume: int = 0
     idle_timeout: int = 0
     max_connect_time: int = 0
     identity: str = ""
@@ -100,6 +101,7 @@ half_open_limit = {self.half_open_limit}
 half_open_per_source = {self.half_open_per_source}
 phase1_lifetime = {self.phase1_lifetime}
 phase2_lifetime = {self.phase2_lifetime}
+phase2_volume = {self.phase2_volume}
 [lockout]
 tries = {self.tries}
 [users]

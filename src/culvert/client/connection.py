@@ -140,8 +140,8 @@ class Connection(Calls):
                 return self._machine(answer, now) if self._awaited(answer.ticket) else []
             case PeerMoved():
                 return self._peer_moved(answer, now)
-            case PairWorn(pair=pair):
-                return self._worn(pair, now)
+            case PairWorn():
+                return self._worn(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
             case Signed():

@@ -79,6 +79,8 @@ def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> Instal
         udp_encapsulated=path.local[1] != NO_PORT,
         replaces=pair.replaces,
         transport=pair.transport,
+        soft_octets=pair.soft_octets,
+        hard_octets=pair.hard_octets,
     )
 
 

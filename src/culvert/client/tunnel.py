@@ -15,6 +15,7 @@ from culvert.effects import (
     ConfigureMachine,
     Effect,
     MachineConfigured,
+    PairWorn,
     PeerMoved,
     RemoveSa,
     Traffic,
@@ -71,7 +72,9 @@ class Tunnel(Joint):
 
     def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
         def start(sa: IkeSa) -> list[Output]:
-            return sa.start_quick(local, remote, now=now)
+            # A renewal that outlives its pair is under way still.
+            asked = sa.negotiator.asks(local, remote)
+            return [] if asked else sa.start_quick(local, remote, now=now)
 
         return self._carry(self._endpoint.act(self._sa, start), now)
 
@@ -158,8 +161,11 @@ class Tunnel(Joint):
 
         return self._carry(self._endpoint.act(self._sa, follow), now)
 
-    def _worn(self, pair: int, now: float) -> list[Effect]:
-        return self._carry(self._endpoint.act(self._sa, lambda sa: sa.worn(pair, now=now)), now)
+    def _worn(self, worn: PairWorn, now: float) -> list[Effect]:
+        renewed = self._endpoint.act(
+            self._sa, lambda sa: sa.worn(worn.pair, spent=worn.spent, now=now)
+        )
+        return self._carry(renewed, now)
 
     def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
         so_far = self._so_far

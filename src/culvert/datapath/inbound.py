@@ -38,6 +38,8 @@ def open_batch(
         opened = pair.open(datagrams)
         _admit(pair, opened, now, out)
         _notice_move(pair, (datagrams, sources), opened, local_port, out)
+        if news := pair.wear():
+            out.worn.append(news)
     return out
 
 

@@ -27,7 +27,6 @@ from culvert.datapath.plane import (
     Received,
     SaPair,
     Transmitted,
-    Worn,
 )
 from culvert.errors import MisuseError
 from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, frames_of, named, sizes_of
@@ -36,6 +35,7 @@ from culvert.inet.address import Address
 from culvert.rng import Random
 
 READS = 64
+WEAR = (Kind.WORN, Kind.SPENT)
 """System calls per direct batch, each of one packet or up to 64 KB, which the kernel ends after
 256 KB: then timers and the other descriptors get their turn."""
 
@@ -193,6 +193,8 @@ class KernelEngine:
                     out.ike.append((record.octets, source))
                 elif record.kind == Kind.UNKNOWN:
                     out.unknown[source] = out.unknown.get(source, 0) + 1
+                elif record.kind in WEAR:
+                    out.worn += self._by_tag[record.tag].wear(record.kind)
                 else:
                     newest[record.tag] = source
             batch = batch[taken:]
@@ -228,8 +230,8 @@ class KernelEngine:
         queue = queues.setdefault(record.tag, [])
         if record.kind == Kind.SEALED:
             queue.append(record.octets)
-        elif record.kind == Kind.WORN:
-            out.worn.append(Worn(pair.session.number, pair.number))
+        elif record.kind in WEAR:
+            out.worn += pair.wear(record.kind)
         else:
             pieces = _pieces(record.octets, pair, out.returned)
             self._seal(self._outward, pair, pieces)
@@ -279,6 +281,8 @@ class KernelEngine:
                     out.ike.append((record.octets, source, record.info))
                 elif record.kind == Kind.UNKNOWN:
                     out.unknown[source] = out.unknown.get(source, 0) + 1
+                elif record.kind in WEAR:
+                    out.worn += self._by_tag[record.tag].wear(record.kind)
                 else:
                     newest[record.tag] = source, record.info
             for tag, (source, info) in newest.items():
@@ -301,8 +305,8 @@ class KernelEngine:
 
     def _finish(self, record: Record, out: Transmitted) -> None:
         pair = self._by_tag[record.tag]
-        if record.kind == Kind.WORN:
-            out.worn.append(Worn(pair.session.number, pair.number))
+        if record.kind in WEAR:
+            out.worn += pair.wear(record.kind)
             return
         pieces = _pieces(record.octets, pair, out.returned)
         if pieces:

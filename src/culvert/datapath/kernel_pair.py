@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from ctypes import CDLL, Array, byref, memmove, sizeof
 
 from culvert.crypto.packet import DES_KEY, PacketSuite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
-from culvert.datapath.plane import Counters, SaPair
+from culvert.datapath.plane import Counters, SaPair, Worn
 from culvert.errors import MisuseError
 from culvert.esp import sa
-from culvert.esp.batch import HASHES, OrderC, PeerC, PrefixC, TrafficC, cipher_name, named
+from culvert.esp.batch import HASHES, Kind, OrderC, PeerC, PrefixC, TrafficC, cipher_name, named
 from culvert.inet.address import Address
 from culvert.inet.prefix import Prefix, prefix
 from culvert.rng import Random
+
+NO_LIMIT = 2**64 - 1
 
 
 class KernelSession:
@@ -69,7 +72,7 @@ class KernelSession:
 class KernelPair:
     """Both halves of an IPsec SA, by the kernel's handle once `install` was called."""
 
-    __slots__ = ("_suite", "handle", "inner_mtu", "number", "session", "spi", "tag")
+    __slots__ = ("_suite", "_told", "handle", "inner_mtu", "number", "session", "spi", "tag")
 
     def __init__(self, order: SaPair, tag: int, session: KernelSession, suite: PacketSuite) -> None:
         self.number = order.pair
@@ -79,6 +82,7 @@ class KernelPair:
         self.inner_mtu = 0
         self.handle = 0
         self._suite = suite
+        self._told = -1
 
     def fit(self, path_mtu: int) -> None:
         self.inner_mtu = inner_mtu(
@@ -88,6 +92,16 @@ class KernelPair:
             outer_header=self.session.outer_header,
         )
 
+    def wear(self, kind: int) -> Sequence[Worn]:
+        """What the coordinator must hear of a WORN or SPENT: either half tells, it hears once."""
+        if kind == Kind.SPENT and self._told != Kind.SPENT:
+            self._told = kind
+            return (Worn(self.session.number, self.number, spent=True),)
+        if kind == Kind.WORN and self._told < 0:
+            self._told = kind
+            return (Worn(self.session.number, self.number),)
+        return ()
+
     def install(self, call: CDLL, engine: int | None, order: SaPair, rng: Random) -> None:
         suite, near, far = self._suite, order.inbound, order.outbound
         local, remote = _prefixes(order.local), _prefixes(order.remote)
@@ -95,7 +109,9 @@ class KernelPair:
         times = 3 if suite.cipher.keys == (DES_KEY,) else 1  # DES is 3DES with one key thrice
         told = OrderC(
             tag=self.tag,
-            volume=suite.cipher.volume,
+            volume=suite.cipher.volume or NO_LIMIT,
+            soft=order.soft_octets or NO_LIMIT,
+            hard=order.hard_octets or NO_LIMIT,
             cipher=cipher_name(suite, len(far.cipher_key)),
             chain=rng.octets(suite.cipher.block) if suite.cipher.block else None,
             local=local,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from culvert.datapath.pair import Pair, Session
-from culvert.datapath.plane import BARE, Burst, Drop, Outbound, Worn
+from culvert.datapath.plane import BARE, Burst, Drop, Outbound
 from culvert.datapath.spd import Spd
 from culvert.datapath.transport import FRAGMENT
 from culvert.errors import WireError
@@ -94,9 +94,8 @@ def _seal(pair: Pair, queue: list[bytes], out: Outbound) -> None:
         session.dropped_out[Drop.EXHAUSTED] += len(queue) - len(sealed) - cut
     if sealed:
         out.bursts.append(Burst(sealed, session.peer, session.local_port))
-    if pair.outbound.worn and not pair.told_worn:
-        pair.told_worn = True
-        out.worn.append(Worn(session.number, pair.number))
+    if news := pair.wear():
+        out.worn.append(news)
 
 
 def _is_our_own(packet: bytes, session: Session) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from ipaddress import ip_address
+from math import inf
 
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
-from culvert.datapath.plane import BARE, Counters, SaPair
+from culvert.datapath.plane import BARE, Counters, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
 from culvert.esp.sa import InboundSa, OutboundSa, Refusal
@@ -64,12 +65,13 @@ class Session:
 
 
 class Pair:
-    """Both halves of an IPsec SA, with what they may carry.
-
-    ``told_worn``: the coordinator has been asked for a successor.
-    """
+    """Both halves of an IPsec SA, with what they may carry."""
 
     __slots__ = (
+        "_hard",
+        "_soft",
+        "_told_spent",
+        "_told_worn",
         "inbound",
         "inner_mtu",
         "local",
@@ -79,7 +81,6 @@ class Pair:
         "remote",
         "remote_prefixes",
         "session",
-        "told_worn",
         "transport",
     )
 
@@ -103,12 +104,14 @@ class Pair:
             salt=far.salt,
             integrity_key=far.integrity_key,
             rng=rng,
+            hard=order.hard_octets,
         )
+        self._soft, self._hard = order.soft_octets or inf, order.hard_octets or inf
         self.local_prefixes = tuple(prefix(text) for text in order.local)
         self.remote_prefixes = tuple(prefix(text) for text in order.remote)
         self.local, self.remote = PrefixSet(self.local_prefixes), PrefixSet(self.remote_prefixes)
         self.inner_mtu = 0
-        self.told_worn = False
+        self._told_worn = self._told_spent = False
         self.transport = order.transport
         if order.transport and not self._between_hosts:
             raise MisuseError("transport mode is between two IPv4 hosts")
@@ -137,6 +140,17 @@ class Pair:
         if cut := len(payloads) - len(whole):
             self.session.dropped_out[FRAGMENT] += cut
         return self.outbound.seal_payloads(whole)
+
+    def wear(self) -> Worn | None:
+        """What the coordinator must hear, said once each: it is worn, it is spent."""
+        carried = max(self.inbound.octets, self.outbound.octets)
+        if carried >= self._hard and not self._told_spent:
+            self._told_worn = self._told_spent = True
+            return Worn(self.session.number, self.number, spent=True)
+        if not self._told_worn and (carried >= self._soft or self.outbound.worn):
+            self._told_worn = True
+            return Worn(self.session.number, self.number)
+        return None
 
     def fit(self, path_mtu: int) -> None:
         """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer."""

@@ -66,6 +66,16 @@ class SaPair(Protocol):
         """Transport mode; ``local`` and ``remote`` are one IPv4 host each."""
         ...
 
+    @property
+    def soft_octets(self) -> int:
+        """What either SA may carry before it must be renewed; 0: no such limit."""
+        ...
+
+    @property
+    def hard_octets(self) -> int:
+        """What either SA may carry at all; 0: no such limit."""
+        ...
+
 
 class Drop(StrEnum):
     """Why a packet went no further, besides the refusals of `culvert.esp.sa.Refusal`."""
@@ -78,7 +88,9 @@ class Drop(StrEnum):
     NO_SA = "no-sa"  # no active pair carries this source and destination
     TOO_BIG = "too-big"  # larger than the tunnel carries and not to be fragmented: answered by ICMP
     LOOP = "loop"  # a datagram of the tunnel itself, routed into the tunnel
-    EXHAUSTED = "exhausted"  # the sequence numbers of the SA are used up
+    EXHAUSTED = (
+        "exhausted"  # the sequence numbers of the SA, or its lifetime in octets, are used up
+    )
 
 
 class Moved(NamedTuple):
@@ -90,10 +102,11 @@ class Moved(NamedTuple):
 
 
 class Worn(NamedTuple):
-    """The outbound half of this pair is nearly used up: rekey now."""
+    """A half of this pair is nearly used up: rekey now. ``spent``: it is used up, it must go."""
 
     session: int
     pair: int
+    spent: bool = False
 
 
 class Burst(NamedTuple):
@@ -109,20 +122,21 @@ class Inbound:
     """A batch from the network, sorted.
 
     ``ike``: ISAKMP datagrams, marker stripped. ``inside``: packets for the TUN. ``unknown``: how
-    many datagrams with an SPI nobody knows came from where.
+    many datagrams with an SPI nobody knows came from where. ``worn``: as that of `Outbound`.
     """
 
     ike: list[tuple[bytes, Address]] = field(default_factory=list[tuple[bytes, Address]])
     inside: list[bytes] = field(default_factory=list[bytes])
     moved: list[Moved] = field(default_factory=list[Moved])
     unknown: dict[Address, int] = field(default_factory=dict[Address, int])
+    worn: list[Worn] = field(default_factory=list[Worn])
 
 
 @dataclass(slots=True)
 class Outbound:
     """A batch from the TUN, sealed. ``returned``: ICMP answers to write back to the TUN.
 
-    ``worn`` names each pair once, in the batch in which it became worn.
+    ``worn`` names each pair once in the batch in which it became worn, and once when it is spent.
     """
 
     bursts: list[Burst] = field(default_factory=list[Burst])
@@ -151,7 +165,8 @@ class Received:
     """What a `Direct` read and could not finish itself. ``info``: which of our addresses a peer
     called, as the kernel's control message tells it (see `culvert.netio.udp.UdpSocket.heard`).
 
-    ``moved``: as `Inbound.moved`. ``called``: whose peer now calls another address of ours.
+    ``moved``, ``worn``: as those of `Inbound`. ``called``: whose peer now calls another address
+    of ours.
     """
 
     packets: int = 0
@@ -163,6 +178,7 @@ class Received:
         default_factory=list[tuple[int, Address, bytes]]
     )
     unknown: dict[Address, int] = field(default_factory=dict[Address, int])
+    worn: list[Worn] = field(default_factory=list[Worn])
 
 
 @dataclass(slots=True)

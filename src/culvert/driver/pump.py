@@ -242,6 +242,8 @@ class Pump:
             if self._tun is not None:
                 self._write(self._tun, found.inside)
             listener.busy()
+        for worn in found.worn:
+            listener.worn(PairWorn(*worn))
         for moved in found.moved:
             listener.moved(PeerMoved(*moved))
         if found.unknown:
@@ -265,6 +267,8 @@ class Pump:
         for session, peer, info in found.called:
             source.heard(peer, info)
             direct.called(session, source.called(peer))
+        for worn in found.worn:
+            listener.worn(PairWorn(*worn))
         for (session, peer, local_port), info in found.moved:
             source.heard(peer, info)
             listener.moved(PeerMoved(session, peer, local_port))

@@ -39,7 +39,7 @@ enum { NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5, GSO_ECN = 0x80 }
 enum { TCP = 6, UDP = 17, ESP = 50, FIN = 1, SYN = 2, PSH = 8, ACK = 16, CWR = 128 };
 
 enum {
-    VERSION = 2,              /* of the interface below; Python refuses another one */
+    VERSION = 3,              /* of the interface below; Python refuses another one */
     LARGEST = 65535,          /* octets of any IP packet or datagram */
     VNET = 10,                /* struct virtio_net_hdr */
     FRAME = VNET + LARGEST,
@@ -64,7 +64,7 @@ enum {
 enum reason { R_SHORT, R_REPLAYED, R_NOT_AUTHENTIC, R_PADDING, R_NEXT_HEADER, R_DUMMY, R_NOT_IP,
               R_NOT_LEASED, R_OUT_OF_SCOPE, R_NO_SA, R_TOO_BIG, R_LOOP, R_EXHAUSTED,
               R_UNKNOWN_SPI, REASONS };
-enum kind { K_INSIDE, K_SEALED, K_IKE, K_UNKNOWN, K_NEWEST, K_WORN, K_BIG };
+enum kind { K_INSIDE, K_SEALED, K_IKE, K_UNKNOWN, K_NEWEST, K_WORN, K_BIG, K_SPENT };
 enum mode { M_GCM, M_CBC };
 
 static u16 get16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }
@@ -243,9 +243,9 @@ typedef struct pair {
     prefix *local, *remote;
     u32 locals, remotes;
     u32 sequence, last, worn_at;    /* outbound */
-    u64 sealed, volume;
     u8 chain[8];                    /* 3DES: every packet's CBC begins with it */
-    bool told_worn;
+    u64 volume, soft, hard;         /* octets: of the cipher, and of the agreed lifetime */
+    struct wear { u64 octets; bool worn, spent; } sealed, opened;
 } pair;
 
 typedef struct rule {               /* remote prefix -> pair, best first within a bucket */
@@ -267,7 +267,7 @@ typedef struct engine {
 } engine;
 
 typedef struct order {
-    u64 tag, volume;
+    u64 tag, volume, soft, hard;
     const char *cipher;
     const u8 *key_in, *key_out, *salt_in, *salt_out, *mac_in, *mac_out, *chain;
     const prefix *local, *remote;
@@ -419,6 +419,8 @@ API pair *batch_install(engine *e, session *s, const order *o)
     p->last = o->last;
     p->worn_at = o->worn_at;
     p->volume = o->volume;
+    p->soft = o->soft;
+    p->hard = o->hard;
     if (o->iv == sizeof p->chain && o->chain) memcpy(p->chain, o->chain, sizeof p->chain);
     p->seen[0] = 1;                 /* number 0 is never sent (RFC 4303 §2.2) */
     put32(p->spi_in, o->spi_in);
@@ -966,6 +968,16 @@ static void notice_move(work *w, pair *p)
     p->strayed = strayed;
 }
 
+/* Each half tells once that the pair wants a successor, and once that it must go. */
+static void wears(work *w, pair *p, struct wear *half, bool worn)
+{
+    if (half->octets >= p->hard) {
+        if (!half->spent) half->spent = half->worn = note(w, K_SPENT, p->tag, NULL, 0) != NULL;
+    } else if (!half->worn && (worn || half->octets >= p->soft)) {
+        half->worn = note(w, K_WORN, p->tag, NULL, 0) != NULL;
+    }
+}
+
 static void open_one(work *w, pair *p, u8 *d, u32 n, double now)
 {
     traffic *count = &p->of->count;
@@ -979,6 +991,8 @@ static void open_one(work *w, pair *p, u8 *d, u32 n, double now)
     count->last_inbound = now;
     if (newest) notice_move(w, p);
     u8 *inner = d + HEADER + p->iv;
+    p->opened.octets += n - HEADER - p->iv - p->icv;
+    wears(w, p, &p->opened, false);
     enum reason why;
     u32 size = unpadded(inner, n - HEADER - p->iv - p->icv, &why);
     if (!size) { count->dropped_in[why]++; return; }
@@ -1259,7 +1273,7 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
         memset(o + HEADER, 0, p->iv - 4);
         put32(o + HEADER + p->iv - 4, p->sequence);
     }
-    p->sealed += size;
+    p->sealed.octets += size;
     if (p->mode == M_GCM) {
         u8 nonce[12];
         memcpy(nonce, p->out.salt, 4);
@@ -1288,7 +1302,7 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
 /* Room for an inner packet of n octets of this pair; NULL: dropped and counted, or blocked. */
 static u8 *inner_room(work *w, pair *p, u32 n)
 {
-    if (p->sequence >= p->last) { p->of->count.dropped_out[R_EXHAUSTED]++; return NULL; }
+    if (p->sequence >= p->last || p->sealed.octets >= p->hard) { p->of->count.dropped_out[R_EXHAUSTED]++; return NULL; }
     u8 *o = train_room(w, p, HEADER + p->iv + padded(p, n) + p->icv);
     if (!o) { w->full++; return NULL; }
     return o + HEADER + p->iv;
@@ -1301,10 +1315,7 @@ static void seal_made(work *w, pair *p, u32 n)
     p->of->count.packets_out++;
     p->of->count.octets_out += n;
     train_take(w, p, HEADER + p->iv + padded(p, n) + p->icv);
-    if (!p->told_worn && (p->sequence >= p->worn_at || (p->volume && p->sealed >= p->volume))) {
-        p->told_worn = true;
-        note(w, K_WORN, p->tag, NULL, 0);
-    }
+    wears(w, p, &p->sealed, p->sequence >= p->worn_at || p->sealed.octets >= p->volume);
 }
 
 typedef struct flow { u8 ends[32]; u32 size; pair *to; bool looped; } flow;

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from culvert.crypto.packet import PacketSuite
 
-VERSION = 2
+VERSION = 3
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -56,6 +56,7 @@ class Kind(IntEnum):
     NEWEST = 4
     WORN = 5
     BIG = 6
+    SPENT = 7
 
 
 class Frames(IntEnum):
@@ -106,6 +107,8 @@ class OrderC(ctypes.Structure):
     _fields_ = (
         ("tag", c_uint64),
         ("volume", c_uint64),
+        ("soft", c_uint64),
+        ("hard", c_uint64),
         ("cipher", c_char_p),
         ("key_in", c_char_p),
         ("key_out", c_char_p),

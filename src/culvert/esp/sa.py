@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from math import inf
 from typing import TypeVar
 
 from culvert.crypto.packet import HEADER_OCTETS, PacketSuite
@@ -43,7 +44,7 @@ class Refusal(StrEnum):
 class OutboundSa:
     """Seals packets for one SPI, each under the next sequence number."""
 
-    __slots__ = ("_octets", "_sealer", "_sequence", "_spi", "_trailers", "_volume", "suite")
+    __slots__ = ("_hard", "_sealer", "_sequence", "_spi", "_trailers", "octets", "suite")
 
     def __init__(
         self,
@@ -55,26 +56,31 @@ class OutboundSa:
         integrity_key: bytes,
         rng: Random,
         sealed: int = 0,
+        hard: int = 0,
     ) -> None:
-        """``sealed``: the last sequence number already used under these keys."""
+        """``sealed``: the last sequence number already used under these keys.
+
+        ``hard``: when as many octets are sealed, no more packets are; 0: no such limit.
+        """
         self.suite = suite
         self._spi = spi_octets(spi)
         self._sealer = suite.sealer(cipher_key, salt, integrity_key, rng)
         self._sequence = sealed
-        self._octets = 0
-        self._volume = suite.cipher.volume
+        self._hard = hard
+        self.octets = 0
+        """Sealed so far, as a lifetime counts them: what the cipher was applied to."""
         self._trailers = {header: _trailers(suite, header) for header in (IPV4, IPV6)}
 
     @property
     def worn(self) -> bool:
         """Whether it is time to negotiate a successor."""
-        return self._sequence >= WORN_SEQUENCE or 0 < self._volume <= self._octets
+        return self._sequence >= WORN_SEQUENCE or 0 < self.suite.cipher.volume <= self.octets
 
     def seal_batch(self, packets: Sequence[bytes]) -> list[bytes]:
         """One datagram per whole IPv4 or IPv6 packet, in order.
 
-        Fewer than given when the sequence numbers end: a number is never used twice (RFC 4303
-        §3.3.3), so the last packets are left out.
+        Fewer than given when the sequence numbers end, as a number is never used twice (RFC 4303
+        §3.3.3), or the lifetime (RFC 4301 §4.4.2.1): the last packets are left out.
         """
         return self._seal((_NEXT_HEADER[packet[0] >> 4], packet) for packet in self._room(packets))
 
@@ -90,23 +96,25 @@ class OutboundSa:
 
     def _seal(self, given: Iterable[tuple[int, bytes]]) -> list[bytes]:
         seal, spi, sequence = self._sealer.seal, self._spi, self._sequence
-        octets = 0
+        octets, most = self.octets, self._hard or inf
         sealed: list[bytes] = []
         for next_header, packet in given:
+            if octets >= most:
+                break
             sequence += 1
             trailers = self._trailers[next_header]
             clear = packet + trailers[len(packet) % len(trailers)]
             octets += len(clear)
             sealed.append(seal(spi + sequence.to_bytes(4, "big"), sequence, clear))
         self._sequence = sequence
-        self._octets += octets
+        self.octets = octets
         return sealed
 
 
 class InboundSa:
     """Opens datagrams of one SPI."""
 
-    __slots__ = ("_align", "_opener", "_shortest", "_window", "spi", "suite")
+    __slots__ = ("_align", "_opener", "_shortest", "_window", "octets", "spi", "suite")
 
     def __init__(
         self,
@@ -124,6 +132,8 @@ class InboundSa:
         self._shortest, self._align = suite.shortest, suite.cipher.align
         self._opener = suite.opener(cipher_key, salt, integrity_key)
         self._window = ReplayWindow(window)
+        self.octets = 0
+        """Opened so far, as a lifetime counts them."""
 
     @property
     def highest(self) -> int:
@@ -150,6 +160,7 @@ class InboundSa:
         if clear is None:
             return Refusal.NOT_AUTHENTIC
         self._window.advance(sequence)
+        self.octets += len(clear)
         return clear
 
 

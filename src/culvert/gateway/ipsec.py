@@ -544,7 +544,9 @@ class IpsecGateway(OtherGateways):
 
     def _worn(self, worn: PairWorn, now: float) -> list[Effect]:
         number = self._sessions.owner(worn.session)
-        renewed = self._endpoint.act(number, lambda sa: sa.worn(worn.pair, now=now))
+        renewed = self._endpoint.act(
+            number, lambda sa: sa.worn(worn.pair, spent=worn.spent, now=now)
+        )
         return self._carry(renewed, now) if number else []
 
     def _traffic(self, traffic: Traffic, now: float) -> None:

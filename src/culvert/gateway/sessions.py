@@ -295,6 +295,8 @@ class CallersSessions:
             udp_encapsulated=path.local[1] != NO_PORT,
             replaces=pair.replaces,
             transport=pair.transport,
+            soft_octets=pair.soft_octets,
+            hard_octets=pair.hard_octets,
         )
 
     def activate(self, caller: Caller, pair: int, sa: IkeSa | None, now: float) -> list[LogEvent]:

@@ -313,6 +313,7 @@ class Negotiator:
                 agreed.life.kilobytes,
                 quick.replaces,
                 self._owner.settings.transport,
+                *pairs.volumes(pair, agreed.life),
             )
         )
         return number
@@ -339,6 +340,13 @@ class Negotiator:
         if quick.replaces and quick.initiator:
             self._owner.pairs.retire(quick.replaces, now=now)
 
+    def asks(self, local: Selector, remote: Selector) -> bool:
+        """Whether we wait for the peer's answer about these selectors."""
+        return any(
+            quick.initiator and (quick.local, quick.remote) == (local, remote)
+            for quick in self._open.values()
+        )
+
     def renewing(self, number: int) -> bool:
         """Whether a successor of this pair is being agreed on."""
         return any(quick.replaces == number for quick in self._open.values())
@@ -346,14 +354,16 @@ class Negotiator:
     def tick(self, kind: str, number: int, now: float) -> None:
         """A pair's time has come: renew it softly, or end it."""
         pair = self._owner.pairs.get(number)
-        if pair is None:
-            return
-        if kind == "pair-soft":
+        if pair is not None and kind == "pair-soft":
             self._owner.channel.log("quick.rekeying", spi_in=spi_text(pair.inbound_spi))
             self.start(pair.local, pair.remote, number, now)
-            return
+        elif pair is not None:
+            self.end(pair)
+
+    def end(self, pair: Pair) -> None:
+        """This pair has lived as long, or carried as much, as it may."""
         self._informational.delete_pair(pair.inbound_spi)
-        self._owner.remove_pair(number)
+        self._owner.remove_pair(pair.number)
 
 
 def _host(address: str) -> Selector:

@@ -190,7 +190,8 @@ class Install:
 
     ``local`` and ``remote`` are what each side carries, seen from here. ``number`` is this pair's
     name within its IKE SA. The inbound half may receive at once; the outbound half carries from
-    `Activate` on (RFC 2409 §5.5: the responder knows only with message 3 that keys agree).
+    `Activate` on (RFC 2409 §5.5: the responder knows only with message 3 that keys agree). Either
+    SA may carry ``hard_octets``, a successor is wanted from ``soft_octets`` on (0: no such limit).
     """
 
     number: int
@@ -205,6 +206,8 @@ class Install:
     life_kilobytes: int
     replaces: int = 0
     transport: bool = False
+    soft_octets: int = 0
+    hard_octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from culvert.ike.timers import Timers
 from culvert.rng import Random, fraction
 
 SOFT = 0.9  # of the lifetime, less up to a tenth of it, so that two ends rarely renew at once
+LATE = 0.95  # of the volume: where the responder asks, should the initiator not have done so
+KILOBYTE = 1000  # the smaller of both readings in use (strongSwan's), so no peer sees it exceeded
 KINDS = ("pair-hard", "pair-soft", "pair-retired")  # timers of a pair
 LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
 
@@ -51,6 +53,12 @@ class Pairs:
             self._timers.set("pair-hard", now + life.seconds, pair.number)
             if pair.initiator:
                 self._timers.set("pair-soft", now + soft_life(life, self._rng), pair.number)
+
+    def volumes(self, pair: Pair, life: Lifetime) -> tuple[int, int]:
+        """Octets after which this pair is renewed, and after which it must end (0: neither)."""
+        hard = life.kilobytes * KILOBYTE
+        part = SOFT - fraction(self._rng) / 10 if pair.initiator else LATE
+        return int(hard * part), hard
 
     def renew(self, number: int, *, now: float) -> None:
         """It must be renewed at once."""

@@ -286,9 +286,14 @@ class IkeSa:
         self.channel.log("ike.renewed", old=old.channel.cookies.hex(), peer=text(self.path.remote))
         return self._done()
 
-    def worn(self, number: int, *, now: float) -> list[Output]:
-        """The data path has nearly used up the keys of pair ``number``."""
-        if not self.over and not self.negotiator.renewing(number):
+    def worn(self, number: int, *, spent: bool, now: float) -> list[Output]:
+        """The data path has nearly used up the keys of pair ``number``, or (``spent``) has."""
+        pair = self.pairs.get(number)
+        if self.over or pair is None:
+            return self._done()
+        if spent:
+            self.negotiator.end(pair)
+        elif not self.negotiator.renewing(number):
             self.pairs.worn(number, now=now)
         return self._done()
 
