@@ -56,6 +56,8 @@ class Pairs:
 
     def volumes(self, pair: Pair, life: Lifetime) -> tuple[int, int]:
         """Octets after which this pair is renewed, and after which it must end (0: neither)."""
+        if not life.kilobytes:
+            return 0, 0
         hard = life.kilobytes * KILOBYTE
         part = SOFT - fraction(self._rng) / 10 if pair.initiator else LATE
         return int(hard * part), hard
