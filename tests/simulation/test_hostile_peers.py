@@ -203,7 +203,9 @@ def test_one_client_cannot_have_pairs_without_end() -> None:
     core: Any = client.core
     (pair,) = ike_sa(client).pairs
     for _ in range(3 * MOST_PAIRS):
-        asked = ike_sa(client).start_quick(pair.local, pair.remote, now=world.now)
+        asked = core._endpoint.act(
+            core._sa, lambda sa: sa.start_quick(pair.local, pair.remote, now=world.now)
+        )
         client.do(core._carry(asked, world.now))
         world.run(0.3)
     assert len(ike_sa(world.gateway).pairs) == MOST_PAIRS
