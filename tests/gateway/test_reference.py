@@ -109,6 +109,7 @@ OTHER = {
         "fetch_targets": '["10.1.0.0/16"]',
     },
     "choice": {
+        "preset": '"vpn3000-exact"',
         "nat_traversal": '"force"',
         "backend": '"fast-hash"',
         "revocation": '"hard"',

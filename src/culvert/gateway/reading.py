@@ -15,6 +15,7 @@ from culvert.errors import ConfigError
 from culvert.profile.proposal import shown, suggestion
 from culvert.tables.lines import Place, key_lines, parse
 from culvert.tables.loader import rows
+from culvert.tables.presets import preset_values
 
 TABLE = "gateway_keys.toml"
 
@@ -115,6 +116,9 @@ class Table:
             if not key.default and name not in given:
                 self.problem(name, f"{self.heading} has no {name}: {key.meaning}")
         self._known = known
+        self._preset: Mapping[str, object] = {}
+        if "preset" in known:
+            self._preset = preset_values(self.text("preset"))
 
     @property
     def heading(self) -> str:
@@ -160,6 +164,8 @@ class Table:
             return self._values[name]
         if self._inherited is not None and self._known[name].per_group:
             return self._inherited._value(name)
+        if name in self._preset:
+            return self._preset[name]
         return self._known[name].value
 
 

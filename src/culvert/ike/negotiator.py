@@ -335,8 +335,8 @@ class Negotiator:
             life_seconds=agreed.life.seconds,
             life_kilobytes=agreed.life.kilobytes,
         )
-        for why in agreed.suite.weak:
-            channel.log("ike.weak", what=agreed.suite.name, why=why)
+        self._owner.weakness.note(agreed.suite.name, agreed.suite.weak)
+        self._owner.weakness.tell(channel)
         if quick.replaces and quick.initiator:
             self._owner.pairs.retire(quick.replaces, now=now)
 

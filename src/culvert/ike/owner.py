@@ -10,6 +10,7 @@ from culvert.ike.natt import Nat
 from culvert.ike.pairs import Pairs
 from culvert.ike.settings import Settings
 from culvert.ike.timers import Timers
+from culvert.ike.weakness import Weakness
 from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path
 from culvert.rng import Random
@@ -39,6 +40,8 @@ class Owner(Protocol):
     def channel(self) -> Channel: ...
     @property
     def pairs(self) -> Pairs: ...
+    @property
+    def weakness(self) -> Weakness: ...
     @property
     def timers(self) -> Timers: ...
     @property

@@ -53,6 +53,7 @@ from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
 from culvert.ike.timers import Name, Timers
+from culvert.ike.weakness import Weakness
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.reason import Reason
@@ -97,6 +98,7 @@ class IkeSa:
         self.exchange = exchange or EXCHANGES[settings.exchange]
         self.phase1 = self._first_phase(settings, natt_port)
         self.pairs = Pairs(self.timers, rng)
+        self.weakness = Weakness()
         self.informational = Informational(self)
         self.dialogue: ClientDialogue | GatewayDialogue = (
             ClientDialogue(self) if self.initiator else GatewayDialogue(self)
@@ -280,6 +282,7 @@ class IkeSa:
         """This one renews ``old``: its pairs go on here. ``old`` keeps nothing but its keys."""
         unfinished = old.negotiator.abandon()
         self.pairs.take(old.pairs)
+        self.weakness.take(old.weakness)
         for number in unfinished:
             self.pairs.renew(number, now=now)
         self.negotiator.carries()

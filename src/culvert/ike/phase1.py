@@ -245,8 +245,7 @@ class Phase1:
             life_seconds=life,
         )
         self._tell_nat()
-        for why in chosen.suite.weak:
-            channel.log("ike.weak", what=chosen.suite.name, why=why)
+        owner.weakness.note(chosen.suite.name, chosen.suite.weak)
         if self.exchange == "aggressive":
             channel.log("ike.aggressive", why=_EXPOSED[authentication.skeyid])
         if self.initial_contact:

@@ -89,8 +89,9 @@ NO_FOREIGN: Foreign = MappingProxyType({})
 class Profile:
     """One saved connection. ``name`` is what it is called on the command line.
 
-    ``pfs`` None: no further Diffie-Hellman. ``mtu`` None: found out. A secret that is None is asked
-    for. ``extra`` keeps foreign keys, so that they survive a round trip.
+    ``preset`` is where the file's defaults came from; the values themselves are all here. ``pfs``
+    None: no further Diffie-Hellman. ``mtu`` None: found out. A secret that is None is asked for.
+    ``extra`` keeps foreign keys, so that they survive a round trip.
 
     Raises ConfigError with every mistake, not only the first.
     """
@@ -98,6 +99,7 @@ class Profile:
     name: str
     host: str
     description: str = ""
+    preset: str = "none"
     backup_hosts: tuple[str, ...] = ()
     authentication: str = "xauth-psk"
     group: str = ""

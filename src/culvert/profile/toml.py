@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from culvert.errors import ConfigError
+from culvert.profile.preset import implied
 from culvert.profile.profile import KEYS, Foreign, InvalidProfile, Key, Mistake, Profile
 from culvert.profile.proposal import shown, suggestion
 from culvert.secret import Secret
@@ -45,7 +46,9 @@ def read(text: str, *, name: str, path: str = "") -> Profile:
             found.append(Mistake(name_of_key, sentence, lines.get((key,), 0)))
     if "host" not in document:
         found.append(Mistake("host", "is missing: the host name or address of the gateway"))
-    complete: dict[str, Any] = {"host": _PLACEHOLDER, **values}
+    authentication = values.get("authentication", default(KEYS["authentication"]))
+    preset = implied(str(values.get("preset", "")), str(authentication))
+    complete: dict[str, Any] = {"host": _PLACEHOLDER, **preset, **values}
     try:
         profile = Profile(name=name, **complete)
     except InvalidProfile as error:
@@ -58,11 +61,13 @@ def read(text: str, *, name: str, path: str = "") -> Profile:
 
 
 def write(profile: Profile) -> str:
-    """The file of this profile: what differs from the defaults. `read` gives it back."""
+    """The file of this profile: what differs from the defaults, or from its preset. `read` gives
+    it back."""
     blocks = [HEADER]
+    preset = implied(profile.preset, profile.authentication)
     for key in KEYS.values():
         value = getattr(profile, key.name)
-        if key.name == "host" or value != default(key):
+        if key.name == "host" or value != preset.get(key.name, default(key)):
             blocks.append(f"{key.name} = {_toml(key, value)}\n")
     for origin in profile.extra:
         blocks.append(f"\n[{EXTRA}.{_name(origin)}]\n")
