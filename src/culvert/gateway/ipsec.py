@@ -49,6 +49,7 @@ from culvert.gateway.settings import (
     with_sites,
 )
 from culvert.gateway.sites import Sites
+from culvert.gateway.taking_over import TakingOver
 from culvert.ike import natt
 from culvert.ike.carriage import after_move, data_path, streamed
 from culvert.ike.endpoint import Endpoint, Numbered
@@ -111,7 +112,7 @@ class Keys(Protocol):
     ) -> GroupKey: ...
 
 
-class IpsecGateway(OtherGateways):
+class IpsecGateway(OtherGateways, TakingOver):
     """``began``: wall time and monotonic second of one moment, from which all wall times follow.
 
     ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what the gateway shows of

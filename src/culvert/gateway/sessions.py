@@ -91,6 +91,14 @@ class CallersSessions:
         """The caller's row."""
         return self._table.find(caller.session) if caller.session else None
 
+    def resumed(self, callers: Mapping[int, Caller]) -> None:
+        """Who has which session, by IKE SA, where both were taken over from another process."""
+        self._callers = {
+            session: callers[number]
+            for session, number in self._owners.items()
+            if number in callers
+        }
+
     # --- time --------------------------------------------------------------------------------
 
     @property

@@ -6,7 +6,7 @@ called once at start, and again, ever more patiently, as long as it is not there
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -131,6 +131,19 @@ class Sites:
         wait = self._waits.get(site.name, FIRST_WAIT)
         self._waits[site.name] = min(wait * 2, LONGEST_WAIT)
         self._calls[site.name] = now + wait
+
+    def resumed(self, before: Collection[str], live: Container[int], now: float) -> None:
+        """Taken over from a process that knew the sites ``before``, with those IKE SAs that
+        live: the others are as if they had ended now, and sites that are new are called."""
+        for known in (self._holds, self._waits, self._calls, self._since):
+            for name in [name for name in known if name not in self.by_name]:
+                del known[name]
+        for number in {*self._called, *self._holds.values(), *self._asks}:
+            if number not in live:
+                self.over(number, now)
+        for name, site in self.by_name.items():
+            if site.calls and name not in before:
+                self._calls[name] = now
 
     def stop(self) -> None:
         """Nobody is called any more: the gateway goes down."""

@@ -70,6 +70,11 @@ class _Dialogue:
         self._owner = owner
         self._question = b""
 
+    @property
+    def undecided(self) -> bool:
+        """Whether somebody is being asked whether this person may in."""
+        return False
+
     def _read(self, octets: bytes, header: Header) -> ConfigMessage:
         sealed = self._owner.channel.read_sealed(octets, header)
         TRANSACTION.check(sealed.parts)
@@ -106,6 +111,10 @@ class GatewayDialogue(_Dialogue):
         self._config: tuple[int, int] | None = None  # message id, identifier
         self._push_id = 0
         self.permitted: Configuration | None = None
+
+    @property
+    def undecided(self) -> bool:
+        return self._checking
 
     def begin(self, now: float) -> None:
         if self._owner.phase is Phase.PERSON:

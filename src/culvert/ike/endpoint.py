@@ -174,6 +174,50 @@ class Endpoint:
             made += self._after(sa, sa.tick(now=now))
         return made
 
+    # --- for the process that goes on with them ----------------------------------------------
+
+    @property
+    def standing(self) -> tuple[IkeSa, ...]:
+        """Those another process can go on with: phase 1 is over, and nobody is being judged."""
+        found = self._sas.values()
+        return tuple([sa for sa in found if not (sa.in_phase1 or sa.dialogue.undecided)])
+
+    def question(self, number: int) -> tuple[bytes, Address] | None:
+        """The cookie of the first message of this IKE SA's peer, and where it came from."""
+        return self._questions.get(number)
+
+    def resume(
+        self,
+        number: int,
+        settings: Settings,
+        path: Path,
+        question: tuple[bytes, Address] | None,
+        *,
+        exchange: int,
+        now: float,
+    ) -> IkeSa:
+        """An IKE SA of the process before, as it was at its beginning: tell `resumed` when it is
+        what it was at the end."""
+        sa = IkeSa(
+            number,
+            settings,
+            self._rng,
+            self.spis,
+            path,
+            now=now,
+            natt_port=self._natt_port,
+            exchange=exchange,
+        )
+        self._sas[number] = sa
+        if question is not None:
+            cookie_i, remote = self._questions[number] = question
+            self._by_question.setdefault(cookie_i, {})[remote] = number
+        return sa
+
+    def resumed(self, sa: IkeSa) -> None:
+        self._by_cookies[sa.channel.cookies] = sa.number
+        self._after(sa, ())
+
     # --- datagrams ---------------------------------------------------------------------------
 
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Numbered]:

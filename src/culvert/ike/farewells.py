@@ -17,7 +17,7 @@ ALLOWANCE = 200  # octets it may exceed what it answers by: nobody has proved wh
 
 
 @dataclass(slots=True)
-class _Farewell:
+class Farewell:
     octets: bytes
     told: float = -inf
     times: int = 0
@@ -27,10 +27,10 @@ class Farewells:
     """By the cookies of the IKE SA, both, which only its two ends and the wire between know."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, _Farewell] = OrderedDict()
+        self._kept: OrderedDict[bytes, Farewell] = OrderedDict()
 
     def keep(self, cookies: bytes, octets: bytes) -> None:
-        self._kept[cookies] = _Farewell(octets)
+        self._kept[cookies] = Farewell(octets)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
 

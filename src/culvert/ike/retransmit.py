@@ -39,7 +39,7 @@ class Repeat:
 
 
 @dataclass(slots=True)
-class _Answer:
+class Kept:
     octets: bytes | None
     given: float
 
@@ -49,12 +49,12 @@ class Answers:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
-        self._kept: OrderedDict[bytes, _Answer] = OrderedDict()
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
 
     def keep(self, request: bytes, answer: bytes | None, *, now: float) -> None:
         """``answer`` None: the request was handled, and a repeat of it is not to be handled."""
         mark = _mark(request)
-        self._kept[mark] = _Answer(answer, now)
+        self._kept[mark] = Kept(answer, now)
         self._kept.move_to_end(mark)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)

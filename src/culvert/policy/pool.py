@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import accumulate, pairwise
@@ -136,6 +136,21 @@ class Pool:
     def leases(self) -> Iterator[tuple[IpAddress, str]]:
         """Address and user, in the order of leasing."""
         return ((self._address(index), user) for index, user in self._holder.items())
+
+    def remembered(self) -> Iterator[tuple[IpAddress, str]]:
+        """Address and the user who had it last, leased or not."""
+        return ((self._address(index), user) for index, user in self._last_user.items())
+
+    def resume(
+        self, leases: Iterable[tuple[str, str]], remembered: Iterable[tuple[str, str]]
+    ) -> None:
+        """Take over what another one knew; addresses that are not of this pool are left out."""
+        for address, user in leases:
+            if (index := self._index_of_text(address)) is not None:
+                self._holder[index] = user
+        for address, user in remembered:
+            if (index := self._index_of_text(address)) is not None:
+                self._remember(user, index)
 
     def _smallest_free(self) -> int | None:
         while self._returned:
