@@ -24,6 +24,7 @@ from culvert.datapath.plane import (
     Inbound,
     Moved,
     Outbound,
+    Progress,
     Received,
     SaPair,
     Transmitted,
@@ -156,6 +157,23 @@ class KernelEngine:
     def traffic(self, session: int) -> Counters:
         known = self._sessions.get(session)
         return known.counters(self._call, self._engine) if known else Counters()
+
+    def progress(self, session: int, pair: int) -> Progress:
+        return self._pair(session, pair).progress(self._call, self._engine)
+
+    def go_on(self, session: int, pair: int, progress: Progress) -> None:
+        self._pair(session, pair).go_on(self._call, self._engine, progress)
+
+    def recount(self, session: int, counters: Counters) -> None:
+        if known := self._sessions.get(session):
+            known.recount(self._call, self._engine, counters)
+
+    def _pair(self, session: int, pair: int) -> KernelPair:
+        known = self._sessions.get(session)
+        found = known.pairs.get(pair) if known else None
+        if found is None:
+            raise MisuseError(f"session {session} has no pair {pair}")
+        return found
 
     def _fit(self, session: KernelSession) -> None:
         """Tell the kernel where the session's datagrams go, and how large they may be."""

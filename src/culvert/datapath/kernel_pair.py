@@ -8,10 +8,24 @@ from ctypes import CDLL, Array, byref, memmove, sizeof
 
 from culvert.crypto.packet import DES_KEY, PacketSuite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
-from culvert.datapath.plane import Counters, SaPair, Worn
+from culvert.datapath.plane import Counters, Progress, SaPair, Worn
 from culvert.errors import MisuseError
 from culvert.esp import sa
-from culvert.esp.batch import HASHES, Kind, OrderC, PeerC, PrefixC, TrafficC, cipher_name, named
+from culvert.esp.batch import (
+    HASHES,
+    REASONS,
+    RING,
+    WORD,
+    Kind,
+    OrderC,
+    PeerC,
+    PrefixC,
+    ProgressC,
+    TrafficC,
+    cipher_name,
+    named,
+)
+from culvert.esp.replay import WINDOW
 from culvert.inet.address import Address
 from culvert.inet.prefix import Prefix, prefix
 from culvert.rng import Random
@@ -68,6 +82,19 @@ class KernelSession:
             dict(dropped_out),
         )
 
+    def recount(self, call: CDLL, engine: int | None, counters: Counters) -> None:
+        told = TrafficC(
+            counters.octets_in,
+            counters.octets_out,
+            counters.packets_in,
+            counters.packets_out,
+            counters.last_inbound,
+        )
+        for index, reason in enumerate(REASONS):
+            told.dropped_in[index] = counters.dropped_in.get(reason, 0)
+        self.dropped_out = Counter(counters.dropped_out)
+        call.recount(engine, self.handle, byref(told))
+
 
 class KernelPair:
     """Both halves of an IPsec SA, by the kernel's handle once `install` was called."""
@@ -101,6 +128,34 @@ class KernelPair:
             self._told = kind
             return (Worn(self.session.number, self.number),)
         return ()
+
+    def progress(self, call: CDLL, engine: int | None) -> Progress:
+        found = ProgressC()
+        call.progress(engine, self.handle, byref(found))
+        top = found.highest // WORD
+        words = [found.seen[(top + 1 + index) % RING] for index in range(RING)]
+        ring = sum(word << WORD * index for index, word in enumerate(words))
+        # The ring counts upwards, from the number of its oldest word's lowest bit.
+        window = ring >> (RING - 1) * WORD + found.highest % WORD + 1 - WINDOW
+        seen = _mirrored(window & (1 << WINDOW) - 1)
+        return Progress(
+            found.sequence,
+            found.highest,
+            seen.to_bytes(WINDOW // 8, "big"),
+            found.octets_out,
+            found.octets_in,
+        )
+
+    def go_on(self, call: CDLL, engine: int | None, progress: Progress) -> None:
+        told = ProgressC(
+            progress.octets_out, progress.octets_in, progress.sequence, progress.highest
+        )
+        top = progress.highest // WORD
+        window = _mirrored(int.from_bytes(progress.seen, "big"))
+        ring = window << (RING - 1) * WORD + progress.highest % WORD + 1 - WINDOW
+        for index in range(RING):
+            told.seen[(top + 1 + index) % RING] = ring >> WORD * index & (1 << WORD) - 1
+        call.go_on(engine, self.handle, byref(told))
 
     def install(self, call: CDLL, engine: int | None, order: SaPair, rng: Random) -> None:
         suite, near, far = self._suite, order.inbound, order.outbound
@@ -137,6 +192,10 @@ class KernelPair:
         if not handle:
             raise MisuseError(f"this libcrypto has no {cipher_name(suite, len(far.cipher_key))!r}")
         self.handle = handle
+
+
+def _mirrored(window: int) -> int:
+    return int(f"{window:0{WINDOW}b}"[::-1], 2)
 
 
 def _prefixes(texts: tuple[str, ...]) -> Array[PrefixC]:

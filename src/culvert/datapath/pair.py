@@ -9,10 +9,11 @@ from math import inf
 
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
-from culvert.datapath.plane import BARE, Counters, SaPair, Worn
+from culvert.datapath.plane import BARE, Counters, Progress, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
 from culvert.esp.sa import InboundSa, OutboundSa, Refusal
+from culvert.esp.replay import WINDOW
 from culvert.inet.address import Address
 from culvert.inet.prefix import Prefix, PrefixSet, prefix
 from culvert.rng import Random
@@ -62,6 +63,13 @@ class Session:
             dict(self.dropped_in),
             dict(self.dropped_out),
         )
+
+    def recount(self, counters: Counters) -> None:
+        self.octets_in, self.octets_out = counters.octets_in, counters.octets_out
+        self.packets_in, self.packets_out = counters.packets_in, counters.packets_out
+        self.last_inbound = counters.last_inbound
+        self.dropped_in = Counter(counters.dropped_in)
+        self.dropped_out = Counter(counters.dropped_out)
 
 
 class Pair:
@@ -120,6 +128,21 @@ class Pair:
     def _between_hosts(self) -> bool:
         ends = (*self.local_prefixes, *self.remote_prefixes)
         return len(ends) == 2 and all((one.octets, one.length) == (4, 32) for one in ends)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(
+            self.outbound.sequence,
+            self.inbound.highest,
+            self.inbound.seen.to_bytes(WINDOW // 8, "big"),
+            self.outbound.octets,
+            self.inbound.octets,
+        )
+
+    def go_on(self, progress: Progress) -> None:
+        self.outbound.go_on(progress.sequence, progress.octets_out)
+        seen = int.from_bytes(progress.seen, "big")
+        self.inbound.go_on(progress.highest, seen, progress.octets_in)
 
     def open(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
         """As `InboundSa.open_batch`, whole packets in either mode."""

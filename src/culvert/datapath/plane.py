@@ -160,6 +160,21 @@ class Counters:
     dropped_out: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the keys of a pair are used up, for an engine that goes on with them.
+
+    ``sequence``: the last number sealed. ``seen``: the replay window, 1024 bits, the lowest one of
+    which is the number ``highest``. Octets as lifetimes count them.
+    """
+
+    sequence: int
+    highest: int
+    seen: bytes
+    octets_out: int
+    octets_in: int
+
+
 @dataclass(slots=True)
 class Received:
     """What a `Direct` read and could not finish itself. ``info``: which of our addresses a peer
@@ -288,4 +303,16 @@ class Plane(Protocol):
 
     def traffic(self, session: int) -> Counters:
         """Counters of a session; zeros for one that has none."""
+        ...
+
+    def progress(self, session: int, pair: int) -> Progress:
+        """For another engine. Whoever asks sees to it that this one seals nothing any more."""
+        ...
+
+    def go_on(self, session: int, pair: int, progress: Progress) -> None:
+        """A pair just installed goes on where another engine stopped."""
+        ...
+
+    def recount(self, session: int, counters: Counters) -> None:
+        """The session has carried this before."""
         ...

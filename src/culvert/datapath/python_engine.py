@@ -9,7 +9,7 @@ from culvert.datapath.inbound import open_batch
 from culvert.datapath.mtu import ETHERNET
 from culvert.datapath.outbound import seal_batch
 from culvert.datapath.pair import Pair, Session
-from culvert.datapath.plane import NATT_PORT, Counters, Inbound, Outbound, SaPair
+from culvert.datapath.plane import NATT_PORT, Counters, Inbound, Outbound, Progress, SaPair
 from culvert.datapath.spd import Spd
 from culvert.errors import MisuseError
 from culvert.esp.sa import spi_octets
@@ -100,6 +100,23 @@ class PythonEngine:
     def traffic(self, session: int) -> Counters:
         known = self._sessions.get(session)
         return known.counters() if known else Counters()
+
+    def progress(self, session: int, pair: int) -> Progress:
+        return self._pair(session, pair).progress
+
+    def go_on(self, session: int, pair: int, progress: Progress) -> None:
+        self._pair(session, pair).go_on(progress)
+
+    def recount(self, session: int, counters: Counters) -> None:
+        if known := self._sessions.get(session):
+            known.recount(counters)
+
+    def _pair(self, session: int, pair: int) -> Pair:
+        known = self._sessions.get(session)
+        found = known.pairs.get(pair) if known else None
+        if found is None:
+            raise MisuseError(f"session {session} has no pair {pair}")
+        return found
 
     def _fit(self, session: Session) -> None:
         for pair in session.pairs.values():

@@ -30,7 +30,7 @@ class Here:
 class Part:
     """A class with state. ``anew``: attributes that are not handed over."""
 
-    kind: type
+    kind: type[Any]
     handed: Mapping[str, object]
     anew: frozenset[str] = frozenset()
 
@@ -46,7 +46,8 @@ class Form:
 Write = Callable[[Any], object]
 Read = Callable[[object], object]
 
-_PLAIN = {bool: bool, int: int, str: str}
+_PLAIN: tuple[object, ...] = (bool, int, float, str, None, type(None))
+_STRICT: tuple[object, ...] = (bool, int, str)
 _ROWS: Mapping[object, Callable[[Iterable[Any]], object]] = {
     list: list,
     set: set,
@@ -95,7 +96,7 @@ class Codec:
             for name, hint in handed.items()
         }
 
-    def _part_of(self, kind: type) -> Part:
+    def _part_of(self, kind: type[Any]) -> Part:
         for known in kind.__mro__:
             if known in self._by_kind:
                 return self._by_kind[known]
@@ -114,7 +115,7 @@ class Codec:
             return lambda value: value - self._now
         if hint is bytes:
             return bytes.hex
-        if hint in _PLAIN or hint is float or hint is None or hint is type(None):
+        if hint in _PLAIN:
             return lambda value: value
         origin, inner = get_origin(hint), get_args(hint)
         if origin is Union or origin is types.UnionType:
@@ -138,7 +139,7 @@ class Codec:
             return self._attributes
         if issubclass(hint, Enum):
             return lambda value: value.value
-        named = _members(hint)
+        named = _members(cast("type[Any]", hint))
         # Looked up when used: a type may contain itself.
         return lambda value: {n: self._write(h)(getattr(value, n)) for n, h in named.items()}
 
@@ -186,8 +187,9 @@ class Codec:
             return _number
         if hint is None or hint is type(None):
             return lambda found: _of(type(None), found)
-        if isinstance(hint, type) and hint in _PLAIN:
-            return lambda found: _of(hint, found)
+        if isinstance(hint, type) and hint in _STRICT:
+            kind = cast("type[Any]", hint)
+            return lambda found: _of(kind, found)
         origin, inner = get_origin(hint), get_args(hint)
         if origin is Union or origin is types.UnionType:
             one = self._read(_optional(hint))
@@ -212,18 +214,19 @@ class Codec:
             return lambda found: self._made(hint, found)
         if issubclass(hint, Enum):
             return hint
-        named, needed = _members(hint), _needed(hint)
+        kind = cast("type[Any]", hint)
+        named, needed = _members(kind), _needed(kind)
 
         def read(found: object) -> object:
             given = _object(found)
             if not needed <= given.keys() <= named.keys():
-                raise MessageError(f"{hint.__name__} has other fields")
-            return hint(**{name: self._read(named[name])(one) for name, one in given.items()})
+                raise MessageError(f"{kind.__name__} has other fields")
+            return kind(**{name: self._read(named[name])(one) for name, one in given.items()})
 
         return read
 
-    def _made(self, kind: type, found: object) -> object:
-        made = kind.__new__(kind)
+    def _made(self, kind: type[Any], found: object) -> object:
+        made: object = object.__new__(kind)
         self._fill(made, found)
         return made
 
@@ -244,7 +247,7 @@ def _values(origin: object, inner: tuple[object, ...]) -> object:
     return int if origin is Counter else inner[1]
 
 
-def _members(kind: type) -> Mapping[str, object]:
+def _members(kind: type[Any]) -> Mapping[str, object]:
     """The fields of a dataclass or named tuple that its constructor takes."""
     hints = get_type_hints(kind)
     if is_dataclass(kind):
@@ -255,7 +258,7 @@ def _members(kind: type) -> Mapping[str, object]:
     return {name: hints[name] for name in names}
 
 
-def _needed(kind: type) -> frozenset[str]:
+def _needed(kind: type[Any]) -> frozenset[str]:
     if not is_dataclass(kind):
         defaults = cast("Mapping[str, object]", getattr(kind, "_field_defaults", {}))
         return frozenset(_members(kind)) - frozenset(defaults)
@@ -266,7 +269,7 @@ def _needed(kind: type) -> frozenset[str]:
     )
 
 
-def _of(kind: type, found: object) -> object:
+def _of(kind: type[Any], found: object) -> object:
     if type(found) is not kind:
         raise MessageError(f"a {type(found).__name__} where {kind.__name__} is due")
     return found

@@ -39,7 +39,7 @@ enum { NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5, GSO_ECN = 0x80 }
 enum { TCP = 6, UDP = 17, ESP = 50, FIN = 1, SYN = 2, PSH = 8, ACK = 16, CWR = 128 };
 
 enum {
-    VERSION = 3,              /* of the interface below; Python refuses another one */
+    VERSION = 4,              /* of the interface below; Python refuses another one */
     LARGEST = 65535,          /* octets of any IP packet or datagram */
     VNET = 10,                /* struct virtio_net_hdr */
     FRAME = VNET + LARGEST,
@@ -248,6 +248,12 @@ typedef struct pair {
     struct wear { u64 octets; bool worn, spent; } sealed, opened;
 } pair;
 
+typedef struct progress {           /* how far the keys are used up, for the next process */
+    u64 octets_out, octets_in;
+    u32 sequence, highest;
+    u64 seen[RING];
+} progress;
+
 typedef struct rule {               /* remote prefix -> pair, best first within a bucket */
     struct rule *next;
     prefix remote, local;
@@ -338,6 +344,13 @@ API void batch_traffic(engine *e, const session *s, traffic *out)
 {
     lock(e);
     *out = s->count;
+    unlock(e);
+}
+
+API void batch_recount(engine *e, session *s, const traffic *before)
+{
+    lock(e);
+    s->count = *before;
     unlock(e);
 }
 
@@ -440,6 +453,28 @@ API pair *batch_install(engine *e, session *s, const order *o)
     *at = p;
     unlock(e);
     return p;
+}
+
+API void batch_progress(engine *e, const pair *p, progress *out)
+{
+    lock(e);
+    out->octets_out = p->sealed.octets;
+    out->octets_in = p->opened.octets;
+    out->sequence = p->sequence;
+    out->highest = p->highest;
+    memcpy(out->seen, p->seen, sizeof out->seen);
+    unlock(e);
+}
+
+API void batch_go_on(engine *e, pair *p, const progress *from)
+{
+    lock(e);
+    p->sealed.octets = from->octets_out;
+    p->opened.octets = from->octets_in;
+    if (from->sequence > p->sequence) p->sequence = from->sequence;
+    p->highest = from->highest;
+    memcpy(p->seen, from->seen, sizeof p->seen);
+    unlock(e);
 }
 
 API void batch_fit(engine *e, pair *p, u32 inner_mtu) { lock(e); p->inner_mtu = inner_mtu; unlock(e); }

@@ -14,8 +14,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from culvert.crypto.packet import PacketSuite
+from culvert.esp.replay import WINDOW
 
-VERSION = 3
+VERSION = 4
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -100,6 +101,20 @@ class TrafficC(ctypes.Structure):
         ("last_inbound", c_double),
         ("dropped_in", c_uint64 * len(REASONS)),
         ("dropped_out", c_uint64 * len(REASONS)),
+    )
+
+
+WORD = 64
+RING = 2 * WINDOW // WORD
+
+
+class ProgressC(ctypes.Structure):
+    _fields_ = (
+        ("octets_out", c_uint64),
+        ("octets_in", c_uint64),
+        ("sequence", c_uint32),
+        ("highest", c_uint32),
+        ("seen", c_uint64 * RING),
     )
 
 
@@ -190,6 +205,9 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("fit", None, (pointer, pointer, c_uint32)),
     ("activate", c_int, (pointer, pointer)),
     ("remove", None, (pointer, pointer)),
+    ("progress", None, (pointer, pointer, POINTER(ProgressC))),
+    ("go_on", None, (pointer, pointer, POINTER(ProgressC))),
+    ("recount", None, (pointer, pointer, POINTER(TrafficC))),
     ("work", POINTER(WorkC), (c_int,)),
     ("work_free", None, (POINTER(WorkC),)),
     ("records", POINTER(RecordC), (POINTER(WorkC),)),

@@ -18,6 +18,15 @@ class ReplayWindow:
         self._size = size
         self._mask = (1 << size) - 1
 
+    @property
+    def seen(self) -> int:
+        """Bit n: whether ``highest`` - n was seen."""
+        return self._seen
+
+    def go_on(self, highest: int, seen: int) -> None:
+        """As another window stood."""
+        self.highest, self._seen = highest, seen & self._mask
+
     def fresh(self, sequence: int) -> bool:
         """Whether this number may still be accepted. Changes nothing: it is not authentic yet."""
         age = self.highest - sequence

@@ -76,6 +76,16 @@ class OutboundSa:
         """Whether it is time to negotiate a successor."""
         return self._sequence >= WORN_SEQUENCE or 0 < self.suite.cipher.volume <= self.octets
 
+    @property
+    def sequence(self) -> int:
+        """The last number used."""
+        return self._sequence
+
+    def go_on(self, sequence: int, octets: int) -> None:
+        """Another one has sealed so much with these keys, and will not seal any more."""
+        self._sequence = max(self._sequence, sequence)
+        self.octets = octets
+
     def seal_batch(self, packets: Sequence[bytes]) -> list[bytes]:
         """One datagram per whole IPv4 or IPv6 packet, in order.
 
@@ -139,6 +149,16 @@ class InboundSa:
     def highest(self) -> int:
         """The highest sequence number that proved authentic."""
         return self._window.highest
+
+    @property
+    def seen(self) -> int:
+        """Bit n: whether the number ``highest`` - n was seen."""
+        return self._window.seen
+
+    def go_on(self, highest: int, seen: int, octets: int) -> None:
+        """Another one has opened so much with these keys."""
+        self._window.go_on(highest, seen)
+        self.octets = octets
 
     def open_batch(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
         """For each datagram, in order, its inner packet or why there is none."""
