@@ -6,6 +6,7 @@ An end carries out its core's effects as the driver does: datagrams go to the ne
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from culvert.client.connection import Connection
 from culvert.datapath.plane import BARE, Counters
 from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.carried import Carried
 from culvert.effects import (
     ActivateSa,
     Answer,
@@ -113,6 +115,7 @@ class End:
         self.network = network
         self._timeline: Timeline = network.timeline
         self._counted: dict[int, Counters] = {}
+        self.carried = Carried()
         self._counting = False
         self.run_core(core)
 
@@ -196,6 +199,8 @@ class End:
         self._alarm.arm()
 
     def _execute(self, effect: Effect) -> None:
+        if isinstance(effect, InstallSa | ActivateSa | RemoveSa | MovePeer):
+            self.carried.note(effect)
         match effect:
             case SendIke(octets=octets, to=to, local_port=port, marker=marker):
                 self._send(NON_ESP_MARKER + octets if marker else octets, to, port)
@@ -214,6 +219,7 @@ class End:
                 self.tell(event)
             case SessionEnded(session=session):
                 self._counted.pop(session, None)
+                self.carried.forget(session)
                 self.plane.forget(session)
             case _:
                 self.order(effect)
@@ -414,6 +420,28 @@ class GatewayEnd(End):
             certificate=self._papers.paper if self._papers else None,
             authorities=self._papers.authorities if self._papers else (),
         )
+
+    def succeed(self, config: GatewayConfig | None = None) -> None:
+        """Another process takes over; all that passes between the two is text."""
+        now = self.now
+        told, keys, used = (
+            json.loads(json.dumps(list(items)))
+            for items in (
+                self.core.handed(now=now),
+                self.carried.keys(now=now),
+                self.carried.progress(self.plane, now=now),
+            )
+        )
+        self.config = config or self.config
+        self._fresh_core(self._rng)
+        self.plane, self.carried = PythonEngine(self._rng), Carried()
+        ended = self.core.resume(told, now=now)
+        for order in self.carried.orders(keys, now=now):
+            self._execute(order)
+        for active in self.carried.go_on(used, self.plane, now=now):
+            self._execute(active)
+        self.run_core(self.core)
+        self.do(ended)
 
     def reboot(self) -> None:
         """Power cut and start: no memory of anything."""

@@ -12,8 +12,8 @@ from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
 from culvert.datapath.plane import BARE, Counters, Progress, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
-from culvert.esp.sa import InboundSa, OutboundSa, Refusal
 from culvert.esp.replay import WINDOW
+from culvert.esp.sa import InboundSa, OutboundSa, Refusal
 from culvert.inet.address import Address
 from culvert.inet.prefix import Prefix, PrefixSet, prefix
 from culvert.rng import Random

@@ -126,6 +126,8 @@ class Codec:
             return lambda value: [w(v) for w, v in zip(each, value, strict=True)]
         if origin is tuple or origin in _ROWS:
             first = self._write(inner[0])
+            if origin in (set, frozenset):
+                return lambda value: [first(one) for one in sorted(value)]
             return lambda value: [first(one) for one in value]
         if origin in _TABLES:
             key, item = self._write(inner[0]), self._write(_values(origin, inner))
