@@ -166,6 +166,8 @@ ROW = {
     "bytes_out": NUMBER,
     "packets_in": NUMBER,
     "packets_out": NUMBER,
+    "dropped_in": NUMBER,
+    "dropped_out": NUMBER,
     "weak": TEXTS,
 }
 

@@ -6,7 +6,9 @@ import pytest
 
 from culvert.client.pairs import SESSION
 from culvert.effects import PairWorn
+from culvert.ike.pairs import SETTLING
 from simulation.ends import ClientEnd
+from simulation.meddler import ike_sa
 from simulation.world import Terms, World, packet, profile
 
 SERVER = "192.168.2.10"
@@ -100,3 +102,27 @@ def test_what_cannot_be_renewed_carries_no_more_than_the_hard_volume() -> None:
         world.run(10.0)
         assert len(client.told("quick.established")) == 2
         assert world.passes_both_ways(client)
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["in peace", "at the end of its volume"])
+def test_toward_a_stranger_the_old_pair_carries_until_message_3_must_have_come(early: bool) -> None:
+    world = World(1)
+    client = connected(world)
+    with world.shown_if_wrong():
+        ike_sa(client).phase1.features -= {"culvert"}
+        old = spi_used(client)
+        client.wear(PairWorn(SESSION, 1))
+        world.run(0.2)
+        assert len(client.told("quick.established")) == 2
+        assert spi_used(client) == old
+        if early:
+            client.wear(PairWorn(SESSION, 1, spent=True))
+        else:
+            world.run(SETTLING)
+        assert spi_used(client) != old
+        assert world.passes_both_ways(client)
+
+
+def spi_used(client: ClientEnd) -> bytes:
+    (burst,) = client.plane.from_tunnel([packet(client.address, SERVER, 1)], 0.0).bursts
+    return burst.datagrams[0][:4]

@@ -115,6 +115,8 @@ def _counters(traffic: Traffic | None) -> Mapping[str, int]:
         "bytes_out": traffic.octets_out if traffic else 0,
         "packets_in": traffic.packets_in if traffic else 0,
         "packets_out": traffic.packets_out if traffic else 0,
+        "dropped_in": traffic.dropped_in if traffic else 0,
+        "dropped_out": traffic.dropped_out if traffic else 0,
     }
 
 

@@ -320,7 +320,10 @@ class Negotiator:
 
     def _activate(self, quick: QuickMode, number: int, agreed: Agreed, now: float) -> None:
         channel = self._owner.channel
-        channel.out.append(Activate(number))
+        if quick.replaces and quick.initiator and "culvert" not in self._owner.features:
+            self._owner.pairs.carry_later(number, now=now)
+        else:
+            channel.out.append(Activate(number))
         self._carried = True
         channel.log(
             "quick.established",
@@ -357,6 +360,8 @@ class Negotiator:
         if pair is not None and kind == "pair-soft":
             self._owner.channel.log("quick.rekeying", spi_in=spi_text(pair.inbound_spi))
             self.start(pair.local, pair.remote, number, now)
+        elif pair is not None and kind == "pair-carries":
+            self._owner.channel.out.append(Activate(number))
         elif pair is not None:
             self.end(pair)
 

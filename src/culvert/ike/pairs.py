@@ -14,7 +14,10 @@ from culvert.rng import Random, fraction
 SOFT = 0.9  # of the lifetime, less up to a tenth of it, so that two ends rarely renew at once
 LATE = 0.95  # of the volume: where the responder asks, should the initiator not have done so
 KILOBYTE = 1000  # the smaller of both readings in use (strongSwan's), so no peer sees it exceeded
-KINDS = ("pair-hard", "pair-soft", "pair-retired")  # timers of a pair
+KINDS = ("pair-hard", "pair-soft", "pair-retired", "pair-carries")  # timers of a pair
+SETTLING = 0.1
+"""Seconds that the old pair carries on after message 3 of a renewal. A peer that takes up the new
+SAs only with that message (strongSwan) loses what overtakes it."""
 LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
 
 
@@ -89,6 +92,16 @@ class Pairs:
             if (pair.local, pair.remote) == (local, remote):
                 return pair.number
         return 0
+
+    def carry_later(self, number: int, *, now: float) -> None:
+        self._timers.set("pair-carries", now + SETTLING, number)
+
+    def take_waiting(self) -> list[int]:
+        """Those that were to carry later: now they must."""
+        waiting = [one for one in self._live if self._timers.running("pair-carries", one)]
+        for number in waiting:
+            self._timers.stop("pair-carries", number)
+        return waiting
 
     def retire(self, number: int, *, now: float) -> None:
         """A successor carries: delete this one in a moment."""

@@ -30,6 +30,7 @@ from culvert.ike.main_called import MainCalled
 from culvert.ike.main_calling import MainCalling
 from culvert.ike.negotiator import Negotiator
 from culvert.ike.outputs import (
+    Activate,
     CertificateVerdict,
     Configuration,
     GroupKey,
@@ -348,6 +349,7 @@ class IkeSa:
     def remove_pair(self, number: int) -> None:
         pair = self.pairs.drop(number)
         if pair is not None:
+            self.channel.out += [Activate(waiting) for waiting in self.pairs.take_waiting()]
             self._spis.release(pair.inbound_spi)
             self.channel.out.append(Remove(number, pair.inbound_spi, pair.outbound_spi))
             self.channel.log(
