@@ -223,6 +223,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         gateway(*AT_THE_GATEWAY, (0.2, "ike.proposal-refused", {"phase": 2, **PROPOSAL})),
         gateway(*AT_THE_GATEWAY, (0.2, "ike.proposal-refused", {"phase": 1, **PROPOSAL})),
     ),
+    ("p2.pfs-mismatch", ""): (
+        gateway(*AT_THE_GATEWAY, (0.2, "quick.pfs-mismatch", {"remote": "none", "local": "modp"})),
+        gateway(*AT_THE_GATEWAY, (0.2, "ike.proposal-refused", {"phase": 2, **PROPOSAL})),
+    ),
     ("p2.id-mismatch", ""): (
         gateway(*AT_THE_GATEWAY, refused("10.0.0.0/8 is not reachable for this peer")),
         gateway(*AT_THE_GATEWAY, refused("phase2-refused")),

@@ -29,11 +29,12 @@ def settings_of(
     ways = AUTHENTICATIONS[profile.authentication].methods
     pfs = f"-{profile.pfs}" if profile.pfs else ""
     natt = profile.nat_traversal != "off"
+    most = 1 if profile.one_proposal else None
     return Settings(
         Role.INITIATOR,
         _identity(profile, certificate),
-        ike_suites(profile.phase1, ways),
-        tuple([EspSuite.named(name + pfs) for name in profile.phase2]),
+        ike_suites(profile.phase1, ways)[:most],
+        tuple([EspSuite.named(name + pfs) for name in profile.phase2])[:most],
         exchange=profile.exchange_mode,
         phase1_life=Lifetime(seconds=profile.phase1_lifetime),
         phase2_life=Lifetime(profile.phase2_lifetime, profile.phase2_volume),

@@ -52,6 +52,7 @@ class AggressiveCalling(Calling):
     def begin(self, now: float) -> None:
         channel = self._owner.channel
         channel.log("ike.phase1-started", peer=text(channel.path.remote), mode=self.exchange)
+        self._tell_offer(len(self._initiator.suites))
         way = self._initiator.suites[0].authentication
         whole = (*self._initiator.first(), *self._requests(way), *self._announced())
         octets = channel.send_clear(wire.AGGRESSIVE, self._padded(whole, way))

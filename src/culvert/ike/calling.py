@@ -39,6 +39,11 @@ class Calling(Phase1):
         """Send message 1."""
         raise NotImplementedError
 
+    def _tell_offer(self, count: int) -> None:
+        """Some devices fall silent when they are offered more than one proposal."""
+        if count > 1:
+            self._owner.channel.log("ike.several-offered", phase=1, count=count)
+
     def take_unproved(self) -> bytes:
         """The cookies of an answer that did not prove its sender, for telling who sent it."""
         return b""

@@ -131,6 +131,7 @@ class Endpoint:
         before = self._sas[number]
         settings = replace(before.settings, first_contact=False, address=address)
         sa = self._open(before.path, b"", now, settings=settings)
+        sa.warned.take(before.warned)
         return sa.number, self._after(sa, sa.connect(now=now))
 
     def succeed(self, old: int, new: int, *, now: float) -> list[Numbered]:

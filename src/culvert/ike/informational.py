@@ -8,8 +8,10 @@ from __future__ import annotations
 from math import inf
 
 from culvert.errors import UnexpectedMessage
+from culvert.ike import pfs
 from culvert.ike.liveness import Dead, Liveness, Question
 from culvert.ike.owner import Owner, Phase, spi_text
+from culvert.ike.proposal import Lifetime, ike_life_octets
 from culvert.ike.quick import announced_life
 from culvert.ike.script import INFORMATIONAL
 from culvert.ike.wire import header as wire
@@ -147,11 +149,19 @@ class Informational:
         self._owner.channel.end_exchange(message_id)
         return octets
 
-    def refuse_quick(self, kind: int, spi: bytes) -> None:
+    def refuse_quick(self, kind: int, spi: bytes, data: bytes = b"") -> None:
         """Tell the peer why its quick mode came to nothing."""
         peer = text(self._owner.path.remote)
         self._owner.channel.log("ike.notify-sent", name=notify_name(kind), peer=peer)
-        self._send((Notify(kind, PROTO_ESP, spi).part(),))
+        self._send((Notify(kind, PROTO_ESP, spi, data).part(),))
+
+    def announce_life(self, seconds: int) -> None:
+        """Ours is shorter than what the peer offered for the IKE SA (RFC 2407 §4.6.3.1)."""
+        peer = text(self._owner.path.remote)
+        name = notify_name(RESPONDER_LIFETIME)
+        self._owner.channel.log("ike.notify-sent", name=name, peer=peer)
+        data, spi = ike_life_octets(Lifetime(seconds)), self._owner.channel.cookies
+        self._send((Notify(RESPONDER_LIFETIME, PROTO_ISAKMP, spi, data).part(),))
 
     def delete_pair(self, inbound_spi: int) -> None:
         self._owner.channel.log("ike.delete-sent", what="IPsec SA", spi=spi_text(inbound_spi))
@@ -329,6 +339,8 @@ class Informational:
             seconds=life.seconds,
         )
         if notify.protocol == PROTO_ISAKMP and life.seconds:
+            ours = self._owner.settings.phase1_life.seconds
+            self._owner.warned.lifetime("IKE SA", ours, life.seconds, self._owner.channel)
             alive = now - self._began
             left = max(life.seconds - alive, 0.0)
             self._owner.lives(left, now)
@@ -338,7 +350,12 @@ class Informational:
 
     def _refused(self, notify: Notify, now: float) -> None:
         spi = int.from_bytes(notify.spi[:4], "big")
-        self._owner.quick_refused(spi, notify_name(notify.kind), now)
+        why = notify_name(notify.kind)
+        if (found := pfs.heard(notify.data)) is not None:
+            offered, accepted = found
+            self._owner.channel.log("quick.pfs-mismatch", remote=accepted, local=offered)
+            why = f"{why}: PFS group {offered} is offered, {accepted} is accepted"
+        self._owner.quick_refused(spi, why, now)
 
     def _deleted(self, delete: Delete, told: Reason | None, now: float) -> bool:
         channel = self._owner.channel

@@ -51,6 +51,7 @@ class MainCalling(Calling):
     def begin(self, now: float) -> None:
         channel = self._owner.channel
         channel.log("ike.phase1-started", peer=text(channel.path.remote), mode=self.exchange)
+        self._tell_offer(len(self.settings.phase1))
         sa = offer_ike(self.settings.phase1, self.settings.phase1_life.seconds).to_bytes()
         self._made.sa_i = sa
         octets = channel.send_clear(wire.IDENTITY_PROTECTION, (Part(SA, sa), *self._announced()))

@@ -20,6 +20,7 @@ from culvert.ike.keys import quick_hash_3
 from culvert.ike.outputs import Activate, Configuration, Install
 from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.pairs import Pair
+from culvert.ike.pfs import PfsMismatch
 from culvert.ike.quick import Agreed, QuickMode, SelectorError, Terms
 from culvert.ike.script import QUICK
 from culvert.ike.selector import Selector
@@ -82,6 +83,8 @@ class Negotiator:
         channel.log(
             "quick.started", message_id=made.message_id, local=str(local), remote=str(remote)
         )
+        if len(terms.suites) > 1:
+            channel.log("ike.several-offered", phase=2, count=len(terms.suites))
         octets = channel.send_sealed(QUICK_EXCHANGE, made.message_id, parts)
         self._expect(made, octets, now)
 
@@ -244,7 +247,13 @@ class Negotiator:
         if comparisons:
             self._owner.tell_differences(2, comparisons, ours)
         self._owner.channel.log("quick.refused", reason=str(error), remote="", local=ours)
-        self._informational.refuse_quick(error.notify, header.message_id.to_bytes(4, "big"))
+        data = b""
+        if isinstance(error, PfsMismatch):
+            offered, accepted = error.offered, error.accepted
+            self._owner.channel.log("quick.pfs-mismatch", remote=offered, local=accepted)
+            data = error.data if "culvert" in self._owner.features else b""
+        number = header.message_id.to_bytes(4, "big")
+        self._informational.refuse_quick(error.notify, number, data)
 
     def _second(self, quick: QuickMode, octets: bytes, header: Header, now: float) -> bool:
         channel = self._owner.channel
@@ -324,6 +333,8 @@ class Negotiator:
             self._owner.pairs.carry_later(number, now=now)
         else:
             channel.out.append(Activate(number))
+        if not self._carried:
+            self._owner.tell_life()
         self._carried = True
         channel.log(
             "quick.established",
@@ -338,8 +349,12 @@ class Negotiator:
             life_seconds=agreed.life.seconds,
             life_kilobytes=agreed.life.kilobytes,
         )
-        self._owner.weakness.note(agreed.suite.name, agreed.suite.weak)
-        self._owner.weakness.tell(channel)
+        warned, ours = self._owner.warned, self._owner.settings.phase2_life.seconds
+        warned.weak(agreed.suite.name, agreed.suite.weak)
+        warned.tell(channel)
+        # A client that asks for more than there is gets less; that is the usual way of Cisco's.
+        if quick.initiator or agreed.theirs.seconds < ours:
+            warned.lifetime("IPsec SA", ours, agreed.theirs.seconds, channel)
         if quick.replaces and quick.initiator:
             self._owner.pairs.retire(quick.replaces, now=now)
 

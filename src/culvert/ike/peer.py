@@ -54,7 +54,7 @@ from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
 from culvert.ike.timers import Name, Timers
-from culvert.ike.weakness import Weakness
+from culvert.ike.warned import Warned
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.reason import Reason
@@ -99,7 +99,7 @@ class IkeSa:
         self.exchange = exchange or EXCHANGES[settings.exchange]
         self.phase1 = self._first_phase(settings, natt_port)
         self.pairs = Pairs(self.timers, rng)
-        self.weakness = Weakness()
+        self.warned = Warned()
         self.informational = Informational(self)
         self.dialogue: ClientDialogue | GatewayDialogue = (
             ClientDialogue(self) if self.initiator else GatewayDialogue(self)
@@ -283,10 +283,11 @@ class IkeSa:
         """This one renews ``old``: its pairs go on here. ``old`` keeps nothing but its keys."""
         unfinished = old.negotiator.abandon()
         self.pairs.take(old.pairs)
-        self.weakness.take(old.weakness)
+        self.warned.take(old.warned)
         for number in unfinished:
             self.pairs.renew(number, now=now)
         self.negotiator.carries()
+        self.tell_life()
         self.channel.log("ike.renewed", old=old.channel.cookies.hex(), peer=text(self.path.remote))
         return self._done()
 
@@ -401,6 +402,13 @@ class IkeSa:
         self.timers.set("life", now + seconds)
         if self.initiator:
             self.timers.set("renewal", now + soft_life(Lifetime(seconds=int(seconds)), self._rng))
+
+    def tell_life(self) -> None:
+        """Who called offered a longer life of the IKE SA than it has: it could not renew it in
+        time if it did not know."""
+        chosen, ours = self.phase1.chosen, self.phase1.settings.phase1_life.seconds
+        if not self.initiator and chosen is not None and 0 < ours < chosen.lifetime.seconds:
+            self.informational.announce_life(ours)
 
     def disputed(self) -> None:
         self.phase1.disputed()

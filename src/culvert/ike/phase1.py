@@ -245,7 +245,7 @@ class Phase1:
             life_seconds=life,
         )
         self._tell_nat()
-        owner.weakness.note(chosen.suite.name, chosen.suite.weak)
+        owner.warned.weak(chosen.suite.name, chosen.suite.weak)
         if self.exchange == "aggressive":
             channel.log("ike.aggressive", why=_EXPOSED[authentication.skeyid])
         if self.initial_contact:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from culvert.ike.suite import EspSuite, IkeSuite
-from culvert.ike.wire.attribute import Attribute
+from culvert.ike.wire.attribute import Attribute, join
 from culvert.ike.wire.proposal import (
     KEY_IKE,
     PROTO_AH,
@@ -226,6 +226,42 @@ def only_ah(offered: SecurityAssociation) -> bool:
     return all(proposal.protocol == PROTO_AH for proposal in offered.proposals)
 
 
+def only_pfs_differs(
+    offered: SecurityAssociation,
+    suites: Sequence[EspSuite],
+    modes: frozenset[int],
+    pfs_groups: frozenset[int],
+) -> Difference | None:
+    """The PFS groups of both ends, if some pair of proposals fits in everything else."""
+    for proposal in offered.proposals:
+        for transform in proposal.transforms if proposal.protocol == PROTO_ESP else ():
+            for number, suite in enumerate(suites, start=1):
+                found = _esp_differences(transform, suite, modes, pfs_groups)
+                if len(found) == 1 and found[0][0] == PFS:
+                    return Difference(*found[0], proposal.number, number)
+    return None
+
+
+def life_octets(life: Lifetime) -> bytes:
+    """As attributes: the data of RESPONDER-LIFETIME for ESP (RFC 2407 §4.6.3.1)."""
+    return _life_octets(life, SA_LIFE_TYPE, SA_LIFE_DURATION)
+
+
+def ike_life_octets(life: Lifetime) -> bytes:
+    """The same for the IKE SA, whose attributes have other numbers."""
+    return _life_octets(life, LIFE_TYPE, LIFE_DURATION)
+
+
+def _life_octets(life: Lifetime, kind: int, duration: int) -> bytes:
+    return b"".join(
+        [
+            join((Attribute.of(kind, unit), Attribute.of(duration, value)))
+            for unit, value in ((SECONDS, life.seconds), (KILOBYTES, life.kilobytes))
+            if value
+        ]
+    )
+
+
 def lifetime(attributes: Iterable[Attribute], type_kind: int, duration_kind: int) -> Lifetime:
     """Life pairs: a duration counts only directly behind its type (FortiGate sends others)."""
     found = {SECONDS: 0, KILOBYTES: 0}
@@ -334,10 +370,11 @@ def _esp_differences(
     wanted = {suite.pfs.number} if suite.pfs else {0, *pfs_groups}
     if group not in wanted:
         words = " or ".join(_ike_word("group", (g, 0)) for g in sorted(wanted))
-        differing.append(("PFS group", _ike_word("group", (group, 0)), words))
+        differing.append((PFS, _ike_word("group", (group, 0)), words))
     return differing
 
 
+PFS = "PFS group"
 _MODE_WORDS = {
     1: "tunnel",
     2: "transport",

@@ -16,24 +16,29 @@ from culvert.errors import NegotiationError, ProtocolError
 from culvert.ike.exchanged import check_nonce
 from culvert.ike.keys import Phase1Keys, keymat, split_keymat
 from culvert.ike.outputs import SaKeys
+from culvert.ike.pfs import PfsMismatch
 from culvert.ike.proposal import (
+    LIFE_DURATION,
+    LIFE_TYPE,
     SA_LIFE_DURATION,
     SA_LIFE_TYPE,
     ChosenEsp,
     Lifetime,
     choose_esp,
     compare_esp,
+    life_octets,
     lifetime,
     offer_esp,
     only_ah,
+    only_pfs_differs,
 )
 from culvert.ike.selector import Selector
 from culvert.ike.suite import EspSuite
-from culvert.ike.wire.attribute import Attribute, join, parse_attributes
+from culvert.ike.wire.attribute import parse_attributes
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.notify import RESPONDER_LIFETIME, Notify
 from culvert.ike.wire.payload import ID, KE, NONCE, NOTIFY, SA, Chain, Part, of_kind, one
-from culvert.ike.wire.proposal import PROTO_ESP, SecurityAssociation
+from culvert.ike.wire.proposal import PROTO_ESP, PROTO_ISAKMP, SecurityAssociation
 from culvert.octets.cursor import Cursor
 from culvert.rng import Random
 
@@ -64,12 +69,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Both directions, as seen from here."""
+    """Both directions, as seen from here. ``life`` is what counts, ``theirs`` the peer's own."""
 
     suite: EspSuite
     inbound: SaKeys
     outbound: SaKeys
     life: Lifetime
+    theirs: Lifetime
 
 
 @dataclass(slots=True)
@@ -137,12 +143,7 @@ def answer(
     offered = SecurityAssociation.parse(_must(parts, SA))
     chosen = choose_esp(offered, terms.suites, terms.modes, terms.pfs_groups)
     if chosen is None:
-        raise NegotiationError(
-            ONLY_AH
-            if only_ah(offered)
-            else "none of the peer's phase 2 proposals is accepted here",
-            compare_esp(offered, terms.suites, terms.modes, terms.pfs_groups),
-        )
+        raise _nothing_fits(offered, terms)
     quick.nonce_i = _nonce(parts)
     quick.nonce_r = rng.octets(NONCE_OCTETS)
     shared = b""
@@ -155,7 +156,17 @@ def answer(
     life = chosen.lifetime.shorter(terms.life)
     if life != chosen.lifetime:
         made.append(_responder_lifetime(quick.spi, life))
-    return tuple(made), _agree(quick, chosen, life, keys, shared)
+    return tuple(made), _agree(quick, chosen, (life, chosen.lifetime), keys, shared)
+
+
+def _nothing_fits(offered: SecurityAssociation, terms: Terms) -> NegotiationError:
+    of_terms = terms.suites, terms.modes, terms.pfs_groups
+    comparisons = compare_esp(offered, *of_terms)
+    if only_ah(offered):
+        return NegotiationError(ONLY_AH, comparisons)
+    if (pfs := only_pfs_differs(offered, *of_terms)) is not None:
+        return PfsMismatch(pfs, comparisons)
+    return NegotiationError("none of the peer's phase 2 proposals is accepted here", comparisons)
 
 
 def finish(quick: QuickMode, parts: Chain, terms: Terms, keys: Phase1Keys) -> Agreed:
@@ -176,10 +187,14 @@ def finish(quick: QuickMode, parts: Chain, terms: Terms, keys: Phase1Keys) -> Ag
     shared = b""
     if quick.pair is not None:
         if chosen.group != quick.pair.group:
-            raise NegotiationError("the gateway left out the PFS that was offered")
+            raise NegotiationError(
+                f"PFS group {terms.suites[0].pfs_word} was offered, the gateway answered with none"
+            )
         shared = quick.pair.shared(_must(parts, KE).body)
-    life = chosen.lifetime.shorter(terms.life).shorter(announced_life(parts, PROTO_ESP))
-    return _agree(quick, chosen, life, keys, shared)
+    announced = announced_life(parts, PROTO_ESP)
+    life = chosen.lifetime.shorter(terms.life).shorter(announced)
+    theirs = announced if announced.seconds else chosen.lifetime
+    return _agree(quick, chosen, (life, theirs), keys, shared)
 
 
 def announced_life(parts: Chain, protocol: int) -> Lifetime:
@@ -190,22 +205,21 @@ def announced_life(parts: Chain, protocol: int) -> Lifetime:
         if notify.kind == RESPONDER_LIFETIME and notify.protocol == protocol:
             attributes = parse_attributes(Cursor(notify.data))
             life = life.shorter(lifetime(attributes, SA_LIFE_TYPE, SA_LIFE_DURATION))
+            if protocol == PROTO_ISAKMP:  # peers write it with the numbers of either phase
+                life = life.shorter(lifetime(attributes, LIFE_TYPE, LIFE_DURATION))
     return life
 
 
 def _responder_lifetime(spi: int, life: Lifetime) -> Part:
-    data = b"".join(
-        [
-            join((Attribute.of(SA_LIFE_TYPE, kind), Attribute.of(SA_LIFE_DURATION, value)))
-            for kind, value in ((1, life.seconds), (2, life.kilobytes))
-            if value
-        ]
-    )
-    return Notify(RESPONDER_LIFETIME, PROTO_ESP, spi.to_bytes(4, "big"), data).part()
+    return Notify(RESPONDER_LIFETIME, PROTO_ESP, spi.to_bytes(4, "big"), life_octets(life)).part()
 
 
 def _agree(
-    quick: QuickMode, chosen: ChosenEsp, life: Lifetime, keys: Phase1Keys, shared: bytes
+    quick: QuickMode,
+    chosen: ChosenEsp,
+    lives: tuple[Lifetime, Lifetime],
+    keys: Phase1Keys,
+    shared: bytes,
 ) -> Agreed:
     peer_spi = int.from_bytes(chosen.proposal.spi, "big")
     halves = [
@@ -226,7 +240,7 @@ def _agree(
         )
         for spi in (quick.spi, peer_spi)
     ]
-    return Agreed(chosen.suite, halves[0], halves[1], life)
+    return Agreed(chosen.suite, halves[0], halves[1], *lives)
 
 
 def _must(parts: Chain, kind: int) -> Part:

@@ -111,6 +111,10 @@ class EspSuite:
         return "-".join(part.token for part in parts if part is not None)
 
     @property
+    def pfs_word(self) -> str:
+        return self.pfs.token if self.pfs else "none"
+
+    @property
     def authentication_label(self) -> str:
         """What proves each packet genuine: an AEAD cipher does it itself."""
         return self.integrity.label if self.integrity else "AEAD"

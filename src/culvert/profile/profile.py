@@ -127,6 +127,7 @@ class Profile:
         "aes256-sha2_256",
         "aes128-sha2_256",
     )
+    one_proposal: bool = False
     pfs: str | None = None
     legacy: tuple[str, ...] = ()
     phase1_lifetime: int = 86_400
