@@ -36,7 +36,7 @@ from culvert.ike.sealing import Sealing
 from culvert.ike.spis import Spis
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.timers import Timers
-from culvert.ike.weakness import Weakness
+from culvert.ike.warned import Warned
 from culvert.ike.wire.config import ConfigMessage
 from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Address, Path
@@ -63,13 +63,13 @@ PARTS = (
             "informational": Here,
             "dialogue": Here,
             "negotiator": Here,
-            "weakness": Here,
+            "warned": Here,
             "_doubt": tuple[str, str],
         },
         frozenset(("number", "initiator", "exchange", "_rng", "_spis", "_early")),
     ),
     Part(
-        Weakness,
+        Warned,
         {"_suites": dict[str, None], "_untold": dict[str, None], "_told": set[str]},
     ),
     Part(Timers, {"_at": dict[tuple[str, int], Moment], "deadline": Moment}),
