@@ -35,6 +35,22 @@ PLAIN = tuple(one for one in ANSWERED if not one[1].startswith("ike.nat"))
 NOTHING_BACK: Happening = (40.0, "data.nothing-back", {"packets_out": 30, "packets_in": 0})
 PROPOSAL = {"peer": CALLER, "remote": "3des-md5-modp768", "local": "aes256-sha1-modp1024"}
 
+CONNECTING_MAIN: tuple[Happening, ...] = (
+    *CONNECTING[:2],
+    (0.02, "ike.phase1-started", {"peer": PEER, "mode": "main"}),
+    (0.1, "ike.proposal-chosen", {"phase": 1, "suite": "aes256-sha1-modp1024", "number": 1}),
+)
+NATT: Happening = (0.2, "ike.natt-negotiated", {"version": "natt-rfc3947", "port": 4500})
+UNFRAGMENTED: Happening = (0.3, "ike.unfragmented", {"peer": PEER, "octets": 2000})
+BEGAN_ANEW: Happening = (90.0, "gateway.started", {"version": "1", "listen": (), "engine": "c"})
+LOST: Happening = (
+    60.0,
+    "client.reconnecting",
+    {"profile": "office", "attempt": 1, "wait": 0.5, "reason": "lost-peer"},
+)
+AGAIN: Happening = (90.0, "ike.retransmit", {"peer": PEER, "attempt": 2})
+MOVED: Happening = (90.0, "ike.peer-moved", {"old": CALLER, "new": "171.69.89.78:2048"})
+
 
 def fault(what: str) -> Happening:
     return (0.0, "service.fault", {"what": what, "action": "See to it."})
@@ -123,6 +139,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*CONNECTING, ANSWERED[0], down("group-mismatch", 0.2)),
         client(*CONNECTING, ANSWERED[0], down("protocol-error", 0.2)),
     ),
+    ("p1.psk-mismatch", ""): (
+        client(*CONNECTING_MAIN, NATT, down("group-mismatch", 90.0)),
+        client(*CONNECTING_MAIN, down("group-mismatch", 90.0)),
+    ),
     ("p1.no-proposal", ""): (
         gateway(AT_THE_GATEWAY[0], (0.1, "ike.proposal-refused", {"phase": 1, **PROPOSAL})),
         gateway(*AT_THE_GATEWAY, (0.1, "ike.proposal-refused", {"phase": 2, **PROPOSAL})),
@@ -139,7 +159,11 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*CONNECTING, NO_ANSWER, down("no-answer", 30.0)),
         client(*CONNECTING, ANSWERED[0], NO_ANSWER, down("no-answer", 30.0)),
     ),
-    ("net.udp4500-blocked", ""): (
+    ("net.fragments-lost", ""): (
+        client(*CONNECTING_MAIN, UNFRAGMENTED, NO_ANSWER, down("no-answer", 90.0)),
+        client(*CONNECTING_MAIN, UNFRAGMENTED, UNTRUSTED, down("certificate-refused", 1.0)),
+    ),
+    ("net.udp4500-blocked", "client"): (
         client(*CONNECTING, *ANSWERED, NO_ANSWER),
         client(*CONNECTING, *PLAIN, NO_ANSWER),
     ),
@@ -266,6 +290,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*GOOD, (90.0, "live.peer-dead", {"seconds": 30.0, "questions": 5})),
         client(*GOOD, (90.0, "live.answer", {"sequence": 5, "seconds": 0.1})),
     ),
+    ("live.gateway-killed", "gateway"): (
+        gateway(STARTED, BEGAN_ANEW),
+        gateway(STARTED, ended("by-user"), BEGAN_ANEW),
+    ),
     ("live.peer-shutdown", ""): (closed("peer-shutdown"), closed("peer-reboot")),
     ("live.peer-reboot", ""): (closed("peer-reboot"), closed("peer-shutdown")),
     ("live.max-connect", ""): (closed("max-connect-time"), closed("idle-timeout")),
@@ -290,6 +318,15 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ),
     ("live.ended", ""): (closed("a reason of tomorrow"), not_closed()),
     ("ok.disconnected", ""): (closed("by-user"), closed("by-administrator")),
+    ("ok.came-back", "client"): (
+        client(LOST, *CONNECTING[2:], *TWO_PAIRS, UP),
+        client(LOST, *CONNECTING[2:]),
+    ),
+    ("net.loss", ""): (
+        client(*GOOD, *[AGAIN] * 3),
+        client(*GOOD[:-1], *[AGAIN] * 3, UP),
+    ),
+    ("ok.moved", "gateway"): (gateway(STARTED, MOVED), gateway(MOVED, STARTED)),
     ("ok.established", ""): (client(*GOOD), client(*GOOD[:-1])),
     ("unknown.incomplete", ""): (client(*CONNECTING), client(*GOOD)),
 }
@@ -336,7 +373,8 @@ def test_conditions_name_events_and_fields_that_exist() -> None:
                 assert condition.keys() == {"end"}
                 continue
             known = vocabulary()[str(condition["code"])]
-            assert condition.keys() - {"code"} <= {*known.fields, "side"}
+            assert condition.keys() - {"code", "times", "after"} <= {*known.fields, "side"}
+            assert str(condition.get("after", "client.up")) in vocabulary()
         assert row.stage in {"", "before-up", "after-up"}
 
 

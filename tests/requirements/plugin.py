@@ -25,6 +25,7 @@ import pytest
 SCHEMA = 1
 PROPERTY = "requirement"
 CELL = "cell"  # of docs/interop.md, see interop/cells.py
+FAULT = "fault"  # of docs/faults.md, see faults/test_told.py
 FIGURES = "figures"
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("list.toml")
@@ -85,6 +86,7 @@ class Ledger:
         self.path = path
         self.tests: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.cells: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.faults: dict[str, dict[str, Any]] = {}
         self.figures: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -95,6 +97,9 @@ class Ledger:
         for name, value in report.user_properties:
             if name == FIGURES:
                 self.figures[report.nodeid] = str(value)
+            if name == FAULT and isinstance(value, dict):
+                row = self.faults.setdefault(report.nodeid, {**value, "outcome": outcome})
+                row["outcome"] = min(row["outcome"], outcome, key=WORST.index)
             if name not in kinds or not isinstance(value, (list, tuple)):
                 continue
             rows, *keys = kinds[name]
@@ -114,6 +119,7 @@ class Ledger:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "tests": [self.tests[key] for key in sorted(self.tests)],
             "cells": [self.cells[key] for key in sorted(self.cells)],
+            "faults": [self.faults[key] for key in sorted(self.faults)],
             FIGURES: self.figures,
         }
         new = self.path.with_suffix(".new")

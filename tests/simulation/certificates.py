@@ -3,17 +3,21 @@ process in between."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from culvert.effects import CertificateJudged, JudgeCertificate, Sign, Signed
+from culvert.errors import PlatformError
+from culvert.eventlog.event import LogEvent
 from culvert.identity.certificates.certificate import Certificate
-from culvert.identity.certificates.proof import Claim, prove
-from culvert.identity.certificates.reason import Untrusted
-from culvert.identity.certificates.rules import Purpose, Rules
+from culvert.identity.certificates.revocation import Source
+from culvert.identity.certificates.rules import Purpose, Rules, Strictness
 from culvert.ike.wire.identity import DER_ASN1_DN, Identity
+from culvert.vault.certificate_judge import judge
+from culvert.vault.revocation import Revocation
 from identity.certificates.authority import DAY, NOW, Holder, issue, middle, root, subject
 
 SIGNING = 0.01  # seconds
@@ -41,12 +45,14 @@ class Paper:
 
 @dataclass(frozen=True)
 class Vault:
-    """``paper`` None: this end has no certificate; it trusts ``authority``."""
+    """``paper`` None: this end has no certificate; it trusts ``authority``. ``lists``: of what
+    was revoked."""
 
     paper: Paper | None
     purpose: Purpose
     authority: Certificate
     broken: bool = False
+    lists: tuple[bytes, ...] = ()
 
     @property
     def authorities(self) -> tuple[bytes, ...]:
@@ -57,26 +63,15 @@ class Vault:
             return Signed(order.ticket, b"", problem="the key cannot be read")
         return Signed(order.ticket, self.paper.holder.sign(order.digest))
 
-    def judge(self, order: JudgeCertificate) -> CertificateJudged:
-        claim = Claim(order.chain, order.identity, order.digest, order.signature)
-        try:
-            proven = prove(claim, Rules((self.authority,), self.purpose), at=NOW)
-        except Untrusted as error:
-            return CertificateJudged(
-                order.ticket,
-                accepted=False,
-                reason=error.ending,
-                cause=error.cause,
-                problem=f"{error.sentence} {error.action}",
-            )
-        return CertificateJudged(
-            order.ticket,
-            accepted=True,
-            subject=proven.peer.subject,
-            name=proven.peer.name,
-            groups=proven.peer.units,
-            warnings=tuple(one.sentence for one in proven.warnings),
-        )
+    def judge(self, order: JudgeCertificate) -> tuple[CertificateJudged, Sequence[LogEvent]]:
+        """The word, and what the vault's process writes into the log."""
+        strictness = Strictness.HARD if self.lists else Strictness.OFF
+        rules = Rules((self.authority,), self.purpose, revocation=strictness, lists=self.lists)
+        return judge(order, rules, Revocation(_nothing), at=NOW)
+
+
+def _nothing(source: Source) -> bytes:
+    raise PlatformError(f"nothing is fetched in a simulation, not even {source.url}")
 
 
 @cache

@@ -231,7 +231,10 @@ class End:
                 self.answer_later(self.vault.sign(order), SIGNING)
                 return
             case JudgeCertificate() if self.vault is not None:
-                self.answer_later(self.vault.judge(order), JUDGING)
+                judged, events = self.vault.judge(order)
+                for event in events:
+                    self.tell(event)
+                self.answer_later(judged, JUDGING)
                 return
             case _:
                 pass

@@ -77,6 +77,7 @@ class Terms:
     legacy: tuple[str, ...] = EVERY_SWITCH
     split_include: tuple[str, ...] = (LAN,)
     backup_servers: tuple[str, ...] = ()
+    ike_fragmentation: bool = True
 
     @property
     def toml(self) -> str:
@@ -97,6 +98,7 @@ phase1 = {list(self.phase1)}
 phase2 = {list(self.phase2)}
 legacy = {list(self.legacy)}
 session_limit = {self.session_limit}
+ike_fragmentation = {str(self.ike_fragmentation).lower()}
 half_open_limit = {self.half_open_limit}
 half_open_per_source = {self.half_open_per_source}
 phase1_lifetime = {self.phase1_lifetime}

@@ -10,7 +10,7 @@ from culvert.client.configuration import Given
 from culvert.client.doubt import Act, Doubt
 from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
-from culvert.client.returning import ATTEMPT, UNREACHED
+from culvert.client.returning import ATTEMPT, SETTLING, UNREACHED
 from culvert.client.settings import IKE_PORT, NATT_PORT
 from culvert.client.tunnel import Tunnel
 from culvert.effects import (
@@ -174,14 +174,15 @@ class Calls(Tunnel):
         if self._set_up is not None and not self.profile.fail_closed:
             self._set_up = None
             made.append(RestoreMachine(self.profile.name))
-        return [*made, self._tell_return(wait)]
+        return [*made, self._tell_return(wait, reason)]
 
-    def _tell_return(self, wait: float) -> Effect:
+    def _tell_return(self, wait: float, reason: str) -> Effect:
         return self._event(
             "client.reconnecting",
             profile=self.profile.name,
             attempt=self._returning.attempt,
             wait=round(wait, 1),
+            reason=reason,
         )
 
     def _try_again(self, now: float) -> list[Effect]:
@@ -193,6 +194,10 @@ class Calls(Tunnel):
         """An attempt to come back that nobody answered; the next is not far."""
         self._patient_until = inf
         return self._close(self._probe or self._sa, "no-answer", now)
+
+    def _patience(self, now: float) -> float:
+        """How long a gateway that is found again may take for what no person has a part in."""
+        return now + SETTLING if self._returning.under_way else inf
 
     def _doubts(self, now: float) -> list[Effect]:
         sa = self._endpoint.get(self._sa)
@@ -231,7 +236,7 @@ class Calls(Tunnel):
         made += [SessionEnded(SESSION, "lost-peer"), *self._forget(now)]
         self._returning.found(now)
         self._so_far = self._so_far.anew(now)
-        return [*made, self._tell_return(0.0), *self._became(output, now)]
+        return [*made, self._tell_return(0.0, "lost-peer"), *self._became(output, now)]
 
     # --- phase 1 anew ------------------------------------------------------------------------
 

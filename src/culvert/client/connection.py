@@ -200,13 +200,14 @@ class Connection(Calls):
         match news:
             case Authenticated():
                 way = news.suite.authentication
-                self._patient_until = inf
+                self._patient_until = inf if way.xauth else self._patience(now)
                 self._enter("login" if way.xauth else "configuring")
                 self._so_far.method = way.name
                 self._so_far.exchange_mode = news.exchange
                 self._so_far.weak = news.weak
                 return []
             case LoggedIn():
+                self._patient_until = self._patience(now)
                 self._enter("configuring")
                 return []
             case Configured(attributes=attributes):

@@ -28,6 +28,10 @@ SPREAD = 0.25
 ATTEMPT = 4.0
 """Seconds for a gateway to answer an attempt's first message. Three copies go out in that time."""
 
+SETTLING = 15.0
+"""Seconds from the login to being up. A gateway that goes down answers for a moment more, and what
+it was told then is lost; the usual patience with silence, a minute and a half, is too much here."""
+
 
 class Returning:
     """``seconds`` 0 never comes back."""

@@ -143,6 +143,7 @@ class Tunnel(Joint):
         self.state = "up"
         self._hosts.again()
         self._returning.over()
+        self._patient_until = inf
         address, seconds = so_far.given.address, round(now - so_far.began, 3)
         return [
             self._event("client.up", profile=self.profile.name, address=address, seconds=seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 
 from culvert.errors import MisuseError
 from culvert.eventlog.entry import Entry
@@ -26,7 +27,11 @@ SEE_LOG = "the log names it"
 """In place of a problem that a diagnosis would name."""
 
 Condition = Mapping[str, Field]
-"""``code`` of an event and fields it must have; or ``end``, the reason why all is over."""
+"""``code`` of an event and fields it must have; or ``end``, the reason why all is over. ``times``:
+it was told at least so often; ``after``: when an event of that code had been told."""
+
+CONTROL = frozenset({"code", "end", "times", "after"})
+"""Keys of a condition that are no fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +133,27 @@ def _up(entries: ByCode) -> bool:
 
 
 def _last(condition: Condition, entries: ByCode) -> Entry | None:
-    wanted = dict(condition)
-    codes: tuple[str, ...]
-    if "end" in wanted:
+    """The newest entry that meets ``condition``, if enough of them do."""
+    wanted = {name: value for name, value in condition.items() if name not in CONTROL}
+    codes: tuple[str, ...] = (str(condition.get("code")),)
+    if "end" in condition:
         codes = ENDS[:2] if _up(entries) else ENDS
-        wanted = {"reason": wanted["end"]}
-    else:
-        codes = (str(wanted.pop("code")),)
-    found = (entry for code in codes for entry in entries.get(code, ()))
-    return next((entry for entry in found if fits(entry, wanted)), None)
+        wanted["reason"] = condition["end"]
+    met = [e for code in codes for e in entries.get(code, ()) if fits(e, wanted)]
+    if after := str(condition.get("after", "")):
+        begun = min((entry.number for entry in entries.get(after, ())), default=inf)
+        met = [entry for entry in met if entry.number > begun]
+    return met[0] if met and len(met) >= int(str(condition.get("times", 1))) else None
 
 
 def _told(row: DiagnosisRow, entries: Sequence[Entry], decisive: tuple[Entry, ...]) -> Verdict:
     known: dict[str, Field] = {}
     for entry in (*entries, *reversed(decisive)):
         known.update({name: value for name, value in words(entry).items() if value != ""})
-    # Faults of the service and of setting up the machine tell the same under two names.
-    known.setdefault("problem", known.get("what", SEE_LOG))
+    # What was wrong has another name in faults of the service, and where a proof was refused.
+    if "problem" not in known:
+        known["problem"] = known.get("what", known.get("detail", SEE_LOG))
+        known.setdefault("advice", "")
     known.setdefault("what", known["problem"])
     return _filled(row, known)
 
@@ -156,7 +165,7 @@ def verdict(id: str, fields: Mapping[str, Field]) -> Verdict:
 
 def _filled(row: DiagnosisRow, known: Mapping[str, Field]) -> Verdict:
     def said(wording: str) -> str:
-        return one_line(fill(wording, known))
+        return one_line(fill(wording, known)).strip()
 
     return Verdict(
         row.id,

@@ -56,7 +56,8 @@ def _mode(last: Last) -> Iterator[str]:
     if started and established:
         mode = str(started.field("mode")).capitalize()
         known = spoken("authentication", established.field("authentication"))
-        yield _clause("mode", mode=mode, authentication=known)
+        # A log in another product's words may not have it.
+        yield _clause("mode", mode=mode, authentication=known or "authenticated")
 
 
 def _login(last: Last) -> Iterator[str]:

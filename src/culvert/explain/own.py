@@ -6,8 +6,10 @@ The diagnosis is the one that `culvert why` gives (tables/diagnoses.toml), from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
+from culvert.eventlog.diagnosis import ENDS
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.render import own
 from culvert.eventlog.ring import Recent, Rings
@@ -59,16 +61,18 @@ REACHED = {
 
 CERTAIN = 0.95
 
+ANEW = frozenset({"gateway.started", "gateway.worker-lost"})
+"""After these no session of before is left."""
+
 
 def told(lines: Iterable[str], language: str) -> Explanation:
     """Every connection and session in the log, the one that matters most first."""
-    # A ring for each side: the logs of both ends of a connection may come together.
-    rings = {"client": Rings(), "gateway": Rings()}
     written = Written()
-    for entry in written.entries(lines):
-        rings[entry.side].add(entry)
-    stories = [one.story(key) for one in rings.values() for key in one.keys()]  # noqa: SIM118  # no mapping
-    told_of = [(recent, _attempt(recent, language)) for recent in stories if recent.entries]
+    # Of attempts that ended alike the newest matters most.
+    stories = sorted(
+        _stories(written.entries(lines)), key=lambda one: one.entries[-1].number, reverse=True
+    )
+    told_of = [(recent, _attempt(recent, language)) for recent in stories]
     attempts = sorted(
         joined([(recent.entries, attempt) for recent, attempt in told_of]),
         key=lambda one: ("failed", "ended", "degraded", "unknown", "ok").index(one.outcome),
@@ -88,6 +92,33 @@ def told(lines: Iterable[str], language: str) -> Explanation:
         kept,
         language,
     )
+
+
+def _stories(entries: Iterable[Entry]) -> list[Recent]:
+    """What is to be told of, each connection and session by itself.
+
+    A ring for each side: the logs of both ends of a connection may come together. A gateway that
+    starts again counts its sessions anew, and those that had not ended are lost.
+    """
+    rings = {"client": Rings(), "gateway": Rings()}
+    whole: list[Recent] = []
+    for entry in entries:
+        if entry.code in ANEW:
+            whole += [_broken_off(one, entry) for one in _kept(rings["gateway"])]
+            rings["gateway"] = Rings()
+        rings[entry.side].add(entry)
+    return [*whole, *_kept(rings["client"]), *_kept(rings["gateway"])]
+
+
+def _kept(rings: Rings) -> list[Recent]:
+    stories = [rings.story(key) for key in rings.keys()]  # noqa: SIM118  # no mapping
+    return [one for one in stories if one.entries]
+
+
+def _broken_off(story: Recent, by: Entry) -> Recent:
+    if any(entry.code in ENDS for entry in story.entries):
+        return story
+    return replace(story, entries=(*story.entries, by))
 
 
 def first_lines(lines: Iterable[str]) -> tuple[list[str], Iterator[str]]:

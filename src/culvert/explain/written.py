@@ -108,6 +108,16 @@ class Written:
         self.unknown.append((number, line))
         del self.unknown[20:]
 
+    def _note(self, peer: str, key: Mapping[str, Field]) -> None:
+        """Whom a peer's records concern from now on; a negotiation has become a session."""
+        if peer:
+            self._by_peer[peer] = key
+            if len(self._by_peer) > WAITING:
+                del self._by_peer[next(iter(self._by_peer))]
+        elif cookies := key.get("cookies"):
+            same = [one for one, of in self._by_peer.items() if of.get("cookies") == cookies]
+            self._by_peer |= dict.fromkeys(same, key)
+
     def _close(self) -> Iterator[Entry]:
         head, self._open = self._open, None
         if head is None:
@@ -129,6 +139,12 @@ class Written:
         if RAW not in entry.event.fields:
             yield entry
             return
+        if entry.side == "gateway" and entry.row.event_class == "SYSTEM":
+            # It concerns all of them; of a gateway that starts again nobody is known yet.
+            yield from (_told_of(before, self._key) for before in self._waiting if self._key)
+            self._waiting, self._key, self._by_peer = [], {}, {}
+            yield entry
+            return
         if not key:
             known = self._by_peer.get(peer) if peer else None
             begins = entry.code == "client.connecting"
@@ -142,10 +158,7 @@ class Written:
             yield _told_of(entry, known or self._key)
             return
         self._key = key
-        if peer:
-            self._by_peer[peer] = key
-            if len(self._by_peer) > WAITING:
-                del self._by_peer[next(iter(self._by_peer))]
+        self._note(peer, key)
         for before in self._waiting:
             yield _told_of(before, key)
         self._waiting = []

@@ -160,6 +160,7 @@ class IpsecGateway(OtherGateways, TakingOver):
         self._clients: dict[int, Caller] = {}
         self._tickets: dict[int, int] = {}
         self._last_ticket = 0
+        self._stopped = False
 
     # --- entries -----------------------------------------------------------------------------
 
@@ -177,6 +178,8 @@ class IpsecGateway(OtherGateways, TakingOver):
         return self._endpoint.half_open
 
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
+        if self._stopped:
+            return []
         return self._carry(self._endpoint.receive(octets, path, now=now), now)
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
@@ -212,7 +215,8 @@ class IpsecGateway(OtherGateways, TakingOver):
         return self._end(number, "by-administrator", now)
 
     def shutdown(self, *, now: float) -> list[Effect]:
-        """Say goodbye to everybody."""
+        """Say goodbye to everybody; whoever calls from now on shall find us gone already."""
+        self._stopped = True
         self._sites.stop()
         made: list[Effect] = []
         for number in list(self._clients):

@@ -104,7 +104,8 @@ class Called(Phase1):
             return
         self._disputed = True
         code = "ike.group-key-mismatch" if self.group else "ike.group-unknown"
-        self._complaints.append(LogEvent(code, {"group": self.group or name, "peer": peer}))
+        fields = {"group": self.group or name, "peer": peer, "cookies": self._owner.channel.label}
+        self._complaints.append(LogEvent(code, fields))
 
     def half_open_over(self, now: float) -> None:
         """Nobody proved anything, either because keys differ or because nothing came through."""

@@ -390,6 +390,7 @@ class Endpoint:
             return []
         of = str(lost.of or "an unknown number")
         fields: dict[str, Field] = {"peer": text(lost.peer), "came": lost.came, "of": of}
+        fields["cookies"] = f"{lost.cookies[:8].hex()}/{lost.cookies[8:].hex()}"
         return [(OF_NO_SA, LogEvent("ike.fragments-lost", fields))]
 
     def _refuse(self, kind: str, detail: str, path: Path, now: float) -> list[Numbered]:

@@ -44,6 +44,7 @@ STRANGERS = Bounds(1 << 20, 256 << 10)
 class Unfinished:
     """What came of a message that never became whole. ``of`` is 0 while the last is missing."""
 
+    cookies: bytes
     peer: Address
     came: int
     of: int
@@ -123,7 +124,8 @@ class Reassembly:
             slot, gathered = next(iter(self._open.items()))
             self._drop(slot)
             if not gathered.delivered:
-                told.append(Unfinished(slot[1], len(gathered.pieces), gathered.last))
+                came = len(gathered.pieces)
+                told.append(Unfinished(slot[0], slot[1], came, gathered.last))
         return told
 
     def _repeated(self, gathered: _Gathering, piece: Fragment) -> bytes | None:

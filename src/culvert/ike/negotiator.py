@@ -108,7 +108,8 @@ class Negotiator:
             number, agreed = self._agreed.pop(message_id)
             self._informational.delete_pair(agreed.inbound.spi)
             self._owner.remove_pair(number)
-            return len(self._owner.pairs) > 0
+            # Who was heard in phase 2 before may have lost this one message; liveness decides.
+            return len(self._owner.pairs) > 0 or self._carried
         self._spis.release(quick.spi)
         self._refused(quick, "no answer")
         return len(self._owner.pairs) > 0
@@ -181,7 +182,7 @@ class Negotiator:
             self._answer(octets, header, sealed.parts, now)
         except ProtocolError as error:
             channel.answers.keep(octets, None, now=now)
-            self._refuse(error, header)
+            self._refuse(error, header, sealed.parts)
         return True
 
     def _answer(self, octets: bytes, header: Header, parts: Chain, now: float) -> None:
@@ -241,12 +242,13 @@ class Negotiator:
         if not any(reachable.covers(local) for reachable in permitted.reachable):
             raise SelectorError(f"{local} is not reachable for this peer")
 
-    def _refuse(self, error: ProtocolError, header: Header) -> None:
+    def _refuse(self, error: ProtocolError, header: Header, parts: Chain) -> None:
         ours = ", ".join(suite.name for suite in self._terms().suites)
         comparisons = getattr(error, "comparisons", ())
         if comparisons:
             self._owner.tell_differences(2, comparisons, ours)
-        self._owner.channel.log("quick.refused", reason=str(error), remote="", local=ours)
+        theirs = arithmetic.asked_for(parts)
+        self._owner.channel.log("quick.refused", reason=str(error), remote=theirs, local=ours)
         data = b""
         if isinstance(error, PfsMismatch):
             offered, accepted = error.offered, error.accepted

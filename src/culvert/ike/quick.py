@@ -133,6 +133,15 @@ def selectors(parts: Chain, own_host: Selector, peer_host: Selector) -> tuple[Se
     )
 
 
+def asked_for(parts: Chain) -> str:
+    """The networks of message 1 in words, whatever is wrong with them."""
+    try:
+        named = [str(Identity.parse(part).network()) for part in of_kind(parts, ID)]
+    except ProtocolError:
+        return "networks that cannot be read"
+    return " <-> ".join(named) or "both ends themselves"
+
+
 def answer(
     quick: QuickMode, parts: Chain, terms: Terms, keys: Phase1Keys, rng: Random
 ) -> tuple[Chain, Agreed]:
