@@ -8,33 +8,16 @@ from typing import Any
 
 import pytest
 
-from culvert.eventlog.diagnosis import Verdict, diagnose
 from culvert.ike.wire.header import AGGRESSIVE, IDENTITY_PROTECTION
 from culvert.ike.wire.message import clear_body, parse_header
 from culvert.ike.wire.payload import SA, one
 from culvert.ike.wire.proposal import SecurityAssociation
-from eventlog.samples import client as told_by_client
-from eventlog.samples import gateway as told_by_gateway
-from simulation.ends import IKE_PORT, ClientEnd, End
+from simulation.ends import IKE_PORT, ClientEnd
 from simulation.journal import Seen, Told
+from simulation.judged import verdicts
 from simulation.world import QUICK_PHASE1, QUICK_PHASE2, Terms, World, profile
 
 WEAKER = "3des-sha1-modp1024"
-
-
-def happened(world: World, end: End) -> list[tuple[float, str, dict[str, object]]]:
-    return [
-        (told.at, told.event.code, dict(told.event.fields))
-        for told in world.network.journal
-        if isinstance(told, Told) and told.name == end.name
-    ]
-
-
-def verdicts(world: World, client: ClientEnd) -> tuple[Verdict, Verdict]:
-    """What `culvert why` says at the client and at the gateway."""
-    here = told_by_client(*happened(world, client))  # type: ignore[arg-type]  # fields of events
-    there = told_by_gateway(*happened(world, world.gateway))  # type: ignore[arg-type]  # as above
-    return diagnose(here), diagnose(there)
 
 
 def tried(world: World, client: ClientEnd) -> bool:
@@ -91,7 +74,10 @@ def fussy(mode: str) -> World:
 @pytest.mark.parametrize("mode", ["main", "aggressive"])
 def test_a_device_that_takes_one_proposal_only_is_named_and_works_with_the_tick(mode: str) -> None:
     world = fussy(mode)
-    offer: dict[str, Any] = {"phase1": (QUICK_PHASE1, WEAKER), "phase2": (QUICK_PHASE2, "3des-sha1")}
+    offer: dict[str, Any] = {
+        "phase1": (QUICK_PHASE1, WEAKER),
+        "phase2": (QUICK_PHASE2, "3des-sha1"),
+    }
     client = world.client(profile(exchange_mode=mode, **offer))
     assert not tried(world, client)
     assert client.reason == "no-answer"

@@ -11,6 +11,7 @@ from culvert.cli.status import told
 from culvert.ike.wire.fragment import FRAGMENT, Fragment
 from culvert.ike.wire.header import QUICK, TRANSACTION
 from culvert.ike.wire.message import parse_header
+from culvert.secret import Secret
 from culvert.session.session import State
 from culvert.session.view import row
 from simulation.certificates import (
@@ -23,7 +24,7 @@ from simulation.certificates import (
 )
 from simulation.ends import ClientEnd
 from simulation.network import PERFECT, Faults
-from simulation.world import GATEWAY, GROUP, USERS, Terms, World, profile
+from simulation.world import GATEWAY, GROUP, GROUP_KEY, USERS, Terms, World, profile
 
 NAME = USERS[0]
 WAYS = ("psk", "xauth-psk", "rsa", "xauth-rsa", "hybrid")
@@ -106,6 +107,20 @@ def test_a_certificate_profile_logs_in_or_not_as_the_gateway_wants_it() -> None:
         assert world.decided(client)
         assert client.up, client.reason
         assert client.core.snapshot["method"] == wanted
+
+
+@pytest.mark.requirement("S1-73")
+@pytest.mark.parametrize("way", ["psk", "xauth-psk", "rsa"])
+def test_a_key_or_a_certificate_lets_in_and_a_missing_key_is_asked_for(way: str) -> None:
+    keyless: dict[str, Any] = {} if way == "rsa" else {"group_key": None}
+    world, client = world_of(way, "main", **keyless)
+    client.knows = lambda _: {"group-key": Secret(GROUP_KEY)}
+    client.connect()
+    assert world.decided(client)
+    assert client.up, client.reason
+    assert world.passes_both_ways(client)
+    asked = [want for order in client.asked for want in order.wants]
+    assert ("group-key" in asked) is (way != "rsa")
 
 
 def test_a_certificate_that_names_no_group_gets_that_of_all_others() -> None:

@@ -146,7 +146,7 @@ def test_who_gives_up_in_a_later_round_is_gone_at_both_ends() -> None:
 WITHOUT, WITH = ("psk",), ("xauth-psk",)
 
 
-@pytest.mark.requirement("S1-75", part="off, always, when requested")
+@pytest.mark.requirement("S1-75")
 @pytest.mark.parametrize("gateway", [WITHOUT, WITH])
 @pytest.mark.parametrize("setting", ["psk", "xauth-psk", "group-key"])
 def test_a_login_is_off_always_or_when_requested(setting: str, gateway: tuple[str, ...]) -> None:

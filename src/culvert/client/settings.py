@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
+from culvert.identity.certificates.names import identity_from
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import Role, Settings, Timing
 from culvert.ike.suite import AUTHENTICATION, EspSuite, ike_suites
 from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
 from culvert.orders.certificates import Shown
+from culvert.profile.identifiers import FROM_CERTIFICATE
 from culvert.profile.profile import AUTHENTICATIONS, Profile
 
 IKE_PORT, NATT_PORT = 500, 4500
@@ -30,6 +32,7 @@ def settings_of(
     pfs = f"-{profile.pfs}" if profile.pfs else ""
     natt = profile.nat_traversal != "off"
     most = 1 if profile.one_proposal else None
+    names = profile.remote_id if needs_group_key(profile) else ""
     return Settings(
         Role.INITIATOR,
         _identity(profile, certificate),
@@ -49,6 +52,9 @@ def settings_of(
         transport=profile.transport_mode,
         fragmentation=profile.ike_fragmentation,
         over_udp=profile.ipsec_over_udp,
+        named=bool(profile.local_id),
+        expected=identity_from(names) if names else None,
+        verify_identity=profile.verify_remote_id,
     )
 
 
@@ -58,7 +64,10 @@ def needs_group_key(profile: Profile) -> bool:
 
 
 def _identity(profile: Profile, certificate: Shown | None) -> Identity:
-    """Who signs is who its certificate says; everybody else names its group."""
+    """Who signs is who its certificate says; everybody else names its group. ``local_id`` is
+    another name for either."""
+    if profile.local_id not in ("", FROM_CERTIFICATE):
+        return identity_from(profile.local_id)
     ways = AUTHENTICATIONS[profile.authentication].methods
     signs = any(AUTHENTICATION[way].proof_i == "signature" for way in ways)
     if signs and certificate is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from culvert.errors import ConfigError
-from culvert.identity.certificates.names import identity_from
+from culvert.identity.certificates.names import OWN_ADDRESS, identity_from
 from culvert.identity.certificates.rules import Purpose, Rules, Strictness
 from culvert.netio.fetch import Targets
 from culvert.profile.profile import AUTHENTICATIONS, Profile
@@ -29,7 +29,8 @@ def trust_of(profile: Profile, certificate: bytes, trusted: bytes) -> Trust:
             "for the gateway (culvert certificate import FILE) and name it in the profile"
         )
     try:
-        names = [profile.remote_id] if profile.remote_id else profile.hosts
+        named = profile.remote_id not in ("", OWN_ADDRESS)
+        names = [profile.remote_id] if named else profile.hosts
         expected = tuple([identity_from(name) for name in names])
         Targets.of(profile.fetch_targets)
     except ValueError as error:

@@ -108,10 +108,11 @@ class AggressiveCalling(Calling):
         keys = made.keys(suite, answer.shared, skeyid)
         task = Task(suite.authentication.proof_r, "HASH_R", made.hash_r(keys), made.cookies)
 
-        def judged(verdict: CertificateVerdict, at: float) -> None:
-            self._judged(answer, keys, verdict, at)
+        def proved(verdict: CertificateVerdict, at: float) -> None:
+            judged = self._identified(answer.identity, verdict, answer.path)
+            self._judged(answer, keys, judged, at)
 
-        self.proofs.check(task, answer.parts, answer.identity, judged, now=now)
+        self.proofs.check(task, answer.parts, answer.identity, proved, now=now)
 
     def _judged(
         self, answer: _Answer, keys: Phase1Keys, verdict: CertificateVerdict, now: float
@@ -119,9 +120,11 @@ class AggressiveCalling(Calling):
         channel = self._owner.channel
         if not verdict.accepted:
             peer = text(channel.path.remote)
-            channel.log(
-                "ike.certificate-refused", reason=verdict.reason, detail=verdict.detail, peer=peer
-            )
+            if answer.chosen.suite.authentication.proof_r == "signature":
+                detail = verdict.detail
+                channel.log(
+                    "ike.certificate-refused", reason=verdict.reason, detail=detail, peer=peer
+                )
             self._doubt(verdict.reason, verdict.detail, now)
             return
         self._pending = None

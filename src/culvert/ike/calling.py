@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from culvert.errors import MisuseError
 from culvert.ike import natt, vendor
-from culvert.ike.outputs import KnownGroup
+from culvert.ike.identified import resolved, same, with_kind
+from culvert.ike.outputs import CertificateVerdict, KnownGroup
 from culvert.ike.owner import Owner
 from culvert.ike.phase1 import Phase1
 from culvert.ike.settings import Settings
 from culvert.ike.wire.certificate import request_parts
+from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.message import message_octets
 from culvert.ike.wire.notify import INITIAL_CONTACT, Notify
 from culvert.ike.wire.payload import GENERIC_HEADER, Chain
@@ -71,6 +73,24 @@ class Calling(Phase1):
         if way.proof_r != "signature" or missing <= 0:
             return parts
         return (*parts, vendor.padding(missing))
+
+    def _identified(
+        self, identity: Identity, verdict: CertificateVerdict, path: Path
+    ) -> CertificateVerdict:
+        """The verdict on a peer that proved itself with a key, if it is somebody else."""
+        settings = self.settings
+        if not verdict.accepted or settings.expected is None:
+            return verdict
+        expected = resolved(settings.expected, path.remote[0])
+        if same(expected, identity):
+            return verdict
+        claimed, wanted = with_kind(identity), with_kind(expected)
+        if not settings.verify_identity:
+            self._owner.channel.log("ike.identity-differs", claimed=claimed, expected=wanted)
+            return verdict
+        self._owner.channel.log("ike.identity-refused", claimed=claimed, expected=wanted)
+        detail = f"The other end is {claimed}, expected was {wanted}."
+        return CertificateVerdict(accepted=False, reason="id-refused", detail=detail)
 
     def _contact(self) -> Chain:
         """INITIAL-CONTACT, unless there is another IKE SA with this peer: it would end that."""

@@ -13,6 +13,7 @@ from culvert.crypto.dh import KeyPair, key_pair
 from culvert.errors import MisuseError, NegotiationError, UnexpectedMessage
 from culvert.ike.calling import Calling
 from culvert.ike.exchanged import NONCE_OCTETS, Exchanged, check_nonce
+from culvert.ike.identified import resolved
 from culvert.ike.outputs import AskGroupKey, CertificateVerdict, GroupKey
 from culvert.ike.owner import Owner, Phase
 from culvert.ike.proofs import Task
@@ -140,8 +141,8 @@ class MainCalling(Calling):
         channel, made = self._owner.channel, self._made
         channel.use(made.keys(self.chosen.suite, self._shared, skeyid))
         self._float()
-        own = self.settings.identity
-        if self.way.skeyid == "psk":
+        own = resolved(self.settings.identity, channel.path.local[0])
+        if self.way.skeyid == "psk" and not self.settings.named:
             # In main mode a pre-shared key belongs to an address (RFC 2409 §5.4).
             own = Identity.of_address(channel.path.local[0])
         made.id_i = own.to_bytes()
@@ -173,7 +174,7 @@ class MainCalling(Calling):
         task = Task(self.way.proof_r, "HASH_R", made.hash_r(channel.keys), made.cookies)
 
         def judged(verdict: CertificateVerdict, at: float) -> None:
-            self._judged(message, identity, verdict, at)
+            self._judged(message, identity, self._identified(identity, verdict, path), at)
 
         self._owner.phase = Phase.JUDGING
         try:

@@ -112,9 +112,10 @@ class Phase1:
     def _reject(self, verdict: CertificateVerdict, now: float) -> None:
         """The peer's certificate is not accepted, in a message that is its own: say so."""
         peer = text(self._owner.path.remote)
-        self._owner.channel.log(
-            "ike.certificate-refused", reason=verdict.reason, detail=verdict.detail, peer=peer
-        )
+        if self.way.signed:
+            self._owner.channel.log(
+                "ike.certificate-refused", reason=verdict.reason, detail=verdict.detail, peer=peer
+            )
         self._owner.reject(verdict.reason, verdict.detail, now)
 
     # --- NAT traversal -----------------------------------------------------------------------

@@ -69,7 +69,9 @@ class Settings:
     that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
     put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
     traversal with its gateway asks for a UDP port for ESP. ``streamed``: all goes over a
-    TCP stream.
+    TCP stream. ``named``: a caller says its ``identity`` even in main mode with a group key, where
+    it is its address else. ``expected``: who a peer with a group key must be; without
+    ``verify_identity`` another one is only warned of.
     """
 
     role: Role
@@ -95,6 +97,9 @@ class Settings:
     fragmentation: bool = True
     over_udp: bool = False
     streamed: bool = False
+    named: bool = False
+    expected: Identity | None = None
+    verify_identity: bool = True
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

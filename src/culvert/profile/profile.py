@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, ip_address
 from types import MappingProxyType
 
 from culvert.errors import ConfigError
+from culvert.profile.identifiers import wrong_identifiers
 from culvert.profile.proposal import (
     AGGRESSIVE_PSK,
     WEAKNESSES,
@@ -106,6 +107,7 @@ class Profile:
     group_key: Secret | None = None
     certificate: str = ""
     ca: tuple[str, ...] = ()
+    local_id: str = ""
     verify_remote_id: bool = True
     remote_id: str = ""
     revocation: str = "soft"
@@ -202,6 +204,10 @@ def mistakes(profile: Profile) -> Iterator[Mistake]:
     yield from _kept(profile)
 
 
+TEXTS = (
+    *("description", "group", "certificate", "local_id", "remote_id", "user", "domain"),
+    "host_name",
+)
 NAME = re.compile(r"\w[\w .@+()-]{0,63}")
 _LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
 HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
@@ -214,7 +220,7 @@ def _texts(profile: Profile) -> Iterator[Mistake]:
             f"{shown(profile.name)} cannot be a name: at most 64 letters, digits, spaces or "
             ". _ @ + ( ) -, and a letter or digit first",
         )
-    for key in ("description", "group", "certificate", "remote_id", "user", "domain", "host_name"):
+    for key in TEXTS:
         value: str = getattr(profile, key)
         if sentence := _text_problem(value):
             yield Mistake(key, sentence)
@@ -271,6 +277,13 @@ def _identity(profile: Profile) -> Iterator[Mistake]:
             if not _is_host(host):
                 yield Mistake(key, f"{shown(host)} is neither a host name nor an address")
     way = AUTHENTICATIONS.get(profile.authentication)
+    for key, sentence in wrong_identifiers(
+        profile.local_id,
+        profile.remote_id,
+        certified=way is not None and way.certificate,
+        exchange_mode=profile.exchange_mode,
+    ):
+        yield Mistake(key, sentence)
     if way is None or way.certificate:
         return
     nameless = way.name == "psk" and profile.exchange_mode == "main"

@@ -4,12 +4,22 @@ them; when two are the same."""
 from __future__ import annotations
 
 import unicodedata
-from ipaddress import ip_address
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from culvert.ike.wire.identity import DER_ASN1_DN, FQDN, KEY_ID, USER_FQDN, Identity
+from culvert.ike.identified import ENDPOINT
+from culvert.ike.wire.identity import (
+    DER_ASN1_DN,
+    FQDN,
+    IPV4_ADDR_SUBNET,
+    IPV6_ADDR_SUBNET,
+    KEY_ID,
+    USER_FQDN,
+    Identity,
+)
 
 IPV4_ADDR_RANGE, IPV6_ADDR_RANGE = 7, 8
 DER_ASN1_GN = 10
@@ -116,15 +126,27 @@ def spoken(identity: Identity) -> str:
             return str(identity)
 
 
+OWN_ADDRESS = "%address"
+
+
+def _subnet(text: str) -> Identity:
+    network = ip_network(text)
+    kind = IPV4_ADDR_SUBNET if network.version == 4 else IPV6_ADDR_SUBNET
+    return Identity(kind, network.network_address.packed + network.netmask.packed)
+
+
 def identity_from(text: str) -> Identity:
-    """An identity as a person writes it: address, host, user@host, distinguished name, @group.
+    """An identity as a person writes it: address, network, host, user@host, distinguished name,
+    @group; %address for the end's own address.
 
     A distinguished name is RFC 4514 ("CN=gw,O=Acme"). Raises ValueError for one that is none.
     """
-    try:
+    if text == OWN_ADDRESS:
+        return ENDPOINT
+    with suppress(ValueError):
         return Identity.of_address(text)
-    except ValueError:
-        pass
+    if "/" in text and "=" not in text:
+        return _subnet(text)
     if "=" in text:
         try:
             name = x509.Name.from_rfc4514_string(text)
