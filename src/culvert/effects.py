@@ -223,6 +223,19 @@ class OpenStream:
     to: Address
 
 
+@dataclass(frozen=True, slots=True)
+class AskEcho:
+    """An ICMP echo request to ``target`` from ``source``, an address of this machine, by whatever
+    route leads there: into the tunnel. Answered by `EchoAnswered`, or within ``patience`` seconds
+    not at all.
+    """
+
+    sequence: int
+    target: str
+    source: str
+    patience: float
+
+
 # --- telling -----------------------------------------------------------------------------------
 
 
@@ -257,6 +270,7 @@ Effect = (
     | RestoreMachine
     | Resolve
     | OpenStream
+    | AskEcho
     | Record
     | SessionEnded
 )
@@ -342,6 +356,14 @@ class StreamOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class EchoAnswered:
+    """``target`` has answered the echo request of this number."""
+
+    sequence: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """The data path saw an authentic packet of this session come from elsewhere."""
 
@@ -383,6 +405,7 @@ Answer = (
     | MachineConfigured
     | Resolved
     | StreamOpened
+    | EchoAnswered
     | PeerMoved
     | PairWorn
     | Traffic

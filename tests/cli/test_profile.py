@@ -141,6 +141,23 @@ def test_validate_tells_every_mistake_with_its_line(
     assert told(capsys, "validate", str(places / "none"))[0] == 6
 
 
+@pytest.mark.requirement("S3-23", part="the checker")
+def test_validate_finds_keepalive_9999_without_polling_before_anybody_connects(
+    places: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = places / "always.toml"
+    text = 'host = "vpn.example.com"\ngroup = "staff"\nlegacy = ["aggressive-psk"]\n'
+    file.write_text(f"{text}keepalive = 9999\n")
+    file.chmod(0o600)
+    status, _, err = told(capsys, "validate", str(file))
+    assert status == 3
+    assert f"{file}:4: keepalive: 9999 (always connected) needs a polling entry" in err
+    status, said = from_json(capsys, "validate", str(file))
+    assert (status, said["valid"], said["mistakes"][0]["key"]) == (3, False, "keepalive")
+    file.write_text(f'{text}keepalive = 9999\npolling = ["192.168.3.254"]\n')
+    assert told(capsys, "validate", str(file))[0] == 0
+
+
 @pytest.mark.parametrize("form", ["toml", "pcf", "vpnc"])
 def test_export_writes_secrets_only_into_a_private_file(
     form: str, file: Path, places: Path, capsys: pytest.CaptureFixture[str]

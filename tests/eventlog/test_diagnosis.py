@@ -294,6 +294,11 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         gateway(STARTED, BEGAN_ANEW),
         gateway(STARTED, ended("by-user"), BEGAN_ANEW),
     ),
+    ("live.poll-failed", ""): (closed("line-polling-failed"), closed("peer-shutdown")),
+    ("live.no-poll-entry", ""): (
+        client(CONNECTING[0], (0.1, "client.no-poll-entry", {"profile": "office"})),
+        client(CONNECTING[0], down("no-answer", 0.1)),
+    ),
     ("live.peer-shutdown", ""): (closed("peer-shutdown"), closed("peer-reboot")),
     ("live.peer-reboot", ""): (closed("peer-reboot"), closed("peer-shutdown")),
     ("live.max-connect", ""): (closed("max-connect-time"), closed("idle-timeout")),

@@ -18,8 +18,10 @@ from culvert.driver.carried import Carried
 from culvert.effects import (
     ActivateSa,
     Answer,
+    AskEcho,
     AskHuman,
     ConfigureMachine,
+    EchoAnswered,
     Effect,
     HumanAnswered,
     InstallSa,
@@ -46,7 +48,9 @@ from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.people import group_keys
+from culvert.inet import ipv4
 from culvert.inet.address import Address, Path
+from culvert.lab.chunks import ECHO, ECHO_REPLY, ECHO_REQUEST, ICMP, echo, echo_request
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
@@ -77,6 +81,7 @@ Order = (
     | RestoreMachine
     | Resolve
     | OpenStream
+    | AskEcho
 )
 
 
@@ -144,11 +149,16 @@ class End:
         self.inside += found.inside
         if found.inside:
             self._count_soon()
+        for packet in found.inside:
+            self.came_inside(packet)
         for session, peer, port in found.moved:
             self.do(self._core.step(PeerMoved(session, peer, port), now=self.now))
         for message, peer in found.ike:
             path = Path(to, peer, encapsulated=True)
             self.do(self._core.receive(message, path, now=self.now))
+
+    def came_inside(self, packet: bytes) -> None:
+        """A packet came out of the tunnel."""
 
     def wear(self, news: PairWorn) -> None:
         """The engine has nearly used up the keys of a pair."""
@@ -315,6 +325,7 @@ class ClientEnd(End):
         self.person = person
         self.machine: ConfigureMachine | None = None
         self.asked: list[AskHuman] = []
+        self.echoes: list[AskEcho] = []
         self.knows: Callable[[AskHuman], dict[str, Secret]] = lambda _: {}
         """What the person has beside name and password, or instead of them."""
         self._gateway = gateway
@@ -366,8 +377,19 @@ class ClientEnd(End):
         self.core = self._fresh_core(self._rng)
         self.run_core(self.core)
 
+    def came_inside(self, packet: bytes) -> None:
+        header = ipv4.parse(packet)
+        payload = packet[header.header_octets :]
+        if header.protocol == ICMP and payload[0] == ECHO_REPLY:
+            sequence = ECHO.unpack_from(payload)[4]
+            host = ".".join(map(str, header.source))
+            self.do(self.core.step(EchoAnswered(sequence, host), now=self.now))
+
     def order(self, order: Order) -> None:
         match order:
+            case AskEcho():
+                self.echoes.append(order)
+                self.carry(echo_request(order.source, order.target, 1, order.sequence))
             case Resolve():
                 literal = order.host.replace(".", "").isdecimal()
                 address = order.host if literal else self._gateway
@@ -402,6 +424,8 @@ class GatewayEnd(End):
         vault: Vault | None = None,
     ) -> None:
         self.config = config
+        self.pingable: set[str] = set()
+        """Hosts of its LAN that answer pings."""
         self._papers = vault
         self._began = began
         self._bare_esp = bare_esp
@@ -445,6 +469,14 @@ class GatewayEnd(End):
             self._execute(active)
         self.run_core(self.core)
         self.do(ended)
+
+    def came_inside(self, packet: bytes) -> None:
+        header = ipv4.parse(packet)
+        payload = packet[header.header_octets :]
+        host = ".".join(map(str, header.destination))
+        if header.protocol == ICMP and payload[0] == ECHO_REQUEST and host in self.pingable:
+            reply = echo(ECHO_REPLY, payload[ECHO.size :], *ECHO.unpack_from(payload)[3:])
+            self.carry(ipv4.build(ICMP, header.destination, header.source, reply))
 
     def reboot(self) -> None:
         """Power cut and start: no memory of anything."""

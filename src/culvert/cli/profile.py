@@ -19,11 +19,13 @@ from culvert.cli.secret_service import SecretService
 from culvert.errors import ConfigError, CulvertError
 from culvert.profile.adapters import pcf, vpnc
 from culvert.profile.adapters.draft import Adapted
-from culvert.profile.profile import KEYS, InvalidProfile, Profile, sounds_secret
+from culvert.profile.profile import KEYS, InvalidProfile, Mistake, Profile, sounds_secret
 from culvert.profile.text import encoded
 from culvert.profile.toml import write
+from culvert.profile.watching import hindrances
 from culvert.rng import SystemRandom
-from culvert.store.profiles import ProfileStore, directories, load_file, write_private
+from culvert.store.profiles import SUFFIX, ProfileStore, directories, load_file, write_private
+from culvert.tables.lines import key_lines
 
 CHECKED = "checked"
 """A name for a profile whose own does not matter."""
@@ -147,6 +149,7 @@ def validate(file: Path, as_json: bool) -> int:
     """Every mistake in a profile's file, with its line and what would be right."""
     try:
         adapted = load_file(file, name=CHECKED)
+        _refuse_hindered(adapted.profile, file)
     except ConfigError as error:
         if not as_json:
             raise
@@ -164,6 +167,14 @@ def validate(file: Path, as_json: bool) -> int:
         click.echo(printable(str(warning)))
     click.echo(f"{file} is in order.")
     return status_of("ok")
+
+
+def _refuse_hindered(found: Profile, file: Path) -> None:
+    """What is no mistake of the file, yet would keep the connection from coming up."""
+    lines = key_lines(file.read_text("utf-8")) if file.suffix == SUFFIX else {}
+    told = [Mistake(key, said, lines.get((key,), 0)) for key, said in hindrances(found)]
+    if told:
+        raise InvalidProfile(tuple(told), path=str(file))
 
 
 def _warnings(adapted: Adapted) -> list[dict[str, object]]:

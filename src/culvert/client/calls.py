@@ -12,7 +12,7 @@ from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
 from culvert.client.returning import ATTEMPT, SETTLING, UNREACHED
 from culvert.client.settings import IKE_PORT, NATT_PORT
-from culvert.client.tunnel import Tunnel
+from culvert.client.watched import Watched, farewell
 from culvert.effects import (
     Effect,
     OpenStream,
@@ -29,12 +29,12 @@ from culvert.ike.outputs import (
     Over,
 )
 from culvert.ike.peer import IkeSa
-from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path
+from culvert.profile.watching import unwatched
 from culvert.session.ending import closing_words, ending, endings, heard
 
 
-class Calls(Tunnel):
+class Calls(Watched):
     """Which gateway is called, when, and what an ending leads to."""
 
     def _resolve(self) -> Effect:
@@ -51,6 +51,9 @@ class Calls(Tunnel):
             return [told, *self._ended("resolve-failed", now)]
         self._so_far.address = address
         made: list[Effect] = [self._event("client.resolved", host=host, address=address)]
+        if unwatched(self.profile):
+            made.append(self._event("client.no-poll-entry", profile=self.profile.name))
+            return [*made, *self._down("no-poll-entry", now)]
         if self._set_up is not None and self._set_up.gateway != address:
             # Another gateway: the way to it must not lead into the tunnel that is kept closed.
             self._set_up = replace(self._set_up, gateway=address)
@@ -89,8 +92,7 @@ class Calls(Tunnel):
 
     def _leave(self, reason: str, now: float) -> list[Effect]:
         self._leaving = reason
-        row = ending(reason)
-        words = Reason(row.delete_code, row.delete_text or row.sentence, row.id)
+        words = farewell(reason)
         if self._endpoint.get(self._sa) is None:
             return self._down(reason, now)
 
@@ -143,6 +145,7 @@ class Calls(Tunnel):
     def _forget(self, now: float) -> list[Effect]:
         """What belonged to the IKE SA that is over."""
         self._waits_for = ""
+        self._unwatch()
         self._renew_at = self._patient_until = inf
         self._so_far.up_at = None
         self._so_far.pairs = 0

@@ -23,6 +23,7 @@ from culvert.effects import (
     Answer,
     AskHuman,
     CertificateJudged,
+    EchoAnswered,
     Effect,
     HumanAnswered,
     Judged,
@@ -85,7 +86,7 @@ class Connection(Calls):
         silence = self._so_far.silence
         quiet = silence.deadline if silence else inf
         ours = (self._renew_at, self._returning.at, self._patient_until, self._doubt.deadline)
-        return min(self._endpoint.deadline, quiet, *ours)
+        return min(self._endpoint.deadline, quiet, self._watch_deadline, *ours)
 
     def connect(self, *, now: float) -> list[Effect]:
         """Begin; what is missing is asked for."""
@@ -125,6 +126,7 @@ class Connection(Calls):
             made += self._try_again(now)
         if self._patient_until <= now:
             made += self._unanswered(now)
+        made += self._watch_over(now)
         return made + self._doubts(now)
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
@@ -142,6 +144,8 @@ class Connection(Calls):
                 return self._peer_moved(answer, now)
             case PairWorn():
                 return self._worn(answer, now)
+            case EchoAnswered():
+                return self._echoed(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
             case Signed():

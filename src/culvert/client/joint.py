@@ -11,7 +11,9 @@ from math import inf
 from culvert import __version__
 from culvert.client.doubt import Doubt
 from culvert.client.hosts import Hosts
+from culvert.client.idle import Idle
 from culvert.client.person import Person
+from culvert.client.polling import Polling
 from culvert.client.progress import CLIENT_TYPE, Progress
 from culvert.client.returning import Returning
 from culvert.client.settings import NATT_PORT, settings_of
@@ -37,6 +39,7 @@ from culvert.ike.settings import Settings
 from culvert.inet.address import Path
 from culvert.orders.certificates import CertificateOrders, Shown
 from culvert.profile.profile import Profile
+from culvert.profile.watching import ALWAYS
 from culvert.rng import Random
 
 _OF_A_RENEWAL = (Authenticated, LoggedIn, Configured, Moved, Over)
@@ -79,7 +82,12 @@ class Joint(ABC):
         self._leaving = ""
         self._no_stream = False  # TCP was tried for this call, in vain
         self._hosts = Hosts(profile.hosts)
-        self._returning = Returning(float(profile.reconnect), rng)
+        always = profile.keepalive == ALWAYS
+        self._returning = Returning(float(profile.reconnect), rng, always=always)
+        self._idle = Idle(0.0 if always else float(profile.keepalive))
+        self._polling = Polling(
+            interval=float(profile.polling_interval), retries=profile.polling_retries
+        )
         self._doubt = Doubt()
         self._probe = 0  # a call beside the connection that still stands
         self._renewal = 0  # the IKE SA that is to succeed this connection's

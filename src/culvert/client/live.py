@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from culvert.client.echoes import Echoes
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
@@ -15,15 +16,18 @@ from culvert.driver.pump import Datagrams, Pump
 from culvert.driver.stream import StreamCall
 from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import (
+    AskEcho,
     AskHuman,
     CertificateJudged,
     ConfigureMachine,
+    EchoAnswered,
     Effect,
     HumanAnswered,
     JudgeCertificate,
     MachineConfigured,
     OpenStream,
     RestoreMachine,
+    SessionEnded,
     Sign,
     Signed,
     StreamOpened,
@@ -118,6 +122,7 @@ class Live(NoSurroundings):
         self._driver = Driver(core, self._pump, self, self._heard)
         self._certificates = CertificateOffice(trust, record)
         self._stream: StreamCall | None = None
+        self._echoes = Echoes(record)
 
     @property
     def name(self) -> str:
@@ -140,6 +145,7 @@ class Live(NoSurroundings):
 
     async def close(self, patience: float) -> None:
         """End the driver; what the core still wanted done gets ``patience`` seconds."""
+        self._echoes.close()
         await self._driver.stop(patience)
         if self._stream is not None:
             self._stream.close()
@@ -190,6 +196,13 @@ class Live(NoSurroundings):
         except OSError as error:
             return StreamOpened(order.ticket, None, problem=(error.strerror or str(error)).lower())
         return StreamOpened(order.ticket, called.address)
+
+    async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
+        return await self._echoes.ask(order)
+
+    def ended(self, order: SessionEnded) -> None:
+        """The next tunnel may have another address to ask from."""
+        self._echoes.close()
 
     async def restore(self, order: RestoreMachine) -> None:
         async with self._alone:

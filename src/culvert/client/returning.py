@@ -11,8 +11,12 @@ from math import inf
 
 from culvert.rng import Random
 
-RECOVERABLE = frozenset(("lost-peer", "no-answer", "peer-reboot", "peer-shutdown"))
+RECOVERABLE = frozenset(
+    ("lost-peer", "no-answer", "peer-reboot", "peer-shutdown", "line-polling-failed")
+)
 """Endings after which the same connection may work again without anybody doing anything."""
+ENDED = RECOVERABLE | {"idle-timeout", "max-connect-time", "lifetime-expired"}
+"""The same for a connection that is to stand always (`keepalive` 9999)."""
 UNREACHED = frozenset(("no-answer", "lost-peer", "resolve-failed"))
 """Endings of an attempt that another gateway, or a later moment, may not share."""
 
@@ -34,10 +38,11 @@ it was told then is lost; the usual patience with silence, a minute and a half, 
 
 
 class Returning:
-    """``seconds`` 0 never comes back."""
+    """``seconds`` 0 never comes back. ``always``: at once, and for as long as it takes."""
 
-    def __init__(self, seconds: float, rng: Random) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, rng: Random, *, always: bool = False) -> None:
+        self._seconds = inf if always else seconds
+        self._always = always
         self._rng = rng
         self._since = inf
         self.attempt = 0
@@ -50,7 +55,8 @@ class Returning:
 
     def wanted(self, reason: str) -> bool:
         """Whether what ended for ``reason`` is to be tried again."""
-        return bool(self._seconds) and reason in (UNREACHED if self.under_way else RECOVERABLE)
+        usual = ENDED if self._always else RECOVERABLE
+        return bool(self._seconds) and reason in (UNREACHED if self.under_way else usual)
 
     def again(self, now: float) -> float | None:
         """Seconds until the next attempt, or None when it has been tried for long enough."""
@@ -60,6 +66,8 @@ class Returning:
         wait = PATIENT_WAIT if lasted > PATIENT_AFTER else USUAL_WAIT
         if self.attempt < len(FIRST_WAITS):
             wait = FIRST_WAITS[self.attempt]
+        if self._always and not self.attempt:
+            wait = 0.0
         wait *= 1 - SPREAD * self._rng.octets(1)[0] / 255
         if lasted + wait > self._seconds:
             return None

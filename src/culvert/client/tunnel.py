@@ -146,7 +146,13 @@ class Tunnel(Joint):
         self._patient_until = inf
         address, seconds = so_far.given.address, round(now - so_far.began, 3)
         return [
-            self._event("client.up", profile=self.profile.name, address=address, seconds=seconds)
+            self._event(
+                "client.up",
+                profile=self.profile.name,
+                address=address,
+                seconds=seconds,
+                poll_seconds=self.profile.polling_interval,
+            )
         ]
 
     def _udp_port(self, answer: Given) -> int:

@@ -19,6 +19,7 @@ from culvert.driver.surroundings import Surroundings
 from culvert.effects import (
     ActivateSa,
     Answer,
+    AskEcho,
     AskHuman,
     CertificateJudged,
     ConfigureMachine,
@@ -61,6 +62,7 @@ LongOrder = (
     | RestoreMachine
     | Resolve
     | OpenStream
+    | AskEcho
 )
 """Effects that take time; each runs as a task of its own."""
 
@@ -308,6 +310,8 @@ class Driver:
             case OpenStream():
                 closed = StreamOpened(order.ticket, None, problem="an internal error, see the log")
                 await self._bring(around.open_stream(order), closed)
+            case AskEcho():
+                await self._bring(around.ask_echo(order), None)
             case RestoreMachine():
                 await self._bring(around.restore(order), None)
             case _:

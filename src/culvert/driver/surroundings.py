@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from culvert.effects import (
+    AskEcho,
     AskHuman,
     CertificateJudged,
     ConfigureMachine,
+    EchoAnswered,
     HumanAnswered,
     Judge,
     JudgeCertificate,
@@ -42,6 +44,10 @@ class Surroundings(Protocol):
 
     async def open_stream(self, order: OpenStream) -> StreamOpened: ...
 
+    async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
+        """None: no answer in time."""
+        ...
+
     def ended(self, order: SessionEnded) -> None:
         """The coordinator has forgotten this session."""
         ...
@@ -69,6 +75,9 @@ class NoSurroundings:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     async def open_stream(self, order: OpenStream) -> StreamOpened:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     def ended(self, order: SessionEnded) -> None:

@@ -95,10 +95,8 @@ class Written:
         if head is not None:
             yield from self._close()
             self._open = head
-            if head.style == lancom.STYLE:
-                yield from self._close()
-        elif self._open is not None and len(self._open.texts) < LONGEST_RECORD:
-            self._open.texts.append(bare)
+        elif self._open is not None and _goes_on(self._open, line):
+            self._open.texts.append(bare.strip())
             self._open.raw.append(bare)
         else:
             self._miss(number, bare)
@@ -240,6 +238,13 @@ def _head(text: str, number: int) -> _Head | None:
     return None
 
 
+def _goes_on(head: _Head, line: str) -> bool:
+    """Whether the line belongs to the record that is open."""
+    if len(head.texts) >= LONGEST_RECORD:
+        return False
+    return head.style != lancom.STYLE or line[:1].isspace()
+
+
 def _event(head: _Head) -> tuple[bool, LogEvent | None]:
     """Is the record one of ours, and the event it stands for, if it stands for one."""
     more: dict[str, Field] = {RAW: " ".join(head.raw)}
@@ -286,7 +291,7 @@ def _told_of(entry: Entry, key: Mapping[str, Field]) -> Entry:
 @cache
 def _templates(style: str) -> tuple[tuple[Record, Template], ...]:
     every = [row for found in records(style).values() for row in found]
-    return tuple((row, _template(" ".join(row.lines))) for row in every)
+    return tuple((row, _template(" ".join(line.strip() for line in row.lines))) for row in every)
 
 
 def _fields(code: str, text: str) -> Mapping[str, Field]:

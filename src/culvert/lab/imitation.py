@@ -14,6 +14,7 @@ from culvert.driver.coordinator import Coordinator
 from culvert.effects import (
     ActivateSa,
     Answer,
+    AskEcho,
     AskHuman,
     ConfigureMachine,
     Effect,
@@ -60,6 +61,7 @@ Order = (
     | RestoreMachine
     | Resolve
     | OpenStream
+    | AskEcho
 )
 Inside = Callable[[Sequence[bytes]], Sequence[bytes]]
 

@@ -19,6 +19,7 @@ from culvert.client.connection import Connection
 from culvert.datapath.python_engine import PythonEngine
 from culvert.effects import (
     Answer,
+    AskEcho,
     AskHuman,
     ConfigureMachine,
     HumanAnswered,
@@ -244,6 +245,8 @@ class Simulated:
                 return MachineConfigured(order.ticket, interface=INTERFACE)
             case Resolve():
                 return Resolved(order.ticket, (topology.GATEWAY,))
+            case AskEcho():
+                return None  # nobody polls in the simulated scene
             case OpenStream():
                 return StreamOpened(order.ticket, None, problem="the simulated scene has no TCP")
             case RestoreMachine():

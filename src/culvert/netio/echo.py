@@ -61,21 +61,38 @@ def ping(address: str, *, source: str = "", count: int = 3) -> Echoes:
     return Echoes(chosen, count, tuple(times))
 
 
-def request(identifier: int, sequence: int) -> bytes:
+def request(identifier: int, sequence: int, payload: bytes = PAYLOAD) -> bytes:
     """An echo request with its checksum."""
-    blank = HEADER.pack(ECHO_REQUEST, 0, 0, identifier, sequence) + PAYLOAD
-    return HEADER.pack(ECHO_REQUEST, 0, checksum(blank), identifier, sequence) + PAYLOAD
+    blank = HEADER.pack(ECHO_REQUEST, 0, 0, identifier, sequence) + payload
+    return HEADER.pack(ECHO_REQUEST, 0, checksum(blank), identifier, sequence) + payload
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An echo reply."""
+
+    identifier: int
+    sequence: int
+    payload: bytes
+
+
+def echo_reply(packet: bytes) -> Reply | None:
+    """The echo reply in this IPv4 packet, if it is one."""
+    if len(packet) < IPV4_HEADER:
+        return None
+    start = (packet[0] & 0x0F) * 4
+    if len(packet) < start + HEADER.size:
+        return None
+    kind, code, _, identifier, sequence = HEADER.unpack_from(packet, start)
+    if (kind, code) != (ECHO_REPLY, 0):
+        return None
+    return Reply(identifier, sequence, packet[start + HEADER.size :])
 
 
 def is_reply(packet: bytes, identifier: int, sequence: int) -> bool:
     """Whether this IPv4 packet answers that request."""
-    if len(packet) < IPV4_HEADER:
-        return False
-    start = (packet[0] & 0x0F) * 4
-    if len(packet) < start + HEADER.size:
-        return False
-    kind, code, _, its_identifier, its_sequence = HEADER.unpack_from(packet, start)
-    return (kind, code, its_identifier, its_sequence) == (ECHO_REPLY, 0, identifier, sequence)
+    reply = echo_reply(packet)
+    return reply is not None and (reply.identifier, reply.sequence) == (identifier, sequence)
 
 
 def source_within(networks: Sequence[str]) -> str:

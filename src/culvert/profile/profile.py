@@ -28,6 +28,7 @@ from culvert.profile.proposal import (
     switches_of,
 )
 from culvert.profile.topology import EVERYTHING, wrong_shape
+from culvert.profile.watching import wrong_watch
 from culvert.secret import Secret
 from culvert.tables.loader import rows
 from culvert.tables.proposal_names import way_of
@@ -153,6 +154,11 @@ class Profile:
     mtu: int | None = None
     dns: str = "apply"
     keepalive_interval: int = 20
+    keepalive: int = 0
+    polling: tuple[str, ...] = ()
+    polling_interval: int = 30
+    polling_retries: int = 5
+    polling_source: str = ""
     locked: tuple[str, ...] = ()
     extra: Foreign = field(default_factory=lambda: NO_FOREIGN)
 
@@ -201,6 +207,7 @@ def mistakes(profile: Profile) -> Iterator[Mistake]:
     yield from _proposals(profile)
     yield from _networks(profile)
     yield from topology_mistakes(profile)
+    yield from watch_mistakes(profile)
     yield from _kept(profile)
 
 
@@ -363,6 +370,12 @@ def _switches(given: tuple[str, ...], needed: list[tuple[str, str]]) -> Iterator
 def topology_mistakes(profile: Profile) -> Iterator[Mistake]:
     """What does not fit the topology."""
     for key, sentence in wrong_shape(profile):
+        yield Mistake(key, sentence)
+
+
+def watch_mistakes(profile: Profile) -> Iterator[Mistake]:
+    """What is wrong with line polling."""
+    for key, sentence in wrong_watch(profile):
         yield Mistake(key, sentence)
 
 

@@ -22,6 +22,8 @@ from culvert.tables.numbers import PAYLOADS
 
 TABLE = "renderings.toml"
 PAYLOAD_NUMBERS = {row.short: row.number for row in PAYLOADS.values()}
+POLL_SECONDS = 30
+"""The usual interval of line polling (S3-10 row 23), which a connection without it has as well."""
 SOFT = 0.9
 """New keys are made after this part of a lifetime (S3-10 row 21)."""
 
@@ -130,6 +132,7 @@ def _made(entry: Entry) -> dict[str, Field]:
         "local_masked": _masked(str(of("local"))),
         "remote_masked": _masked(str(of("remote"))),
         "remote_last": _last(str(of("remote"))),
+        "poll_seconds": POLL_SECONDS,
     }
     for name in ("spi_in", "spi_out"):
         made[f"{name}_bare"] = _hex(of(name))

@@ -22,7 +22,7 @@ class Lancom:
         self._stamp = next(style.stamp for style in reversed(stamp_styles()) if style.year <= year)
 
     def render(self, entry: Entry) -> str:
-        """One line for each record of the entry."""
+        """One line for each record of the entry; what begins with a blank goes on with one."""
         at = entry.at.astimezone(UTC)
         stamp = self._stamp.format(
             date=f"{at:%Y/%m/%d}",
@@ -30,7 +30,9 @@ class Lancom:
             milliseconds=f"{at.microsecond // 1000:03}",
         )
         found = [line for _, lines in self._facts.fitting(entry, STYLE) for line in lines]
-        return "\n".join(f"{stamp}{line}" for line in found or [_ours(entry)])
+        return "\n".join(
+            line if line.startswith(" ") else f"{stamp}{line}" for line in found or [_ours(entry)]
+        )
 
 
 def _ours(entry: Entry) -> str:

@@ -1,0 +1,92 @@
+"""A tunnel that is watched: line polling, idleness, and what `keepalive` makes of both."""
+
+from __future__ import annotations
+
+from culvert.client.polling import Ask, Failed, Missed
+from culvert.client.tunnel import Tunnel
+from culvert.effects import AskEcho, EchoAnswered, Effect, Traffic
+from culvert.ike.wire.reason import Reason
+from culvert.session.ending import ending
+
+POLLING_FAILED = "line-polling-failed"
+
+
+class Watched(Tunnel):
+    """Between the tunnel that stands and the calls that bring it back."""
+
+    _polled = 0
+    """Packets of line polling since the tunnel stands, both ways."""
+
+    @property
+    def _watch_deadline(self) -> float:
+        return min(self._polling.deadline, self._idle.deadline)
+
+    def _up(self, now: float) -> list[Effect]:
+        made = super()._up(now)
+        self._polled = 0
+        self._idle.begin(now)
+        if self.profile.polling:
+            made += self._ask_targets(self._polling.begin(now))
+        return made
+
+    def _unwatch(self) -> None:
+        self._polling.stop()
+        self._idle.stop()
+
+    def _watch_over(self, now: float) -> list[Effect]:
+        """What is due."""
+        made: list[Effect] = []
+        for act in self._polling.tick(now):
+            match act:
+                case Ask():
+                    made += self._ask_targets(act)
+                case Missed(first=first, retries=retries):
+                    made.append(
+                        self._event(
+                            "live.poll-missed",
+                            targets=self.profile.polling,
+                            first=first,
+                            retries=retries,
+                            last=not retries,
+                        )
+                    )
+                case Failed(seconds=seconds):
+                    made += self._line_dead(seconds, now)
+        if self._idle.deadline <= now:
+            self._idle.stop()
+            made += self._leave("idle-timeout", now)
+        return made
+
+    def _ask_targets(self, ask: Ask) -> list[Effect]:
+        source = self.profile.polling_source or self._so_far.given.address
+        self._polled += len(self.profile.polling)
+        return [
+            AskEcho(ask.sequence, target, source, ask.patience) for target in self.profile.polling
+        ]
+
+    def _echoed(self, answer: EchoAnswered, now: float) -> list[Effect]:
+        missed = self._polling.missed
+        self._polled += 1
+        if not self._polling.answered(answer.sequence, now) or not missed:
+            return []
+        return [self._event("live.poll-answered", target=answer.target, missed=missed)]
+
+    def _line_dead(self, seconds: float, now: float) -> list[Effect]:
+        """Taken down like any loss, so that it may come back; the gateway is told all the same."""
+        told = self._event(
+            "live.poll-failed", targets=self.profile.polling, seconds=round(seconds, 1)
+        )
+        words = farewell(POLLING_FAILED)
+        made = self._endpoint.act(self._sa, lambda sa: sa.close(POLLING_FAILED, words, now=now))
+        return [told, *self._carry(made, now)]
+
+    def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
+        packets = traffic.packets_in + traffic.packets_out - self._polled
+        self._idle.carried(packets, now)
+        return super()._traffic(traffic, now)
+
+
+def farewell(reason: str) -> Reason:
+    """What the gateway is told of an ending of ours."""
+    row = ending(reason)
+    return Reason(row.delete_code, row.delete_text or row.sentence, row.id)
