@@ -171,7 +171,7 @@ def validate(file: Path, as_json: bool) -> int:
 
 def _refuse_hindered(found: Profile, file: Path) -> None:
     """What is no mistake of the file, yet would keep the connection from coming up."""
-    lines = key_lines(file.read_text("utf-8")) if file.suffix == SUFFIX else {}
+    lines = key_lines(file.read_text("utf-8") if file.suffix == SUFFIX else "")
     told = [Mistake(key, said, lines.get((key,), 0)) for key, said in hindrances(found)]
     if told:
         raise InvalidProfile(tuple(told), path=str(file))
