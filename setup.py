@@ -53,7 +53,7 @@ setup(
         Extension(
             "culvert.esp._batch",
             ["src/culvert/esp/batch.c", "src/culvert/esp/des.c"],
-            depends=["src/culvert/esp/des.h", "src/culvert/esp/des_sboxes.h"],
+            depends=sorted(map(str, Path("src/culvert/esp").rglob("*.h"))),
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             libraries=["dl"],

@@ -1,0 +1,151 @@
+/* To the network: trains of equal datagrams for one peer, one system call each. */
+
+/* The socket of the peer's IP version; the raw one for ESP without UDP, which has no ports. */
+static int sender(const work *w)
+{
+    if (!w->to.local_port) return w->bare;
+    if (w->to.local_port == w->beside) return w->to.host_size == 4 ? w->beside4 : w->beside6;
+    return w->to.host_size == 4 ? w->udp4 : w->udp6;
+}
+
+/* True unless the socket is full. Errors are counted: what the network does not take is lost. */
+static bool send_one(work *w, const u8 *octets, u32 size, u32 segment)
+{
+    union { char octets[CMSG_SPACE(20) + CMSG_SPACE(2)]; struct cmsghdr aligned; } control;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(w->to.port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(w->to.port)};
+    struct iovec all = {(void *)octets, size};
+    struct msghdr m = {&six, sizeof six, &all, 1, NULL, 0, 0};
+    int udp = sender(w);
+    memcpy(&six.sin6_addr, w->to.host, 16);
+    memcpy(&four.sin_addr, w->to.host, 4);
+    if (w->to.host_size == 4) { m.msg_name = &four; m.msg_namelen = sizeof four; }
+    for (;;) {
+        memset(&control, 0, sizeof control);
+        m.msg_control = control.octets;
+        m.msg_controllen = sizeof control;
+        size_t used = 0;
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        if (w->to.answer_size) {
+            c->cmsg_level = w->to.answer_size == 12 ? IPPROTO_IP : IPPROTO_IPV6;
+            c->cmsg_type = w->to.answer_size == 12 ? IP_PKTINFO : IPV6_PKTINFO;
+            c->cmsg_len = CMSG_LEN(w->to.answer_size);
+            memcpy(CMSG_DATA(c), w->to.answer, w->to.answer_size);
+            used += CMSG_SPACE(w->to.answer_size);
+            c = CMSG_NXTHDR(&m, c);
+        }
+        if (segment) {
+            u16 s = (u16)segment;
+            c->cmsg_level = LEVEL_UDP;
+            c->cmsg_type = OPTION_SEGMENT;
+            c->cmsg_len = CMSG_LEN(2);
+            memcpy(CMSG_DATA(c), &s, 2);
+            used += CMSG_SPACE(2);
+        }
+        m.msg_controllen = used;
+        if (sendmsg(udp, &m, MSG_DONTWAIT) >= 0) return true;
+        if (errno == EINTR) continue;
+        if (!w->to.answer_size ||
+            (errno != EADDRNOTAVAIL && errno != ENETUNREACH && errno != EINVAL))
+            return errno == 0;
+        w->to.answer_size = 0;      /* that address has left this machine: send from any */
+    }
+}
+
+static void count_error(work *w)
+{
+    switch (errno) {
+    case ENOBUFS: case ENOMEM: w->full++; break;
+    case ECONNREFUSED: w->refused++; break;
+    case EMSGSIZE: w->too_long++; break;
+    default: w->not_sent++;
+    }
+}
+
+static bool blocked(work *w)
+{
+    w->blocked = sender(w);
+    return false;
+}
+
+/* Encrypt (3DES) and authenticate what waits in the train. */
+static void seal_waiting(work *w)
+{
+    pair *p = w->waiting_for;
+    u32 count = w->waiting;
+    int done;
+    w->waiting = 0;
+    if (count >= DES_WORTH) des3_encrypt(p->out.des, p->chain, w->unsealed, w->blocks, count);
+    for (u32 i = 0; i < count; i++) {
+        u8 *iv = w->unsealed[i], tag[64];
+        u32 size = w->blocks[i] * 8;
+        bool good = count >= DES_WORTH ||
+                    (lib.cipher_init(p->out.cipher, NULL, NULL, NULL, p->chain, -1) == 1 &&
+                     lib.cipher_update(p->out.cipher, iv, &done, iv, (int)size) == 1);
+        good = good && mac_of(&p->out.icv, iv - HEADER, HEADER + size, tag);
+        /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
+        if (good) memcpy(iv + size, tag, p->icv);
+        else memset(iv, 0, size + p->icv);
+        if (!w->direct) note(w, K_SEALED, p->tag, iv - HEADER, HEADER + size + p->icv);
+    }
+}
+
+/* False: the socket is full and the train waits for it. */
+static bool train_flush(work *w)
+{
+    u32 at = 0;
+    w->blocked = -1;
+    seal_waiting(w);
+    if (!w->datagrams) return true;
+    if (!w->direct) goto gone;
+    if (w->datagrams > 1 && w->trains && w->to.local_port) {
+        if (send_one(w, w->train, w->octets, w->segment)) {
+            w->refusals = 0;
+            goto gone;
+        }
+        if (errno == EAGAIN) return blocked(w);
+        /* A full queue says nothing about trains. EIO: the device cannot checksum them; EINVAL: a
+         * kernel that wants none, or a path narrower than its segments, which is one peer's. */
+        w->trains_refused++;
+        if ((errno == EIO || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOPROTOOPT) &&
+            ++w->refusals >= REFUSALS)
+            w->trains = false;
+    }
+    for (; at < w->octets; at += w->segment) {
+        u32 size = w->octets - at < w->segment ? w->octets - at : w->segment;
+        if (send_one(w, w->train + at, size, 0)) continue;
+        if (errno == EAGAIN) {
+            memmove(w->train, w->train + at, w->octets - at);
+            w->octets -= at;
+            w->datagrams = (w->octets + w->segment - 1) / w->segment;
+            return blocked(w);
+        }
+        count_error(w);
+    }
+gone:
+    w->octets = w->datagrams = w->segment = 0;
+    w->closed = false;
+    return true;
+}
+
+/* Where the next datagram of `size` octets for that peer is made; NULL while the socket is full. */
+static u8 *train_room(work *w, const pair *p, u32 size)
+{
+    if (w->datagrams &&
+        (w->closed || size > w->segment || w->octets + size > TRAIN_OCTETS ||
+         w->datagrams >= TRAIN || memcmp(&w->to, &p->of->to, sizeof w->to)) &&
+        !train_flush(w))
+        return NULL;
+    if (!w->datagrams) w->to = p->of->to;
+    return w->train + w->octets;
+}
+
+static void train_take(work *w, const pair *p, u32 size)
+{
+    w->packets++;
+    if (!w->direct && !w->waiting) note(w, K_SEALED, p->tag, w->train + w->octets, size);
+    if (!w->datagrams) w->segment = size;
+    else if (size < w->segment) w->closed = true;
+    w->octets += size;
+    w->datagrams++;
+}
