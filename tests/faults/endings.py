@@ -10,7 +10,7 @@ from faults.on_the_way import drop, talks, up
 from faults.provoked import Provoked, over, provokes
 from simulation.ends import ClientEnd
 from simulation.test_renewal import Nobody
-from simulation.world import Terms, World, profile
+from simulation.world import SERVER, Terms, World, profile
 
 SEED = 4
 SETTLING = 120.0
@@ -42,6 +42,17 @@ def lost_peer() -> Provoked:
     world, client = of(dpd_delay=10, dpd_timeout=30)
     world.gateway.unplug()
     return ends(world, client, within=200.0)
+
+
+@provokes("polled-target-dead")
+def polled_target_dead() -> Provoked:
+    """The gateway is there and answers every question of its own."""
+    world = World(SEED)
+    world.gateway.pingable = {SERVER}
+    client = up(world, world.client(profile(polling=(SERVER,)), behind=world.nat))
+    talks(world, client, 5.0)
+    world.gateway.pingable.clear()
+    return ends(world, client, within=100.0)
 
 
 @provokes("lost-client")
