@@ -109,9 +109,7 @@ def test_always_connected_comes_back_at_once_when_the_target_does(
         prove_data(lab, "client1")
 
 
-def test_always_connected_without_a_target_is_refused(
-    gateway: OurGateway, client: Fresh
-) -> None:
+def test_always_connected_without_a_target_is_refused(gateway: OurGateway, client: Fresh) -> None:
     client.profile = {"keepalive": 9999}
     done = client.try_up()
     assert done.status == 3
