@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from culvert.eventlog.event import LogEvent
+from culvert.ike.outputs import Keyed
 from culvert.ike.question import FIRST, Question
 from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Address
@@ -272,6 +273,7 @@ Effect = (
     | OpenStream
     | AskEcho
     | Record
+    | Keyed
     | SessionEnded
 )
 

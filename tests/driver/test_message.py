@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.driver.message import LONGEST, MessageError, read, written
-from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
+from culvert.effects import (
+    CertificateJudged,
+    InstallSa,
+    Judge,
+    JudgeCertificate,
+    Judged,
+    SaHalf,
+    Sign,
+    Signed,
+)
 from culvert.errors import CulvertError
 from culvert.eventlog.event import LogEvent
-from culvert.ike.outputs import GroupKey
+from culvert.ike.outputs import GroupKey, Keyed
 from culvert.ike.question import Question
 from culvert.ike.wire.identity import Identity
 from culvert.secret import Secret
@@ -38,6 +47,21 @@ values = st.one_of(
     st.builds(Sign, numbers, texts, octets, texts),
     st.builds(Signed, numbers, octets, texts),
     st.builds(GroupKey, octets, texts),
+    st.builds(Keyed, octets, octets),
+    st.builds(
+        InstallSa,
+        numbers,
+        numbers,
+        texts,
+        texts,
+        st.builds(SaHalf, numbers, octets, octets, octets),
+        st.builds(SaHalf, numbers, octets, octets, octets),
+        st.lists(texts, max_size=2).map(tuple),
+        st.lists(texts, max_size=2).map(tuple),
+        st.tuples(texts, numbers),
+        numbers,
+        st.booleans(),
+    ),
     st.builds(
         JudgeCertificate,
         numbers,

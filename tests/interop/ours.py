@@ -171,6 +171,7 @@ class OurGateway(Program):
     phase2: tuple[str, ...] = (*STRONG_PHASE2, *VPNC_PHASE2)
     legacy: tuple[str, ...] = VPNC_LEGACY
     users: tuple[str, ...] = tuple(sorted(set(USERS.values())))
+    options: tuple[str, ...] = ()
 
     kind = "gateway"
 
@@ -189,7 +190,7 @@ class OurGateway(Program):
         self.config.touch(mode=0o600)
         self.config.write_text(self.text(), "utf-8")
         before = self.said.count("gateway.started")
-        running = self.spawn("gateway", "run", "-c", str(self.config))
+        running = self.spawn("gateway", "run", "-c", str(self.config), *self.options)
         until(
             f"the gateway starts:\n{self.said}",
             lambda: self.said.count("gateway.started") > before or not running.alive,
@@ -257,6 +258,7 @@ class OurClient(Program):
     where: str = "client1"
     profile: Mapping[str, object] = field(default_factory=dict)
     password: str = PASSWORD
+    options: tuple[str, ...] = ()
 
     kind = "service"
     name = "office"
@@ -303,7 +305,7 @@ class OurClient(Program):
     @property
     def words(self) -> tuple[str, ...]:
         """What `culvert` is given to connect."""
-        return ("up", str(self.write_profile()), "--password-stdin")
+        return ("up", str(self.write_profile()), "--password-stdin", *self.options)
 
     def up(self) -> None:
         """Connect; raises with everything known when that does not work."""

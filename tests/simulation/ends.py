@@ -48,6 +48,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.people import group_keys
+from culvert.ike.outputs import Keyed
 from culvert.inet import ipv4
 from culvert.inet.address import Address, Path
 from culvert.lab.chunks import ECHO, ECHO_REPLY, ECHO_REQUEST, ICMP, echo, echo_request
@@ -111,6 +112,7 @@ class End:
         self.name = name
         self.events: list[LogEvent] = []
         self.inside: list[bytes] = []
+        self.keys: list[Keyed | InstallSa] = []
         self.sent: list[tuple[float, bytes, Address]] = []
         self.plane = PythonEngine(rng)
         self.link: Link | None = None
@@ -217,6 +219,7 @@ class End:
             case SendRaw(octets=octets, to=to, local_port=port):
                 self._send(octets, to, port)
             case InstallSa():
+                self.keys.append(effect)
                 self.plane.install(effect)
                 self._counted.setdefault(effect.session, Counters())
             case ActivateSa(session=session, pair=pair):
@@ -227,6 +230,8 @@ class End:
                 self.plane.move(session, peer, port)
             case Record(event=event):
                 self.tell(event)
+            case Keyed():
+                self.keys.append(effect)
             case SessionEnded(session=session):
                 self._counted.pop(session, None)
                 self.carried.forget(session)

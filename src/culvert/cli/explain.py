@@ -20,6 +20,7 @@ from culvert.explain.capture import lines as captured
 from culvert.explain.catalogue import LANGUAGES
 from culvert.explain.decode import lines
 from culvert.explain.grammar.family import families
+from culvert.explain.keys import read_keys
 from culvert.explain.lint import problems
 from culvert.explain.pcap import is_capture
 from culvert.explain.render import render
@@ -41,6 +42,9 @@ STANDARD_INPUT = "-"
 @click.option("--lint", is_flag=True, help="Check the tables of all families.")
 @click.option("--lang", default="en", type=click.Choice(LANGUAGES), help="Language of the texts.")
 @click.option("--psk-file", default="", metavar="FILE", help="Group key to check a capture with.")
+@click.option(
+    "--keys", "key_log", default="", metavar="KEYLOG", help="Keys to decrypt a capture with."
+)
 @options.as_json
 def explain(
     files: tuple[str, ...],
@@ -49,6 +53,7 @@ def explain(
     lint: bool,
     lang: str,
     psk_file: str,
+    key_log: str,
     as_json: bool,
 ) -> int:
     """Explain the VPN logs and captures in FILES (one after the other; - is standard input)."""
@@ -61,7 +66,7 @@ def explain(
     shown = sys.stderr.isatty() and not as_json
     with ExitStack() as stack:
         told = explained(
-            _lines(files or (STANDARD_INPUT,), psk_file, stack),
+            _lines(files or (STANDARD_INPUT,), psk_file, key_log, stack),
             family=family,
             language=lang,
             progress=_progress if shown else None,
@@ -80,20 +85,21 @@ def _lint() -> int:
     return 1 if found else 0
 
 
-def _lines(files: tuple[str, ...], psk_file: str, stack: ExitStack) -> Iterator[str]:
-    key = _key(psk_file) if psk_file else None
+def _lines(files: tuple[str, ...], psk_file: str, key_log: str, stack: ExitStack) -> Iterator[str]:
+    key = Secret(_text(psk_file).partition("\n")[0].rstrip("\r")) if psk_file else None
+    keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else {}
     for name in files:
         file = _opened(name, stack)
         if is_capture(file.peek(MAGIC)[:MAGIC]):
-            yield from captured(file, key)
+            yield from captured(file, key, keys)
         else:
             yield from lines(_chunks(file))
 
 
-def _key(path: str) -> Secret:
-    """The first line of a file, so that the key stands in no command line."""
+def _text(path: str) -> str:
+    """What a file holds, so that no key stands in a command line."""
     try:
-        return Secret(Path(path).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r"))
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}", path=path) from None
     except UnicodeDecodeError:

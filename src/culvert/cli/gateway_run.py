@@ -19,12 +19,30 @@ config_option = click.option(
 @click.command(epilog="Example: culvert gateway run -c /etc/culvert/gateway.toml")
 @config_option
 @click.option("--quiet", is_flag=True, help="Do not print events; the log has them all the same.")
+@options.key_log
+@options.capture
 @options.engine
 @options.state_dir
 @options.socket
-def run(path: str, quiet: bool, engine: str | None, state_dir: str, socket: str) -> None:
+def run(
+    path: str,
+    quiet: bool,
+    key_log: str,
+    capture: str,
+    engine: str | None,
+    state_dir: str,
+    socket: str,
+) -> None:
     """Run a gateway in the foreground until SIGTERM or Ctrl-C."""
-    run_gateway(path, state_dir=state_dir, socket=socket, quiet=quiet, engine=engine or "")
+    run_gateway(
+        path,
+        state_dir=state_dir,
+        socket=socket,
+        quiet=quiet,
+        engine=engine or "",
+        key_log=key_log,
+        capture=capture,
+    )
 
 
 @click.command(epilog="Example: culvert gateway validate -c gateway.toml")

@@ -26,3 +26,17 @@ engine = click.option(
     default=None,
     help="The engine of the data path: compiled or pure Python (environment: CULVERT_ENGINE).",
 )
+
+key_log = click.option(
+    "--key-log",
+    default="",
+    metavar="FILE",
+    help="Write the keys of IKE and ESP there, to decrypt a capture with. For root only.",
+)
+
+capture = click.option(
+    "--capture",
+    default="",
+    metavar="FILE",
+    help="Write the packets of IKE and ESP there, as pcap. For root only.",
+)

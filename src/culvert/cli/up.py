@@ -40,6 +40,8 @@ WHOLE_STORY = "`culvert why` tells the whole story."
 @click.argument("profile", metavar="NAME|FILE")
 @click.option("--user", default="", help="Log in as this user instead of the profile's.")
 @click.option("--detach", is_flag=True, help="Return when the login was accepted; go on by itself.")
+@options.key_log
+@options.capture
 @options.as_json
 @options.state_dir
 @options.socket
@@ -49,6 +51,8 @@ def up(
     profile: str,
     user: str,
     detach: bool,
+    key_log: str,
+    capture: str,
     as_json: bool,
     state_dir: str,
     socket: str,
@@ -70,6 +74,7 @@ def up(
                 "name": chosen.name,
                 "profile": write(chosen),
                 "detach": detach,
+                **_files(key_log=key_log, capture=capture),
                 **certificates_for(chosen, given),
             }
             result = there.request("up", params, event=attempt.hear, ask=attempt.ask)
@@ -85,6 +90,11 @@ def up(
     else:
         click.echo(told([connection]))
     return status_of("ok")
+
+
+def _files(**named: str) -> dict[str, str]:
+    """For the service, which has another working directory."""
+    return {name: str(Path(path).absolute()) for name, path in named.items() if path}
 
 
 class _Attempt:

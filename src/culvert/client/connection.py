@@ -54,6 +54,7 @@ from culvert.ike.outputs import (
     Configured,
     GroupKey,
     Install,
+    Keyed,
     LoggedIn,
     Moved,
     Output,
@@ -181,6 +182,8 @@ class Connection(Calls):
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
             case SendKeepalive(path=path):
                 return [self._keepalive(path)]
+            case Keyed():
+                return [output]
             case AskGroupKey():
                 return self._skeyid(number, output, now)
             case AskSignature() | AskCertificate():

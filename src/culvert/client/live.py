@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from culvert.client.echoes import Echoes
+from culvert.driver.capture import Watched
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
@@ -46,6 +47,9 @@ from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
 IKE_PORT, NATT_PORT = 500, 4500
+
+PORTS = (IKE_PORT, NATT_PORT, UDP_PORT)
+"""The gateway's, for a capture."""
 
 
 class ClientCore(Coordinator, Protocol):
@@ -92,6 +96,7 @@ class Live(NoSurroundings):
         trust: Trust,
         *,
         bare_esp: bool = False,
+        watched: Watched | None = None,
     ) -> None:
         self.profile = profile
         self.uid = -1
@@ -119,7 +124,9 @@ class Live(NoSurroundings):
             beside=(UDP_PORT, [_bind("0.0.0.0", UDP_PORT)] if profile.ipsec_over_udp else []),  # noqa: S104
             ports=(IKE_PORT, NATT_PORT),
         )
-        self._driver = Driver(core, self._pump, self, self._heard)
+        self._watched = watched
+        keys = watched.add if watched is not None and watched.wants_keys else None
+        self._driver = Driver(core, self._pump, self, self._heard, keys=keys)
         self._certificates = CertificateOffice(trust, record)
         self._stream: StreamCall | None = None
         self._echoes = Echoes(record)
@@ -147,6 +154,8 @@ class Live(NoSurroundings):
         """End the driver; what the core still wanted done gets ``patience`` seconds."""
         self._echoes.close()
         await self._driver.stop(patience)
+        if self._watched is not None:
+            self._watched.close()
         if self._stream is not None:
             self._stream.close()
         await asyncio.to_thread(self._certificates.close)

@@ -7,14 +7,16 @@ same conversation; hanging up before the connection is up ends the attempt.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count
 
 from culvert.changes.change import describe
 from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
-from culvert.client.live import ClientCore, Live, MakeCore, Over
+from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over
 from culvert.client.trust import trust_of
+from culvert.driver.capture import Watched
 from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.engine import Choice
 from culvert.driver.journal import Journal
@@ -22,7 +24,9 @@ from culvert.driver.places import Places
 from culvert.driver.process import Ending
 from culvert.driver.telling import tell_log, tell_story
 from culvert.effects import AskHuman, HumanAnswered
+from culvert.errors import PlatformError
 from culvert.eventlog.entry import Entry
+from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
 from culvert.eventlog.render import json_lines
 from culvert.netio.machine import Machine
@@ -100,6 +104,7 @@ class ClientService:
         """Connect ``profile`` (our TOML, ``name``); with ``detach`` return when logged in.
 
         ``certificate`` and ``authorities`` are the contents (PEM) of what the profile names.
+        ``key_log`` and ``capture``: files for keys and packets, for root alone.
         """
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
         certificate, authorities = request.text("certificate"), request.text("authorities")
@@ -194,18 +199,25 @@ class ClientService:
             )
         core: ClientCore = self._make_core(profile, self._rng, trust)
         record = self._journal.tagged(profile.name)
+        watched = self._watched(request, profile, record)
         self._session_logs[profile.name] = self._journal.session(profile.name)
-        live = Live(
-            profile,
-            core,
-            self._machine,
-            self._alone,
-            self._rng,
-            record,
-            self._engine,
-            trust,
-            bare_esp=self._bare_esp,
-        )
+        try:
+            live = Live(
+                profile,
+                core,
+                self._machine,
+                self._alone,
+                self._rng,
+                record,
+                self._engine,
+                trust,
+                bare_esp=self._bare_esp,
+                watched=watched,
+            )
+        except PlatformError:
+            watched.close()
+            self._session_logs.pop(profile.name)()
+            raise
         live.uid = request.peer.uid
         live.ask_with = lambda order: self._ask(live, order, request)
         self._live[profile.name] = live
@@ -214,6 +226,19 @@ class ClientService:
         live.on_up = self._mark
         self._consider_leaving()
         return live
+
+    def _watched(
+        self, request: Request, profile: Profile, record: Callable[[LogEvent], None]
+    ) -> Watched:
+        """Only for who may write any file of this machine: this process writes as root."""
+        key_log, capture = request.text("key_log"), request.text("capture")
+        if (key_log or capture) and request.peer.uid not in (0, os.geteuid()):
+            raise RequestError(
+                "cli.denied",
+                "only root may have keys or packets written",
+                "Run the command as root: sudo culvert up …",
+            )
+        return Watched(key_log, capture, (*PORTS, profile.tcp_port), record)
 
     async def _first_of(self, live: Live, *, detach: bool) -> None:
         waits: list[Awaitable[object]] = [live.up.wait(), asyncio.shield(live.over)]

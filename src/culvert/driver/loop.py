@@ -48,6 +48,7 @@ from culvert.effects import (
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
+from culvert.ike.outputs import Keyed
 from culvert.inet.address import Address, Path
 
 FAULT_PAUSE = 1.0
@@ -65,6 +66,9 @@ LongOrder = (
     | AskEcho
 )
 """Effects that take time; each runs as a task of its own."""
+
+NewKeys = Keyed | InstallSa
+"""What brings new keys, for a key log."""
 
 TRAFFIC_INTERVAL = 1.0
 """Seconds between two looks at the counters while packets flow. No packets, no looks."""
@@ -113,7 +117,10 @@ class PacketListener(Protocol):
 
 
 class Driver:
-    """Runs ``core`` between `start` and `stop` on the running event loop."""
+    """Runs ``core`` between `start` and `stop` on the running event loop.
+
+    ``keys`` is told every key that is made, if somebody asked for a key log.
+    """
 
     def __init__(
         self,
@@ -123,12 +130,14 @@ class Driver:
         record: Callable[[LogEvent], None],
         *,
         clock: Callable[[], float] = boottime,
+        keys: Callable[[NewKeys], None] | None = None,
     ) -> None:
         self._core = core
         self._packets = packets
         self._surroundings = surroundings
         self._record = record
         self._clock = clock
+        self._keys = keys
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = -1.0
@@ -214,6 +223,8 @@ class Driver:
         return True
 
     def _execute(self, effect: Effect) -> None:
+        if self._keys is not None and isinstance(effect, Keyed | InstallSa):
+            self._keys(effect)
         match effect:
             case SendIke():
                 self._packets.send(
@@ -225,6 +236,8 @@ class Driver:
                 self._packets.arrange(effect)
             case Record():
                 self._record(effect.event)
+            case Keyed():
+                return
             case SessionEnded():
                 self._packets.forget(effect.session)
                 self._surroundings.ended(effect)

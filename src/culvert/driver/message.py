@@ -15,10 +15,19 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
+from culvert.effects import (
+    CertificateJudged,
+    InstallSa,
+    Judge,
+    JudgeCertificate,
+    Judged,
+    SaHalf,
+    Sign,
+    Signed,
+)
 from culvert.errors import CulvertError
 from culvert.eventlog.event import LogEvent
-from culvert.ike.outputs import GroupKey
+from culvert.ike.outputs import GroupKey, Keyed
 from culvert.ike.question import Question
 from culvert.ike.wire.identity import Identity
 from culvert.secret import Secret
@@ -34,11 +43,14 @@ KNOWN: Mapping[str, type] = {
         CertificateJudged,
         GroupKey,
         Identity,
+        InstallSa,
         Judge,
         JudgeCertificate,
         Judged,
+        Keyed,
         LogEvent,
         Question,
+        SaHalf,
         Sign,
         Signed,
     )

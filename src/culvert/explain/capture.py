@@ -2,21 +2,26 @@
 
 IKE is decoded with our own codec as far as it is in the clear. In aggressive mode the proof of the
 gateway travels in the clear as well: with a group key at hand it is made again and compared, so
-that a wrong key is known for certain although nothing was decrypted.
+that a wrong key is known for certain although nothing was decrypted. With a key log of one of the
+ends everything is opened.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import BinaryIO
 
 from culvert.crypto.hash import hmac
 from culvert.errors import ProtocolError
+from culvert.explain.inside import said
+from culvert.explain.opened import Opener
 from culvert.explain.pcap import ESP, Seen, packets
+from culvert.ike.fragments import STRANGERS, Reassembly
 from culvert.ike.keys import skeyid_from_psk
+from culvert.ike.wire.fragment import FRAGMENT, Fragment
 from culvert.ike.wire.header import (
     AGGRESSIVE,
     IDENTITY_PROTECTION,
@@ -42,7 +47,7 @@ from culvert.ike.wire.payload import (
 )
 from culvert.ike.wire.proposal import SecurityAssociation, Transform
 from culvert.secret import Secret
-from culvert.tables.algorithms import HASHES
+from culvert.tables.algorithms import AUTHENTICATIONS, GROUPS, HASHES, IKE_CIPHERS
 from culvert.tables.numbers import notify_name, payload_name
 
 IKE_PORT, NATT_PORT = 500, 4500
@@ -53,6 +58,8 @@ NEGOTIATIONS = 1000
 
 PAIRS = 1000
 """Pairs of addresses whose ESP is counted."""
+
+NO_KEYS: Mapping[bytes, bytes] = {}
 
 SHOWN_ESP = 24
 """ESP packets that get a line for each direction; the rest is counted."""
@@ -73,6 +80,8 @@ class Negotiation:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     natt: bool = False
     up: bool = False
+    opener: Opener | None = None
+    shut: bool = False
 
 
 @dataclass(slots=True)
@@ -83,9 +92,14 @@ class Flow:
     both: bool = False
 
 
-def lines(file: BinaryIO, group_key: Secret | None = None) -> Iterator[str]:
-    """The lines of a capture. Raises ConfigError if its head is damaged."""
-    watched = _Watched(group_key)
+def lines(
+    file: BinaryIO, group_key: Secret | None = None, keys: Mapping[bytes, bytes] = NO_KEYS
+) -> Iterator[str]:
+    """The lines of a capture; ``keys`` of phase 1 by initiator's cookie (`explain.keys`).
+
+    Raises ConfigError if its head is damaged.
+    """
+    watched = _Watched(group_key, keys)
     for seen in packets(file):
         if isinstance(seen, int):
             yield from watched.totals(seen)
@@ -102,8 +116,10 @@ def _line(seen: Seen, text: str) -> str:
 
 
 class _Watched:
-    def __init__(self, group_key: Secret | None) -> None:
+    def __init__(self, group_key: Secret | None, keys: Mapping[bytes, bytes]) -> None:
         self._group_key = group_key
+        self._keys = keys
+        self._pieces = Reassembly(STRANGERS)
         self._known: OrderedDict[bytes, Negotiation] = OrderedDict()
         self._flows: OrderedDict[frozenset[str], Flow] = OrderedDict()
         self._last = ""
@@ -122,7 +138,11 @@ class _Watched:
                 return
             octets = seen.octets.removeprefix(MARKER) if natt else seen.octets
             try:
-                yield from self._ike(seen, octets, natt=natt)
+                whole = self._whole(seen, octets)
+                if whole is None:
+                    yield _line(seen, "a piece of an IKE message")
+                else:
+                    yield from self._ike(seen, whole, natt=natt)
             except ProtocolError as error:
                 yield _line(seen, f"no IKEv1 message: {error}")
 
@@ -131,6 +151,8 @@ class _Watched:
         found = self._known.get(header.cookie_i)
         if found is None:
             found = self._known[header.cookie_i] = Negotiation(packet.source)
+            if (key := self._keys.get(header.cookie_i)) is not None:
+                found.opener = Opener(key)
             if len(self._known) > NEGOTIATIONS:
                 self._known.popitem(last=False)
         self._known.move_to_end(header.cookie_i)
@@ -146,6 +168,43 @@ class _Watched:
             yield _line(packet, "moves to UDP port 4500")
         chain = () if header.encrypted else clear_body(octets, header)
         yield from self._message(packet, header, found, side, chain)
+        yield from self._opened(packet, header, found, side, chain, octets)
+
+    def _whole(self, packet: Seen, octets: bytes) -> bytes | None:
+        """The message of a datagram, or that to which it is the last piece."""
+        header = parse_header(octets)
+        if header.next_payload != FRAGMENT:
+            return octets
+        source = packet.source, packet.ports[0]
+        key = header.cookie_i + header.cookie_r, source
+        now = packet.at.timestamp()
+        self._pieces.tick(now=now)
+        return self._pieces.take(key, Fragment.parse(octets, header), now=now)
+
+    def _opened(
+        self,
+        packet: Seen,
+        header: Header,
+        found: Negotiation,
+        side: str,
+        chain: Chain,
+        octets: bytes,
+    ) -> Iterator[str]:
+        """With its key, what is in an encrypted message."""
+        opener = found.opener
+        if opener is None:
+            return
+        if not header.encrypted:
+            if header.exchange in MODES:
+                opener.hears(chain, side)
+            return
+        inside = opener.open(octets, header)
+        if inside is not None:
+            for phrase in said(header, inside, side):
+                yield _line(packet, phrase)
+        elif not found.shut:
+            found.shut = True
+            yield f"{_stamp(packet)} cannot be opened with the key log: {opener.why_not}"
 
     def _message(
         self, packet: Seen, header: Header, found: Negotiation, side: str, chain: Chain
@@ -239,7 +298,22 @@ def _names(chain: Chain) -> str:
 
 
 def _suite(transform: Transform) -> str:
-    bits = transform.value(KEY_LENGTH)
-    cipher = f"{transform.value(ENCRYPTION)}{f'/{bits}' if bits else ''}"
-    hash, way, group = (transform.value(kind) for kind in (HASH_KIND, AUTHENTICATION, GROUP))
-    return f"cipher {cipher}, hash {hash}, authentication {way}, group {group}"
+    """Names where there are any, numbers for the rest."""
+    bits = transform.value(KEY_LENGTH) or 0
+    number, hash, way, group = (
+        transform.value(kind) for kind in (ENCRYPTION, HASH_KIND, AUTHENTICATION, GROUP)
+    )
+    ciphers = [row.token for row in IKE_CIPHERS if (row.number, row.key_bits) == (number, bits)]
+    hashes = [row.token for row in HASHES if row.number == hash]
+    groups = [row.token for row in GROUPS if row.number == group]
+    ways = [row.label for row in AUTHENTICATIONS if row.number == way]
+    return (
+        "-".join(
+            (
+                *(ciphers or [f"cipher {number}{f'/{bits}' if bits else ''}"])[:1],
+                *(hashes or [f"hash {hash}"])[:1],
+                *(groups or [f"group {group}"])[:1],
+            )
+        )
+        + f" ({(ways or [f'authentication {way}'])[0]})"
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 from culvert import __version__
 from culvert.changes.plan import ServedNetwork
 from culvert.datapath.transport import UNCUT
+from culvert.driver.capture import Watched
 from culvert.driver.clock import boottime
 from culvert.driver.control import problem
 from culvert.driver.engine import Choice, choose
@@ -59,9 +60,18 @@ SCOPE = "gateway"
 
 
 def run_gateway(
-    path: str, *, state_dir: str = "", socket: str = "", quiet: bool = False, engine: str = ""
+    path: str,
+    *,
+    state_dir: str = "",
+    socket: str = "",
+    quiet: bool = False,
+    engine: str = "",
+    key_log: str = "",
+    capture: str = "",
 ) -> None:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT.
+
+    ``key_log`` and ``capture``: files for keys and packets, both off by default.
 
     Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
     """
@@ -73,7 +83,9 @@ def run_gateway(
     try:
         config = load(read_file(path), path)
         with closing(open_database(where.state / FILE_NAME)) as database:
-            asyncio.run(_Gateway(config, where, journal, database, choose(engine)).live())
+            gateway = _Gateway(config, where, journal, database, choose(engine))
+            gateway.key_log, gateway.capture = key_log, capture
+            asyncio.run(gateway.live())
     except (ConfigError, PlatformError) as error:
         # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
         said = problem(error)
@@ -105,6 +117,7 @@ class _Gateway:
         database: sqlite3.Connection,
         engine: Choice,
     ) -> None:
+        self.key_log = self.capture = ""
         transport = any(site.transport for site in config.restart.sites)
         self._engine = engine.with_transport if transport else engine
         self._config = config
@@ -127,7 +140,9 @@ class _Gateway:
         house = GatewayHouse(config, self._database, record)
         keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
         streams = StreamGate(config.restart.natt_port, record)
+        watched: Watched | None = None
         try:
+            watched = Watched(self.key_log, self.capture, self._ports, record)
             self._tun = await asyncio.to_thread(self._open_tun)
             monitor = Monitor(
                 self._orders,
@@ -137,6 +152,7 @@ class _Gateway:
                 record,
                 self._lifetime.keep,
                 boottime,
+                watched.add if watched.wants_keys else None,
             )
             await self._start_worker(monitor)
             for host in config.restart.listen if config.restart.over_tcp else ():
@@ -163,6 +179,8 @@ class _Gateway:
             )
         finally:
             streams.close()
+            if watched is not None:
+                watched.close()
             for one in self._sockets:
                 one.close()
             await asyncio.to_thread(self._machine.close)
@@ -182,6 +200,13 @@ class _Gateway:
     @property
     def _sockets(self) -> tuple[UdpSocket | RawEsp, ...]:
         return (*self._ike, *self._natt, *self._beside, *((self._esp,) if self._esp else ()))
+
+    @property
+    def _ports(self) -> tuple[int, ...]:
+        """Of IKE and ESP, for a capture."""
+        restart = self._config.restart
+        over_tcp = (restart.tcp_port,) if restart.over_tcp else ()
+        return restart.ike_port, restart.natt_port, restart.udp_port, *over_tcp
 
     @property
     def _listening(self) -> tuple[str, ...]:
@@ -211,6 +236,7 @@ class _Gateway:
             self._listening,
             ShownCertificate(own.key, own.payloads, own.identity) if own else None,
             trust.requests,
+            tell_keys=bool(self.key_log),
         )
 
     def _tell_config(self) -> None:

@@ -67,6 +67,7 @@ from culvert.ike.outputs import (
     Configured,
     GroupKey,
     Install,
+    Keyed,
     LoggedIn,
     Moved,
     Output,
@@ -95,7 +96,7 @@ KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
 _Asked = AskGroupKey | AskGroup | AskSignature | AskCertificate | CheckPerson | AskConfiguration
 
-_OF_NO_CLIENT = (LogEvent, Send, AskGroupKey, AskGroup, AskSignature, AskCertificate, Over)
+_OF_NO_CLIENT = (LogEvent, Send, Keyed, AskGroupKey, AskGroup, AskSignature, AskCertificate, Over)
 """What an IKE SA may say before it has a client here, or after."""
 
 _EVERYTHING = (Selector(ip_network("0.0.0.0/0")), Selector(ip_network("::/0")))
@@ -242,6 +243,8 @@ class IpsecGateway(OtherGateways, TakingOver):
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
             case SendKeepalive(path=path):
                 return [SendRaw(KEEPALIVE, path.remote, path.local[1])]
+            case Keyed():
+                return [output]
             case (
                 AskGroupKey()
                 | AskGroup()

@@ -17,13 +17,15 @@ from typing import cast
 
 from culvert.driver.channel import Channel, Message
 from culvert.driver.control import Request, RequestError
+from culvert.driver.loop import NewKeys
 from culvert.driver.message import MessageError
-from culvert.effects import Judge, JudgeCertificate, Sign
+from culvert.effects import InstallSa, Judge, JudgeCertificate, Sign
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.keys_door import KeysDoor
 from culvert.gateway.worker import Orders
+from culvert.ike.outputs import Keyed
 from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
@@ -62,7 +64,8 @@ def without_secrets(config: GatewayConfig) -> GatewayConfig:
 
 
 class Monitor:
-    """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were."""
+    """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were;
+    ``keys`` those that are made, if somebody asked for a key log."""
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Monitor:
         record: Callable[[LogEvent], None],
         counted: Callable[[int], None],
         clock: Callable[[], float],
+        keys: Callable[[NewKeys], None] | None = None,
     ) -> None:
         self._orders = orders
         self._descriptors = tuple(descriptors)
@@ -81,6 +85,7 @@ class Monitor:
         self._record = record
         self._counted = counted
         self._clock = clock
+        self._keys = keys
         self._channel: Channel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._ready: asyncio.Future[tuple[str, ...]] | None = None
@@ -178,6 +183,8 @@ class Monitor:
                 if len(self._tasks) >= MOST_ORDERS:
                     raise MessageError("too many orders at once")
                 self._begin(self._carry_out(order, number))
+            case {"keys": Keyed() | InstallSa() as made} if self._keys is not None:
+                self._keys(made)
             case {"ready": missing} if isinstance(missing, tuple):
                 if self._ready is not None and not self._ready.done():
                     found = cast("tuple[object, ...]", missing)

@@ -27,7 +27,7 @@ from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
 from culvert.driver.control import Request, problem
 from culvert.driver.engine import choose
-from culvert.driver.loop import Driver
+from culvert.driver.loop import Driver, NewKeys
 from culvert.driver.message import MessageError
 from culvert.driver.process import STOP_SECONDS
 from culvert.driver.pump import Pump
@@ -73,6 +73,7 @@ class TunEnd:
 class Orders:
     """What the monitor tells a worker at its start; without any secret. ``ike``, ``natt``,
     ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
+    ``tell_keys``: the monitor writes a key log.
     """
 
     config: GatewayConfig
@@ -88,6 +89,7 @@ class Orders:
     listening: tuple[str, ...]
     certificate: ShownCertificate | None
     authorities: tuple[bytes, ...]
+    tell_keys: bool = False
 
 
 class _Vault(NoSurroundings):
@@ -136,7 +138,13 @@ class Worker:
         )
         self._channel = Channel(self._heard, lambda _: self._ended.set())
         self._pump = self._data_path()
-        self._driver = Driver(self._core, self._pump, _Vault(self._channel), self._record)
+        self._driver = Driver(
+            self._core,
+            self._pump,
+            _Vault(self._channel),
+            self._record,
+            keys=self._tell_keys if orders.tell_keys else None,
+        )
         self._service = GatewayService(
             config,
             self._table,
@@ -190,6 +198,9 @@ class Worker:
         if event.code == "session.started":
             said["cumulative"] = self._table.cumulative
         self._channel.say(said)
+
+    def _tell_keys(self, made: NewKeys) -> None:
+        self._channel.say({"keys": made})
 
     def _heard(self, message: Message) -> None:
         match message:

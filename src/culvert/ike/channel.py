@@ -11,7 +11,7 @@ from culvert.crypto.hash import same
 from culvert.errors import IntegrityError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.keys import Phase1Keys, exchange_hash
-from culvert.ike.outputs import Output, Send
+from culvert.ike.outputs import Keyed, Output, Send
 from culvert.ike.retransmit import FIRST_WAIT, Answers, Repeat
 from culvert.ike.sealing import Sealing
 from culvert.ike.timers import Timers
@@ -101,6 +101,7 @@ class Channel:
     def use(self, keys: Phase1Keys) -> None:
         self._keys = keys
         self._sealing = Sealing(keys)
+        self.out.append(Keyed(self.cookie_i, keys.cipher_key))
 
     def finish_phase1(self) -> None:
         if self._sealing is not None:

@@ -128,6 +128,14 @@ class CheckPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """Phase 1 has its key: for a key log, if somebody asked for one; else it is forgotten."""
+
+    cookie_i: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Renew:
     """Initiator: the IKE SA's life nears its end. Call the peer again, and let the new IKE SA
     `succeed` this one."""
@@ -257,6 +265,7 @@ Output = (
     | AskCertificate
     | Authenticated
     | CheckPerson
+    | Keyed
     | Renew
     | AskPerson
     | LoggedIn

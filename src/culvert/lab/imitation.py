@@ -37,6 +37,7 @@ from culvert.effects import (
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.log import EventLog
+from culvert.ike.outputs import Keyed
 from culvert.inet.address import Address, Path
 from culvert.lab import topology
 from culvert.lab.pat import Translation
@@ -224,6 +225,8 @@ class End:
                 self.route(self, effect.local_port, effect.to, [effect.octets])
             case Record():
                 self.record(effect.event)
+            case Keyed():
+                return
             case InstallSa() | ActivateSa() | RemoveSa() | MovePeer() | SessionEnded():
                 self._arrange(effect)
             case _:

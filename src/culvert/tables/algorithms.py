@@ -60,6 +60,7 @@ class EspCipher:
     key_bits: int
     key_octets: int
     label: str
+    wireshark: str
     salt_octets: int = 0
     aead: bool = False
     legacy: str = ""
@@ -73,6 +74,7 @@ class Integrity:
     number: int
     key_octets: int
     label: str
+    wireshark: str
     aliases: tuple[str, ...] = ()
     legacy: str = ""
     weak: str = ""

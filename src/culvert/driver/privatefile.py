@@ -1,0 +1,72 @@
+"""A file that only its owner may read, with an end: key logs and captures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from culvert.errors import PlatformError
+from culvert.eventlog.event import LogEvent
+
+MODE = 0o600
+
+
+class PrivateFile:
+    """Written from the start, up to ``most`` octets; then, or if the disk is full, it ends with an
+    event. What is written at a time stays together. Raises PlatformError if it cannot be made."""
+
+    def __init__(self, path: Path, most: int, record: Callable[[LogEvent], None]) -> None:
+        self._path = path
+        self._left = most
+        self._record = record
+        self._file = _opened(path)
+
+    def write(self, octets: bytes) -> bool:
+        """Whether the file still takes more."""
+        if self._file < 0:
+            return False
+        if len(octets) > self._left:
+            self._end("it has its full length")
+            return False
+        try:
+            os.write(self._file, octets)
+        except OSError as error:
+            self._end(error.strerror or str(error))
+            return False
+        self._left -= len(octets)
+        return True
+
+    def close(self) -> None:
+        """Closing twice is normal."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _end(self, why: str) -> None:
+        self.close()
+        self._record(LogEvent("service.file-ended", {"path": str(self._path), "why": why}))
+
+
+def _opened(path: Path) -> int:
+    """Open for nobody else, whatever was there: no link is followed, no foreign file kept."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        file = os.open(path, flags, MODE)
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from error
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        os.close(file)
+        raise _unwritable(path, "it is there already and is no plain file of this user's")
+    os.fchmod(file, MODE)
+    os.ftruncate(file, 0)
+    return file
+
+
+def _unwritable(path: Path, why: str) -> PlatformError:
+    return PlatformError(
+        f"{path} cannot be written: {why}",
+        action="Name another file, in a directory that is there and that this user may write to.",
+    )
