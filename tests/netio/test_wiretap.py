@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -61,8 +62,9 @@ def ports(source: int, target: int) -> bytes:
 
 @pytest.mark.parametrize("build", [four, six])
 @pytest.mark.parametrize("port", PORTS)
-def test_ike_and_esp_are_taken_whichever_end_has_the_port(build: object, port: int) -> None:
-    assert callable(build)
+def test_ike_and_esp_are_taken_whichever_end_has_the_port(
+    build: Callable[[int, bytes], bytes], port: int
+) -> None:
     for protocol in (6, 17):
         assert takes(build(protocol, ports(port, 40000)))
         assert takes(build(protocol, ports(40000, port)))

@@ -16,6 +16,7 @@ from culvert.cli import options
 from culvert.cli.output import columns
 from culvert.errors import ConfigError
 from culvert.explain import explain as explained
+from culvert.explain.capture import NO_KEYS
 from culvert.explain.capture import lines as captured
 from culvert.explain.catalogue import LANGUAGES
 from culvert.explain.decode import lines
@@ -87,7 +88,7 @@ def _lint() -> int:
 
 def _lines(files: tuple[str, ...], psk_file: str, key_log: str, stack: ExitStack) -> Iterator[str]:
     key = Secret(_text(psk_file).partition("\n")[0].rstrip("\r")) if psk_file else None
-    keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else {}
+    keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else NO_KEYS
     for name in files:
         file = _opened(name, stack)
         if is_capture(file.peek(MAGIC)[:MAGIC]):
