@@ -62,6 +62,8 @@ class InstallSa:
     ``replaces``: the pair it takes over from (outbound moves with `ActivateSa`). ``transport``:
     transport mode between the two hosts that ``local`` and ``remote`` are. Either SA may carry
     ``hard_octets`` and no more; `PairWorn` is told at ``soft_octets`` (0: no such limit).
+    ``compression``: what IPComp compresses with (empty: nothing does); ``cpi_in`` and ``cpi_out``
+    are what its packets then say.
     """
 
     session: int
@@ -79,6 +81,9 @@ class InstallSa:
     transport: bool = False
     soft_octets: int = 0
     hard_octets: int = 0
+    compression: str = ""
+    cpi_in: int = 0
+    cpi_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

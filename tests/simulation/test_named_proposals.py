@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from culvert.cli.status import told
-from culvert.profile.profile import Profile
+from culvert.crypto.cipher import cbc_decrypt
+from culvert.gateway.config import problems
+from culvert.ike.keys import exchange_iv
+from culvert.ike.proposal import SA_AUTHENTICATION, SA_KEY_LENGTH
+from culvert.ike.wire.header import OCTETS as HEADER_OCTETS
+from culvert.ike.wire.header import QUICK
+from culvert.ike.wire.message import parse_header
+from culvert.ike.wire.payload import SA, one, parse_chain
+from culvert.ike.wire.proposal import PROTO_ESP, PROTO_IPCOMP, SecurityAssociation
+from culvert.inet import ipv4
+from culvert.octets.cursor import Cursor
+from culvert.profile.profile import InvalidProfile, Profile
 from culvert.profile.toml import read
 from culvert.session.session import State
 from culvert.tables.proposal_names import PROPOSAL_NAMES, ProposalName
 from simulation.certificates import gateway_vault, person_vault
-from simulation.ends import ClientEnd
-from simulation.world import GATEWAY, GROUP, GROUP_KEY, LAN, USERS, Terms, World
+from simulation.ends import ClientEnd, End
+from simulation.meddler import ike_sa
+from simulation.world import (
+    GATEWAY,
+    GROUP,
+    GROUP_KEY,
+    LAN,
+    SERVER,
+    USERS,
+    Terms,
+    World,
+    octets,
+    profile,
+)
 
+LZS = 3
 PHASE1 = tuple(row for row in PROPOSAL_NAMES if row.phase == 1)
 PHASE2 = tuple(row for row in PROPOSAL_NAMES if row.phase == 2)
 
@@ -81,3 +107,131 @@ def test_a_weak_connection_is_warned_of_once_at_each_end_and_labelled() -> None:
     shown = told([{"name": "old", **client.core.snapshot}])
     for label in labels:
         assert label in shown
+
+
+# --- phase 2 -----------------------------------------------------------------------------------
+
+TEXT = b"It was the best of times, it was the worst of times. " * 20
+
+
+def quick_offer(world: World, client: ClientEnd) -> SecurityAssociation:
+    """The first offer of phase 2, as captured on the wire and decrypted with the keys."""
+    channel: Any = ike_sa(client).channel
+    keys, last = channel._sealing._keys, channel._sealing._phase1_iv
+    for seen in world.network.seen:
+        header = parse_header(seen.message) if len(seen.message) > HEADER_OCTETS else None
+        if seen.name == client.name and header is not None and header.exchange == QUICK:
+            iv = exchange_iv(keys, last, header.message_id)
+            sealed = seen.message[HEADER_OCTETS:]
+            clear = cbc_decrypt(keys.cipher_name, keys.cipher_key, iv, sealed)
+            found = one(parse_chain(header.next_payload, Cursor(clear)), SA)
+            assert found is not None
+            return SecurityAssociation.parse(found)
+    raise AssertionError("no quick mode was seen")
+
+
+def spelled(offered: SecurityAssociation) -> list[str]:
+    """The names of the offered proposals, from their numbers alone."""
+    ciphers = {(12, 256): "AES256", (12, 128): "AES128", (3, 0): "3DES", (2, 0): "DES"}
+    ciphers[11, 0] = "NULL"
+    names: dict[int, str] = {}
+    for proposal in offered.proposals:
+        (transform,) = proposal.transforms
+        if proposal.protocol == PROTO_ESP:
+            cipher = ciphers[transform.identifier, transform.value(SA_KEY_LENGTH) or 0]
+            integrity = {1: "MD5", 2: "SHA"}[transform.value(SA_AUTHENTICATION) or 0]
+            names[proposal.number] = f"{cipher}-{integrity}"
+        else:
+            assert (proposal.protocol, transform.identifier) == (PROTO_IPCOMP, LZS)
+            assert len(proposal.spi) == 2
+            names[proposal.number] += "+IPCOMP"
+    return [names[number] for number in sorted(names)]
+
+
+@pytest.mark.requirement("S0-51", part="order on the wire")
+def test_the_captured_quick_mode_offers_all_16_in_the_order_of_the_client() -> None:
+    terms = Terms(phase1=("CiscoVPNClient-AES128-SHA",), phase2=("NULL-SHA",))
+    world = World(1, terms)
+    client = world.client(exact())
+    client.connect()
+    assert world.decided(client)
+    assert client.up, client.reason
+    assert spelled(quick_offer(world, client)) == [row.name for row in PHASE2]
+
+
+def outer(end: End) -> int:
+    """Octets of the last datagram that an end sent."""
+    return len(end.sent[-1][1])
+
+
+@pytest.mark.requirement("S0-51")
+@pytest.mark.parametrize("row", PHASE2, ids=by_name)
+def test_each_of_the_16_can_be_selected_and_carries_traffic(row: ProposalName) -> None:
+    """And with +IPCOMP: what gets shorter is compressed by LZS, all else goes as it is."""
+    world = World(1, Terms(phase1=("CiscoVPNClient-AES128-SHA",), phase2=(row.name,)))
+    client = world.client(exact())
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        if row == PHASE2[-1]:
+            assert spelled(quick_offer(world, client)) == [each.name for each in PHASE2]
+        assert client.told("quick.established")[0].fields["suite"] == row.tokens
+        assert world.passes_both_ways(client)
+        for payload in (TEXT, bytes(world.chance.randbytes(len(TEXT)))):
+            there = ipv4.build(17, octets(client.address), octets(SERVER), payload)
+            back = ipv4.build(17, octets(SERVER), octets(client.address), payload)
+            client.carry(there)
+            world.gateway.carry(back)
+            shorter = payload == TEXT and row.compressed
+            assert (outer(client) < len(there), outer(world.gateway) < len(back)) == (
+                (shorter, shorter)
+            )
+            world.run(1.0)
+            assert world.gateway.inside[-1] == there
+            assert client.inside[-1] == back
+    assert ("ipcomp" in client.core.snapshot["weak"]) == row.compressed  # type: ignore[operator]  # a list
+
+
+@pytest.mark.parametrize("token", ["lzs", "deflate"])
+@pytest.mark.parametrize("pfs", [None, "modp1024"])
+def test_compression_with_modern_ciphers_and_pfs(token: str, pfs: str | None) -> None:
+    suite = f"aes256gcm16-{token}"
+    world = World(1, Terms(phase2=(suite,)))
+    client = world.client(profile(phase2=(suite,), pfs=pfs))
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        assert client.up, client.reason
+        assert world.passes_both_ways(client)
+        there = ipv4.build(17, octets(client.address), octets(SERVER), TEXT)
+        client.carry(there)
+        assert outer(client) < len(there) // 2
+        world.run(1.0)
+        assert world.gateway.inside[-1] == there
+    (warned,) = client.told("ike.weak")
+    assert "length" in str(warned.fields["why"])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("aes128-sha1-lzs", "aes128-sha1"), ("aes128-sha1", "aes128-sha1-deflate")]
+)
+def test_compression_at_one_end_only_is_named(ours: str, theirs: str) -> None:
+    world = World(1, Terms(phase2=(theirs,)))
+    client = world.client(profile(phase2=(ours,)))
+    client.connect()
+    assert world.decided(client)
+    assert client.reason == "phase2-refused"
+    (difference,) = world.gateway.told("ike.proposal-compared")
+    fields = difference.fields
+    assert fields["attribute"] == "compression"
+    assert (fields["remote"], fields["local"]) in {("IPComp", "none"), ("none", "deflate")}
+
+
+def test_nobody_compresses_unless_it_was_switched_on() -> None:
+    with pytest.raises(InvalidProfile, match="ipcomp"):
+        Profile(
+            "n", "192.0.2.1", group="g", phase2=("aes256gcm16-lzs",), legacy=("aggressive-psk",)
+        )
+    told = problems('[gateway]\nphase2 = ["AES128-SHA+IPCOMP"]\n', "gateway.toml")
+    assert any("legacy switch ipcomp" in one.what for one in told)

@@ -8,6 +8,7 @@ import pytest
 
 from culvert.tables.algorithms import (
     AUTHENTICATIONS,
+    COMPRESSIONS,
     ESP_CIPHERS,
     GROUPS,
     HASHES,
@@ -103,9 +104,9 @@ def test_key_lengths_in_bits_and_octets_agree() -> None:
 
 
 def test_whatever_is_weak_has_a_switch_and_the_other_way_round() -> None:
-    for row in (*IKE_CIPHERS, *ESP_CIPHERS, *HASHES, *INTEGRITIES, *GROUPS):
+    for row in (*IKE_CIPHERS, *ESP_CIPHERS, *HASHES, *INTEGRITIES, *GROUPS, *COMPRESSIONS):
         assert bool(row.weak) == bool(row.legacy), row.token
-    switches = {"des", "null", "3des", "md5", "sha1", "modp768", "modp1024", "modp1536"}
+    switches = {"des", "null", "3des", "md5", "sha1", "ipcomp", "modp768", "modp1024", "modp1536"}
     assert switches == LEGACY_SWITCHES
 
 

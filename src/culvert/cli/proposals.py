@@ -37,7 +37,7 @@ def _line(name: ProposalName) -> tuple[str, ...]:
     return (
         str(name.phase),
         name.name,
-        suite.name + (" with compression: not done here" if name.compressed else ""),
+        suite.name,
         name.authentication or "-",
         " ".join(sorted(suite.legacy)) or "-",
     )
@@ -51,7 +51,7 @@ def _row(name: ProposalName) -> dict[str, object]:
         "name": name.name,
         "proposal": suite.name,
         "authentication": name.authentication,
-        "selectable": not name.compressed,
+        "selectable": True,
         "legacy": sorted(suite.legacy),
         "weak": list(suite.weak),
     }

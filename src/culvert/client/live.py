@@ -37,6 +37,7 @@ from culvert.effects import (
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT
+from culvert.ike.suite import EspSuite
 from culvert.netio.machine import Applied, Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
@@ -112,7 +113,8 @@ class Live(NoSurroundings):
         self._record = record
         self._tun: Tun | None = None
         self._given: dict[str, Secret] = {}
-        self._engine = engine.with_transport if profile.transport_mode else engine
+        compression = any(EspSuite.named(name).compression for name in profile.phase2)
+        self._engine = engine.able(transport=profile.transport_mode, compression=compression)
         if self._engine is not engine:
             record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
         ike, natt = open_ports()

@@ -81,6 +81,9 @@ def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> Instal
         transport=pair.transport,
         soft_octets=pair.soft_octets,
         hard_octets=pair.hard_octets,
+        compression=pair.suite.compression.token if pair.suite.compression else "",
+        cpi_in=pair.cpi_in,
+        cpi_out=pair.cpi_out,
     )
 
 

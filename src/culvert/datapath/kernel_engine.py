@@ -110,6 +110,8 @@ class KernelEngine:
             raise MisuseError(f"session {pair.session} has a pair {pair.pair} already")
         if pair.transport:
             raise MisuseError("the compiled engine has no transport mode")
+        if pair.compression:
+            raise MisuseError("the compiled engine has no IPComp")
         suite = _checked(pair)
         packed = ip_address_of(pair.peer)
         fresh = session or KernelSession(pair.session, self._call.session())

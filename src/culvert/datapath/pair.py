@@ -12,8 +12,9 @@ from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
 from culvert.datapath.plane import BARE, Counters, Progress, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
+from culvert.esp.ipcomp import IpComp
 from culvert.esp.replay import WINDOW
-from culvert.esp.sa import InboundSa, OutboundSa, Refusal
+from culvert.esp.sa import NEXT_HEADER, InboundSa, OutboundSa, Refusal, inner
 from culvert.inet.address import Address
 from culvert.inet.prefix import Prefix, PrefixSet, prefix
 from culvert.rng import Random
@@ -77,6 +78,7 @@ class Pair:
 
     __slots__ = (
         "_hard",
+        "_ipcomp",
         "_soft",
         "_told_spent",
         "_told_worn",
@@ -114,6 +116,9 @@ class Pair:
             rng=rng,
             hard=order.hard_octets,
         )
+        self._ipcomp = (
+            IpComp(order.compression, order.cpi_in, order.cpi_out) if order.compression else None
+        )
         self._soft, self._hard = order.soft_octets or inf, order.hard_octets or inf
         self.local_prefixes = tuple(prefix(text) for text in order.local)
         self.remote_prefixes = tuple(prefix(text) for text in order.remote)
@@ -146,6 +151,8 @@ class Pair:
 
     def open(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
         """As `InboundSa.open_batch`, whole packets in either mode."""
+        if self._ipcomp is not None:
+            return self._open_compressed(self._ipcomp, datagrams)
         if not self.transport:
             return self.inbound.open_batch(datagrams)
         near, far = host_of(self.local_prefixes[0]), host_of(self.remote_prefixes[0])
@@ -157,12 +164,30 @@ class Pair:
     def seal(self, packets: Sequence[bytes]) -> list[bytes]:
         """As `OutboundSa.seal_batch`. In transport mode fragments are left out, and counted."""
         if not self.transport:
-            return self.outbound.seal_batch(packets)
-        payloads = [without_header(packet) for packet in packets]
-        whole = [payload for payload in payloads if payload is not None]
-        if cut := len(payloads) - len(whole):
+            if self._ipcomp is None:
+                return self.outbound.seal_batch(packets)
+            payloads = [(NEXT_HEADER[packet[0] >> 4], packet) for packet in packets]
+            return self.outbound.seal_payloads([self._ipcomp.wrap(one) for one in payloads])
+        found = [without_header(packet) for packet in packets]
+        whole = [payload for payload in found if payload is not None]
+        if cut := len(found) - len(whole):
             self.session.dropped_out[FRAGMENT] += cut
+        if self._ipcomp is not None:
+            whole = [self._ipcomp.wrap(payload) for payload in whole]
         return self.outbound.seal_payloads(whole)
+
+    def _open_compressed(self, ipcomp: IpComp, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
+        opened = [
+            found if isinstance(found, Refusal) else ipcomp.unwrap(found)
+            for found in self.inbound.open_payloads(datagrams)
+        ]
+        if not self.transport:
+            return [inner(found) for found in opened]
+        near, far = host_of(self.local_prefixes[0]), host_of(self.remote_prefixes[0])
+        return [
+            found if isinstance(found, Refusal) else with_header(found, far, near)
+            for found in opened
+        ]
 
     def wear(self) -> Worn | None:
         """What the coordinator must hear, said once each: it is worn, it is spent."""

@@ -43,12 +43,12 @@ class Choice:
     def name(self) -> str:
         return "kernel" if self.kernel else "python"
 
-    @property
-    def with_transport(self) -> Choice:
-        """One that has transport mode, which the compiled kernel has not."""
-        if self.kernel is None:
+    def able(self, *, transport: bool, compression: bool) -> Choice:
+        """One that has transport mode or IPComp, which the compiled kernel has not."""
+        if self.kernel is None or not (transport or compression):
             return self
-        return Choice(None, "pure Python, for transport mode is not in the compiled engine")
+        what = "transport mode" if transport else "compression (IPComp)"
+        return Choice(None, f"pure Python, for {what} is not in the compiled engine")
 
     def make(self, rng: Random) -> Plane:
         """A fresh engine."""

@@ -25,8 +25,10 @@ WORN_SEQUENCE = LAST_SEQUENCE - 2**24
 
 Item = TypeVar("Item")
 
+NEXT_HEADER = {4: IPV4, 6: IPV6}
+"""IP version → what ESP says of the packet."""
+
 _PADDING = tuple(bytes(range(1, count + 1)) for count in range(256))
-_NEXT_HEADER = {4: IPV4, 6: IPV6}
 
 
 class Refusal(StrEnum):
@@ -38,6 +40,7 @@ class Refusal(StrEnum):
     PADDING = "padding"  # authentic, but not padded 1, 2, 3 …
     # Authentic, but not the IP packet it is said to be (vpnc says IPv4 of every packet).
     NEXT_HEADER = "next-header"
+    COMPRESSION = "compression"  # authentic, but it cannot be decompressed (RFC 3173)
     DUMMY = "dummy"  # traffic-flow padding: to be dropped without a word (RFC 4303 §2.6)
 
 
@@ -92,7 +95,7 @@ class OutboundSa:
         Fewer than given when the sequence numbers end, as a number is never used twice (RFC 4303
         §3.3.3), or the lifetime (RFC 4301 §4.4.2.1): the last packets are left out.
         """
-        return self._seal((_NEXT_HEADER[packet[0] >> 4], packet) for packet in self._room(packets))
+        return self._seal((NEXT_HEADER[packet[0] >> 4], packet) for packet in self._room(packets))
 
     def seal_payloads(self, payloads: Sequence[tuple[int, bytes]]) -> list[bytes]:
         """Transport mode: one datagram for each payload with its IP protocol, likewise."""
@@ -162,7 +165,7 @@ class InboundSa:
 
     def open_batch(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
         """For each datagram, in order, its inner packet or why there is none."""
-        return [_inner(self._open(datagram)) for datagram in datagrams]
+        return [inner(_payload(self._open(datagram))) for datagram in datagrams]
 
     def open_payloads(self, datagrams: Sequence[bytes]) -> list[tuple[int, bytes] | Refusal]:
         """Transport mode: for each datagram what it carries, with its IP protocol."""
@@ -212,11 +215,11 @@ def _payload(clear: bytes | Refusal) -> tuple[int, bytes] | Refusal:
     return next_header, clear[:end]
 
 
-def _inner(clear: bytes | Refusal) -> bytes | Refusal:
-    found = _payload(clear)
+def inner(found: tuple[int, bytes] | Refusal) -> bytes | Refusal:
+    """Tunnel mode: the packet that a payload is, if it is the IP version it is said to be."""
     if isinstance(found, Refusal):
         return found
     next_header, packet = found
-    if not packet or _NEXT_HEADER.get(packet[0] >> 4) != next_header:
+    if not packet or NEXT_HEADER.get(packet[0] >> 4) != next_header:
         return Refusal.NEXT_HEADER
     return packet

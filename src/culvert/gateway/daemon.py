@@ -30,6 +30,7 @@ from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.keys_door import KeysDoor
 from culvert.gateway.monitor import Monitor, without_secrets
+from culvert.gateway.settings import compresses
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
 from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
@@ -119,7 +120,7 @@ class _Gateway:
     ) -> None:
         self.key_log = self.capture = ""
         transport = any(site.transport for site in config.restart.sites)
-        self._engine = engine.with_transport if transport else engine
+        self._engine = engine.able(transport=transport, compression=compresses(config))
         self._config = config
         self._where = where
         self._journal = journal

@@ -305,6 +305,9 @@ class CallersSessions:
             transport=pair.transport,
             soft_octets=pair.soft_octets,
             hard_octets=pair.hard_octets,
+            compression=pair.suite.compression.token if pair.suite.compression else "",
+            cpi_in=pair.cpi_in,
+            cpi_out=pair.cpi_out,
         )
 
     def activate(self, caller: Caller, pair: int, sa: IkeSa | None, now: float) -> list[LogEvent]:

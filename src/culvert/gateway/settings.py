@@ -89,6 +89,13 @@ def group_settings(general: Settings, group: Group) -> Settings:
     )
 
 
+def compresses(config: GatewayConfig) -> bool:
+    """Whether packets may be compressed, which not every engine of the data path can."""
+    groups = (*config.live.groups, *[site.group for site in config.restart.sites])
+    names = {name for group in groups for name in group.esp_proposals}
+    return any(EspSuite.named(name).compression for name in names)
+
+
 def endpoint_limits(config: GatewayConfig) -> Limits:
     live = config.live
     return Limits(

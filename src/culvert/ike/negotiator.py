@@ -325,6 +325,8 @@ class Negotiator:
                 quick.replaces,
                 self._owner.settings.transport,
                 *pairs.volumes(pair, agreed.life),
+                agreed.cpi_in,
+                agreed.cpi_out,
             )
         )
         return number

@@ -200,6 +200,7 @@ class Install:
     name within its IKE SA. The inbound half may receive at once; the outbound half carries from
     `Activate` on (RFC 2409 §5.5: the responder knows only with message 3 that keys agree). Either
     SA may carry ``hard_octets``, a successor is wanted from ``soft_octets`` on (0: no such limit).
+    ``cpi_in`` and ``cpi_out``: what compressed packets say, if the suite has compression.
     """
 
     number: int
@@ -216,6 +217,8 @@ class Install:
     transport: bool = False
     soft_octets: int = 0
     hard_octets: int = 0
+    cpi_in: int = 0
+    cpi_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

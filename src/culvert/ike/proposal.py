@@ -15,6 +15,7 @@ from culvert.ike.wire.proposal import (
     KEY_IKE,
     PROTO_AH,
     PROTO_ESP,
+    PROTO_IPCOMP,
     PROTO_ISAKMP,
     Proposal,
     SecurityAssociation,
@@ -90,6 +91,14 @@ class ChosenIke:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """IPComp, agreed on together with ESP. ``cpi`` is the peer's."""
+
+    transform: Transform
+    cpi: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChosenEsp:
     suite: EspSuite
     proposal: Proposal
@@ -97,12 +106,16 @@ class ChosenEsp:
     lifetime: Lifetime
     mode: int
     group: int
+    beside: Beside | None = None
 
-    def answer(self, spi: int) -> SecurityAssociation:
-        """The chosen transform exactly as it was offered, with our SPI."""
-        octets = spi.to_bytes(4, "big")
-        chosen = Proposal(self.proposal.number, PROTO_ESP, octets, (self.transform,))
-        return SecurityAssociation((chosen,))
+    def answer(self, spi: int, cpi: int = 0) -> SecurityAssociation:
+        """What was chosen exactly as it was offered, with our SPI and CPI."""
+        octets, number = spi.to_bytes(4, "big"), self.proposal.number
+        chosen = Proposal(number, PROTO_ESP, octets, (self.transform,))
+        if self.beside is None:
+            return SecurityAssociation((chosen,))
+        packed = Proposal(number, PROTO_IPCOMP, cpi.to_bytes(2, "big"), (self.beside.transform,))
+        return SecurityAssociation((chosen, packed))
 
 
 # --- offers ------------------------------------------------------------------------------------
@@ -133,23 +146,20 @@ def _ike_attributes(suite: IkeSuite, life_seconds: int) -> tuple[Attribute, ...]
 
 
 def offer_esp(
-    suites: Sequence[EspSuite], spi: int, mode: int, lifetime: Lifetime
+    suites: Sequence[EspSuite], spi: int, mode: int, lifetime: Lifetime, cpi: int = 0
 ) -> SecurityAssociation:
-    """A proposal for every suite, all with one SPI: alternatives, in this order."""
+    """A proposal for every suite, all with one SPI: alternatives, in this order. A suite with
+    compression is two of the same number, which belong together (RFC 2408 §4.2)."""
     octets = spi.to_bytes(4, "big")
-    return SecurityAssociation(
-        tuple(
-            [
-                Proposal(
-                    number,
-                    PROTO_ESP,
-                    octets,
-                    (Transform(1, suite.cipher.number, _esp_attributes(suite, mode, lifetime)),),
-                )
-                for number, suite in enumerate(suites, start=1)
-            ]
-        )
-    )
+    made: list[Proposal] = []
+    for number, suite in enumerate(suites, start=1):
+        transform = Transform(1, suite.cipher.number, _esp_attributes(suite, mode, lifetime))
+        made.append(Proposal(number, PROTO_ESP, octets, (transform,)))
+        if suite.compression is not None:
+            attributes = (Attribute.of(ENCAPSULATION, mode), *_lives(lifetime))
+            packing = Transform(1, suite.compression.number, attributes)
+            made.append(Proposal(number, PROTO_IPCOMP, cpi.to_bytes(2, "big"), (packing,)))
+    return SecurityAssociation(tuple(made))
 
 
 def _esp_attributes(suite: EspSuite, mode: int, lifetime: Lifetime) -> tuple[Attribute, ...]:
@@ -160,6 +170,11 @@ def _esp_attributes(suite: EspSuite, mode: int, lifetime: Lifetime) -> tuple[Att
         made.append(Attribute.of(SA_AUTHENTICATION, suite.integrity.number))
     if suite.pfs:
         made.append(Attribute.of(SA_GROUP, suite.pfs.number))
+    return (*made, *_lives(lifetime))
+
+
+def _lives(lifetime: Lifetime) -> tuple[Attribute, ...]:
+    made: list[Attribute] = []
     for kind, value in ((SECONDS, lifetime.seconds), (KILOBYTES, lifetime.kilobytes)):
         if value:
             made += [Attribute.of(SA_LIFE_TYPE, kind), Attribute.of(SA_LIFE_DURATION, value)]
@@ -192,22 +207,19 @@ def choose_esp(
 ) -> ChosenEsp | None:
     """As `choose_ike`. A suite that names no PFS group takes any of ``pfs_groups`` as well.
 
-    Proposals that share a number with another protocol's (ESP and IPComp) want both, and are
-    passed over: compression comes later.
+    Proposals that share a number with another protocol's (ESP and IPComp) want both: they are for
+    suites with compression.
     """
-    numbers = [proposal.number for proposal in offered.proposals]
-    alone = [
-        proposal
+    esp = [
+        (proposal, _company(proposal, offered))
         for proposal in offered.proposals
-        if proposal.protocol == PROTO_ESP
-        and len(proposal.spi) == 4
-        and (
-            numbers.count(proposal.number) == 1
-            or all(p.protocol == PROTO_ESP for p in offered.proposals)
-        )
+        if proposal.protocol == PROTO_ESP and len(proposal.spi) == 4
     ]
     for suite in suites:
-        for proposal in alone:
+        for proposal, company in esp:
+            beside = _beside(company, suite)
+            if len(company) != (beside is not None) or bool(suite.compression) != bool(beside):
+                continue
             for transform in proposal.transforms:
                 if not _esp_differences(transform, suite, modes, pfs_groups):
                     return ChosenEsp(
@@ -217,8 +229,40 @@ def choose_esp(
                         lifetime(transform.attributes, SA_LIFE_TYPE, SA_LIFE_DURATION),
                         transform.value(ENCAPSULATION) or 0,
                         transform.value(SA_GROUP) or 0,
+                        beside,
                     )
     return None
+
+
+def _company(esp: Proposal, offered: SecurityAssociation) -> list[Proposal]:
+    """What is wanted together with this proposal. ESP proposals alone, all of one number, are
+    alternatives of a peer that does not count."""
+    if all(proposal.protocol == PROTO_ESP for proposal in offered.proposals):
+        return []
+    same = [proposal for proposal in offered.proposals if proposal.number == esp.number]
+    return [proposal for proposal in same if proposal is not esp]
+
+
+def _beside(company: Sequence[Proposal], suite: EspSuite) -> Beside | None:
+    """The peer's IPComp proposal, if it is all there is beside ESP and offers this compression."""
+    if len(company) != 1 or company[0].protocol != PROTO_IPCOMP or suite.compression is None:
+        return None
+    (packing,) = company
+    cpi = int.from_bytes(packing.spi, "big") & 0xFFFF  # four octets are seen, too
+    if len(packing.spi) not in (2, 4) or not _is_cpi(cpi, suite.compression.number):
+        return None
+    wanted = suite.compression.number
+    found = (one for one in packing.transforms if one.identifier == wanted)
+    transform = next(found, None)
+    return Beside(transform, cpi) if transform is not None else None
+
+
+def _is_cpi(cpi: int, well_known: int) -> bool:
+    """One that may be negotiated, or that of the algorithm (RFC 3173 §3.3)."""
+    return cpi in NEGOTIATED_CPIS or cpi == well_known
+
+
+NEGOTIATED_CPIS = range(256, 61440)
 
 
 def only_ah(offered: SecurityAssociation) -> bool:
@@ -237,6 +281,7 @@ def only_pfs_differs(
         for transform in proposal.transforms if proposal.protocol == PROTO_ESP else ():
             for number, suite in enumerate(suites, start=1):
                 found = _esp_differences(transform, suite, modes, pfs_groups)
+                found += _compression_differs(_company(proposal, offered), suite)
                 if len(found) == 1 and found[0][0] == PFS:
                     return Difference(*found[0], proposal.number, number)
     return None
@@ -313,16 +358,28 @@ def compare_esp(
     for proposal in offered.proposals:
         if proposal.protocol == PROTO_AH:
             made.append(Difference("protocol", "AH", "ESP", proposal.number, 1))
-            continue
-        for transform in proposal.transforms:
+        for transform in proposal.transforms if proposal.protocol == PROTO_ESP else ():
             for number, suite in enumerate(suites, start=1):
                 made += [
                     Difference(name, remote, local, proposal.number, number)
-                    for name, remote, local in _esp_differences(transform, suite, modes, pfs_groups)
+                    for name, remote, local in (
+                        *_esp_differences(transform, suite, modes, pfs_groups),
+                        *_compression_differs(_company(proposal, offered), suite),
+                    )
                 ]
             if len(made) >= MOST_COMPARISONS:
                 return tuple(made[:MOST_COMPARISONS])
     return tuple(made)
+
+
+def _compression_differs(
+    company: Sequence[Proposal], suite: EspSuite
+) -> tuple[tuple[str, str, str], ...]:
+    if (_beside(company, suite) is not None) == (suite.compression is not None) == bool(company):
+        return ()
+    offered = [_WITH.get(one.protocol, f"protocol {one.protocol}") for one in company]
+    ours = suite.compression.token if suite.compression else "none"
+    return (("compression", " and ".join(offered) or "none", ours),)
 
 
 def _ike_values(suite: IkeSuite) -> dict[str, tuple[int, int]]:
@@ -375,6 +432,7 @@ def _esp_differences(
 
 
 PFS = "PFS group"
+_WITH = {PROTO_AH: "AH", PROTO_IPCOMP: "IPComp"}
 _MODE_WORDS = {
     1: "tunnel",
     2: "transport",

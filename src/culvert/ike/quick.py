@@ -20,6 +20,7 @@ from culvert.ike.pfs import PfsMismatch
 from culvert.ike.proposal import (
     LIFE_DURATION,
     LIFE_TYPE,
+    NEGOTIATED_CPIS,
     SA_LIFE_DURATION,
     SA_LIFE_TYPE,
     ChosenEsp,
@@ -76,11 +77,13 @@ class Agreed:
     outbound: SaKeys
     life: Lifetime
     theirs: Lifetime
+    cpi_in: int = 0
+    cpi_out: int = 0
 
 
 @dataclass(slots=True)
 class QuickMode:
-    """One exchange. ``spi`` is ours; ``began`` as initiator if we sent the first message."""
+    """One exchange. ``spi`` and ``cpi`` are ours; ``initiator`` if we sent the first message."""
 
     message_id: int
     spi: int
@@ -92,6 +95,7 @@ class QuickMode:
     nonce_r: bytes = field(default=b"", repr=False)
     pair: KeyPair | None = field(default=None, repr=False)
     with_identities: bool = True
+    cpi: int = 0
 
     def identities(self) -> Chain:
         """IDci and IDcr: the initiator's side first, whoever writes."""
@@ -106,8 +110,10 @@ def first(quick: QuickMode, terms: Terms, mode: int, rng: Random) -> Chain:
     quick.nonce_i = rng.octets(NONCE_OCTETS)
     pfs = terms.suites[0].pfs
     offered = tuple(suite for suite in terms.suites if suite.pfs == pfs)
+    if any(suite.compression for suite in offered):
+        quick.cpi = draw_cpi(rng)
     parts = [
-        Part(SA, offer_esp(offered, quick.spi, mode, terms.life).to_bytes()),
+        Part(SA, offer_esp(offered, quick.spi, mode, terms.life, quick.cpi).to_bytes()),
         Part(NONCE, quick.nonce_i),
     ]
     if pfs is not None:
@@ -155,8 +161,10 @@ def answer(
         raise _nothing_fits(offered, terms)
     quick.nonce_i = _nonce(parts)
     quick.nonce_r = rng.octets(NONCE_OCTETS)
+    if chosen.beside is not None:
+        quick.cpi = draw_cpi(rng)
     shared = b""
-    made = [Part(SA, chosen.answer(quick.spi).to_bytes()), Part(NONCE, quick.nonce_r)]
+    made = [Part(SA, chosen.answer(quick.spi, quick.cpi).to_bytes()), Part(NONCE, quick.nonce_r)]
     if chosen.group:
         pair = key_pair(chosen.group, rng)
         shared = pair.shared(_must(parts, KE).body)
@@ -249,7 +257,14 @@ def _agree(
         )
         for spi in (quick.spi, peer_spi)
     ]
-    return Agreed(chosen.suite, halves[0], halves[1], *lives)
+    cpis = (quick.cpi, chosen.beside.cpi) if chosen.beside is not None else (0, 0)
+    return Agreed(chosen.suite, halves[0], halves[1], *lives, *cpis)
+
+
+def draw_cpi(rng: Random) -> int:
+    """Any will do: a packet is told by the SPI around it, the CPI only confirms."""
+    first, last = NEGOTIATED_CPIS[0], NEGOTIATED_CPIS[-1]
+    return first + int.from_bytes(rng.octets(2), "big") % (last - first + 1)
 
 
 def _must(parts: Chain, kind: int) -> Part:

@@ -2,7 +2,8 @@
 
 Names are built from the tokens of tables/algorithms.toml and groups.toml in strongSwan's manner:
 ``aes256-sha2_256-modp2048`` (phase 1), ``aes128-sha1`` or ``aes256gcm16-modp2048`` (phase 2, the
-group asks for PFS). The names of tables/proposal_names.py stand for such tokens.
+group asks for PFS), ``aes128-sha1-lzs`` with packets compressed (IPComp). The names of
+tables/proposal_names.py stand for such tokens.
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from typing import Protocol, Self, TypeVar
 from culvert.errors import ConfigError
 from culvert.tables.algorithms import (
     AUTHENTICATIONS,
+    COMPRESSIONS,
     ESP_CIPHERS,
     GROUPS,
     HASHES,
     IKE_CIPHERS,
     INTEGRITIES,
     Authentication,
+    Compression,
     EspCipher,
     Group,
     Hash,
     IkeCipher,
     Integrity,
 )
-from culvert.tables.proposal_names import proposal_name, tokens_of, uncompressed, way_of
+from culvert.tables.proposal_names import proposal_name, tokens_of, way_of
 
 
 class _Named(Protocol):
@@ -86,6 +89,7 @@ class EspSuite:
     cipher: EspCipher
     integrity: Integrity | None
     pfs: Group | None = None
+    compression: Compression | None = None
 
     @classmethod
     def named(cls, name: str) -> Self:
@@ -100,14 +104,15 @@ class EspSuite:
                     f"as in {cipher.token}-sha2_256"
                 )
             integrity = _find("integrity algorithm", words.pop(0), _INTEGRITIES, name)
+        compression = _COMPRESSIONS[words.pop(0)] if words and words[0] in _COMPRESSIONS else None
         pfs = _find("group", words.pop(0), _GROUPS, name) if words else None
         if words:
             raise ConfigError(f"phase 2 proposal {name!r}: {'-'.join(words)!r} is too much")
-        return cls(cipher, integrity, pfs)
+        return cls(cipher, integrity, pfs, compression)
 
     @property
     def name(self) -> str:
-        parts = (self.cipher, self.integrity, self.pfs)
+        parts = (self.cipher, self.integrity, self.compression, self.pfs)
         return "-".join(part.token for part in parts if part is not None)
 
     @property
@@ -127,26 +132,20 @@ class EspSuite:
 
     @property
     def legacy(self) -> frozenset[str]:
-        return _legacy((self.cipher, self.integrity, self.pfs))
+        return _legacy((self.cipher, self.integrity, self.pfs, self.compression))
 
     @property
     def weak(self) -> tuple[str, ...]:
-        return _weak((self.cipher, self.integrity, self.pfs))
+        return _weak((self.cipher, self.integrity, self.pfs, self.compression))
 
 
 def _esp_words(name: str) -> list[str]:
-    """The tokens; those of a name, with perhaps a group behind it. Raises ConfigError."""
+    """The tokens; those of a name, with perhaps a group behind it."""
     words = name.lower().split("-")
     for length in range(len(words), 0, -1):
         row = proposal_name("-".join(words[:length]), 2)
-        if row is None:
-            continue
-        if row.compressed:
-            raise ConfigError(
-                f"phase 2 proposal {name!r} wants packets compressed, which is not done here: "
-                f"write {uncompressed(row.name)} instead"
-            )
-        return [*row.tokens.split("-"), *words[length:]]
+        if row is not None:
+            return [*row.tokens.split("-"), *words[length:]]
     return words
 
 
@@ -180,6 +179,7 @@ def _find(what: str, word: str, known: dict[str, _Part], name: str) -> _Part:
 
 _IKE_CIPHERS = {row.token: row for row in IKE_CIPHERS}
 _ESP_CIPHERS = {row.token: row for row in ESP_CIPHERS}
+_COMPRESSIONS = {row.token: row for row in COMPRESSIONS}
 _GROUPS = {row.token: row for row in GROUPS}
 _HASHES = {word: row for row in HASHES for word in (row.token, *row.aliases)}
 _INTEGRITIES = {word: row for row in INTEGRITIES for word in (row.token, *row.aliases)}

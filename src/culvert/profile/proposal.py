@@ -10,9 +10,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from culvert.tables.algorithms import ESP_CIPHERS, GROUPS, HASHES, IKE_CIPHERS, INTEGRITIES
+from culvert.tables.algorithms import (
+    COMPRESSIONS,
+    ESP_CIPHERS,
+    GROUPS,
+    HASHES,
+    IKE_CIPHERS,
+    INTEGRITIES,
+)
 from culvert.tables.loader import rows
-from culvert.tables.proposal_names import tokens_of, uncompressed
+from culvert.tables.proposal_names import tokens_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +54,16 @@ _ESP_CIPHER: Words = {r.token: Token(r.token, r.legacy, r.weak) for r in ESP_CIP
 _INTEGRITY: Words = {
     word: Token(r.token, r.legacy, r.weak) for r in INTEGRITIES for word in (r.token, *r.aliases)
 }
+_COMPRESSION: Words = {r.token: Token(r.token, r.legacy, r.weak) for r in COMPRESSIONS}
 
 SHAPES: dict[int, tuple[tuple[Words, ...], ...]] = {
     1: ((_CIPHER, _HASH, _GROUP),),
-    2: ((_AEAD,), (_ESP_CIPHER, _INTEGRITY)),
+    2: (
+        (_AEAD,),
+        (_ESP_CIPHER, _INTEGRITY),
+        (_AEAD, _COMPRESSION),
+        (_ESP_CIPHER, _INTEGRITY, _COMPRESSION),
+    ),
 }
 EXAMPLES = {1: "aes256-sha2_256-modp2048", 2: "aes256gcm16 or aes256-sha2_256"}
 
@@ -58,7 +71,7 @@ WEAKNESSES: dict[str, str] = {
     **{mode.name: mode.weak for mode in MODES},
     **{
         token.switch: token.weak
-        for words in (_CIPHER, _HASH, _GROUP, _AEAD, _ESP_CIPHER, _INTEGRITY)
+        for words in (_CIPHER, _HASH, _GROUP, _AEAD, _ESP_CIPHER, _INTEGRITY, _COMPRESSION)
         for token in words.values()
         if token.switch
     },
@@ -68,8 +81,6 @@ WEAKNESSES: dict[str, str] = {
 
 def problem(name: str, phase: int) -> str:
     """What is wrong with a proposal's name, as a sentence; empty when nothing is."""
-    if plain := uncompressed(name) if phase == 2 else "":
-        return f"{shown(name)} wants packets compressed, which is not done here: write {plain}"
     words = tokens_of(name, phase).split("-")
     known = {word for shape in SHAPES[phase] for part in shape for word in part}
     for word in words:

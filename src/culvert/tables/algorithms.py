@@ -81,6 +81,17 @@ class Integrity:
 
 
 @dataclass(frozen=True, slots=True)
+class Compression:
+    """IPComp: ``number`` is that of the transform, and the well-known CPI."""
+
+    token: str
+    number: int
+    label: str
+    legacy: str = ""
+    weak: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """A MODP group (``prime`` is hexadecimal text, ``k`` the constant of its formula), or one of
     points on a ``curve``."""
@@ -110,10 +121,12 @@ HASHES = rows("algorithms.toml", "hash", Hash)
 AUTHENTICATIONS = rows("algorithms.toml", "authentication", Authentication)
 ESP_CIPHERS = rows("algorithms.toml", "esp_cipher", EspCipher)
 INTEGRITIES = rows("algorithms.toml", "integrity", Integrity)
+COMPRESSIONS = rows("algorithms.toml", "compression", Compression)
 GROUPS = rows("groups.toml", "group", Group)
 
-_Row = IkeCipher | Hash | EspCipher | Integrity | Group
-_ROWS: tuple[_Row, ...] = (*IKE_CIPHERS, *HASHES, *ESP_CIPHERS, *INTEGRITIES, *GROUPS)
+_Row = IkeCipher | Hash | EspCipher | Integrity | Compression | Group
+_CIPHERS: tuple[_Row, ...] = (*IKE_CIPHERS, *HASHES, *ESP_CIPHERS, *INTEGRITIES)
+_ROWS: tuple[_Row, ...] = (*_CIPHERS, *COMPRESSIONS, *GROUPS)
 
 LEGACY_SWITCHES = frozenset([row.legacy for row in _ROWS if row.legacy])
 """Every switch that lets something weak in."""

@@ -15,11 +15,14 @@ from culvert.tables.algorithms import (
 )
 from culvert.tables.texts.proposals import phase1_proposals, phase2_proposals
 
+COMPRESSED = "lzs"
+"""What ``+IPCOMP`` stands for: the one that concentrators of that time have."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProposalName:
     """``authentication``: the one way that a name of phase 1 stands for; empty in phase 2.
-    ``compressed``: the name wants IPComp beside ESP."""
+    ``compressed``: the name wants IPComp beside ESP, which is LZS then."""
 
     phase: int
     number: int
@@ -57,7 +60,8 @@ def _phase2() -> tuple[ProposalName, ...]:
                 2,
                 row.number,
                 row.name,
-                f"{ciphers[row.transform, row.key_bits]}-{integrities[row.integrity]}",
+                f"{ciphers[row.transform, row.key_bits]}-{integrities[row.integrity]}"
+                + (f"-{COMPRESSED}" if row.compressed else ""),
                 compressed=row.compressed,
             )
             for row in phase2_proposals()
@@ -85,9 +89,3 @@ def way_of(name: str) -> str:
     """The way to authenticate that a name of phase 1 stands for; empty for tokens."""
     row = proposal_name(name, 1)
     return row.authentication if row else ""
-
-
-def uncompressed(name: str) -> str:
-    """What to write instead of a name of phase 2 that wants IPComp; empty for all others."""
-    row = proposal_name(name, 2)
-    return row.name.removesuffix("+IPCOMP") if row and row.compressed else ""
