@@ -290,7 +290,7 @@ def test_only_the_end_behind_a_nat_keeps_it_open(behind: bool) -> None:
         assert ("nat-t" if behind else "esp") == client.core.snapshot["transport"]
         assert [o for _, o, _ in world.gateway.sent if o == KEEPALIVE] == []
         kept_open = [o for _, o, _ in client.sent if o == KEEPALIVE]
-        assert len(kept_open) == (30 if behind else 0)
+        assert len(kept_open) == (60 if behind else 0)
         goodbye(world)
 
 

@@ -72,6 +72,8 @@ class Terms:
     identity: str = ""
     authentication: tuple[str, ...] = ("xauth-psk",)
     aggressive_certificates: bool = False
+    vpn3000_vendor_id: bool = False
+    keepalive_interval: int = 20
     certificate_group: str = ""
     main_mode: bool = False
     legacy: tuple[str, ...] = EVERY_SWITCH
@@ -91,6 +93,8 @@ class Terms:
 lan = ["{LAN}"]
 identity = "{self.identity}"
 authentication = {list(self.authentication)}
+vpn3000_vendor_id = {str(self.vpn3000_vendor_id).lower()}
+keepalive_interval = {self.keepalive_interval}
 aggressive_certificates = {str(self.aggressive_certificates).lower()}
 certificate_group = "{self.certificate_group}"
 main_mode_group = "{GROUP if self.main_mode else ""}"

@@ -84,6 +84,7 @@ def _timing(profile: Profile) -> Timing:
         dpd_retry=left / tries,
         dpd_tries=tries,
         keepalive=float(profile.keepalive_interval),
+        heartbeat=float(profile.heartbeat_interval),
         answer_patience=float(profile.peer_timeout),
     )
 

@@ -67,6 +67,7 @@ class LiveSettings:
     alert_when_disconnecting: bool
     authentication: tuple[str, ...]
     aggressive_certificates: bool
+    vpn3000_vendor_id: bool
     ike_fragmentation: bool
     certificate_group: str
     ike_proposals: tuple[str, ...]
@@ -193,6 +194,7 @@ def _live(
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
         authentication=gateway.texts("authentication"),
         aggressive_certificates=gateway.flag("aggressive_certificates"),
+        vpn3000_vendor_id=gateway.flag("vpn3000_vendor_id"),
         ike_fragmentation=gateway.flag("ike_fragmentation"),
         certificate_group=gateway.text("certificate_group"),
         ike_proposals=gateway.texts("phase1"),

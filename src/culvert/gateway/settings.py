@@ -44,6 +44,7 @@ def general_settings(
         force_encapsulation=not bare_esp,
         application=live.application_version,
         fragmentation=live.ike_fragmentation,
+        shows=("altiga",) if live.vpn3000_vendor_id else (),
     )
 
 

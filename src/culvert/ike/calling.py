@@ -59,7 +59,8 @@ class Calling(Phase1):
     def _announced(self) -> Chain:
         versions = NATT_OFFERED if self.settings.natt else ()
         cuts = ("fragmentation",) if self.settings.fragmentation else ()
-        return vendor.announcing(("xauth", *versions, "dpd", "unity", *cuts, "culvert"))
+        shows = self.settings.shows
+        return vendor.announcing(("xauth", *versions, "dpd", "unity", *cuts, "culvert", *shows))
 
     def _requests(self, way: Authentication) -> Chain:
         """We ask for a certificate that one of our authorities has issued."""

@@ -91,6 +91,8 @@ class Informational:
         self._arm()
         if self._keeps_alive and timing.keepalive:
             self._owner.timers.set("keepalive", now + timing.keepalive)
+        if "altiga" in self._owner.features and timing.heartbeat:
+            self._owner.timers.set("heartbeat", now + timing.heartbeat)
 
     @property
     def _keeps_alive(self) -> bool:
@@ -120,6 +122,13 @@ class Informational:
             case None:
                 pass
         self._arm()
+
+    def beat(self, now: float) -> None:
+        """The sign of life that a VPN 3000 concentrator expects of its clients beside DPD."""
+        self._owner.channel.log("live.heartbeat-sent")
+        beat = Notify(ALTIGA_KEEPALIVE, PROTO_ISAKMP, self._owner.channel.cookies)
+        self._send((beat.part(),))
+        self._owner.timers.set("heartbeat", now + self._owner.settings.timing.heartbeat)
 
     def ask(self, now: float) -> None:
         """A question ahead of time, because somebody doubts."""

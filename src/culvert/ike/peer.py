@@ -490,6 +490,8 @@ class IkeSa:
             case "keepalive":
                 self.channel.out.append(SendKeepalive(self.path))
                 self.timers.set("keepalive", now + self.settings.timing.keepalive)
+            case "heartbeat":
+                self.informational.beat(now)
             case "liveness":
                 self.informational.tick(now)
             case "xauth" | "person":

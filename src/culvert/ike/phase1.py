@@ -207,7 +207,8 @@ class Phase1:
         version = (self.version.feature,) if self.version else ()
         cuts = ("fragmentation",) if self.settings.fragmentation else ()
         named = ("xauth", *version, "unity", "dpd", *cuts, "culvert")
-        return tuple([name for name in named if name in self.features])
+        common = [name for name in named if name in self.features]
+        return (*common, *self.settings.shows)
 
     def _choose(self, chosen: ChosenIke) -> None:
         self.chosen = chosen

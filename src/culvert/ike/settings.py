@@ -31,6 +31,7 @@ class Timing:
     dpd_tries: int = 5
     dpd_grain: float = 0.0
     keepalive: float = 20.0  # RFC 3948 §4
+    heartbeat: float = 0.0  # to a VPN 3000 concentrator (S4-63)
     answer_patience: float = 30.0  # an unanswered message of ours, repeats included
     person_patience: float = 120.0  # a person looks for a password
     half_open_patience: float = 30.0  # a stranger has not proved the key
@@ -71,7 +72,8 @@ class Settings:
     traversal with its gateway asks for a UDP port for ESP. ``streamed``: all goes over a
     TCP stream. ``named``: a caller says its ``identity`` even in main mode with a group key, where
     it is its address else. ``expected``: who a peer with a group key must be; without
-    ``verify_identity`` another one is only warned of.
+    ``verify_identity`` another one is only warned of. ``shows``: features of tables/vendor_ids.toml
+    that are told beside those we speak of anyway.
     """
 
     role: Role
@@ -100,6 +102,7 @@ class Settings:
     named: bool = False
     expected: Identity | None = None
     verify_identity: bool = True
+    shows: tuple[str, ...] = ()
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

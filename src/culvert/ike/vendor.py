@@ -12,8 +12,13 @@ _BEGINNINGS = sorted(
     (row for row in VENDORS if row.match == "prefix"), key=lambda row: -len(row.octets)
 )
 _CUTS = 0x80  # fragments in main and aggressive mode; 0x40: in base mode
-# What follows the fixed beginning in the ids we send: Unity 1.0, DPD 1.0, what is cut.
-_VERSION = {"unity": b"\x01\x00", "dpd": b"\x01\x00", "fragmentation": bytes((_CUTS, 0, 0, 0))}
+# What follows the fixed beginning in the ids we send: Unity 1.0, DPD 1.0, what is cut, and 4.0.7.
+_VERSION = {
+    "unity": b"\x01\x00",
+    "dpd": b"\x01\x00",
+    "fragmentation": bytes((_CUTS, 0, 0, 0)),
+    "altiga": b"\x04\x07",
+}
 _SENT = {row.feature: row.octets + _VERSION.get(row.feature, b"") for row in reversed(VENDORS)}
 
 (_PADDING,) = (row.octets for row in VENDORS if row.name == "culvert padding")

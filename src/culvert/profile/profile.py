@@ -153,7 +153,8 @@ class Profile:
     allow_local_lan: bool = False
     mtu: int | None = None
     dns: str = "apply"
-    keepalive_interval: int = 20
+    keepalive_interval: int = 10
+    heartbeat_interval: int = 20
     keepalive: int = 0
     polling: tuple[str, ...] = ()
     polling_interval: int = 30
