@@ -17,12 +17,12 @@ CONCENTRATOR = Terms(vpn3000_vendor_id=True)
 
 def two_clients(world: World, **changes: Any) -> tuple[ClientEnd, ClientEnd]:
     """Both behind the PAT, as in the sample."""
-    clients = tuple(world.client(profile(**changes), behind=world.nat) for _ in range(2))
-    for client in clients:
+    first, second = (world.client(profile(**changes), behind=world.nat) for _ in range(2))
+    for client in (first, second):
         client.connect()
         assert world.decided(client)
         assert client.up, client.reason
-    return clients
+    return first, second
 
 
 def keepalives(end: End) -> list[float]:
