@@ -22,7 +22,7 @@ ARGS ?=
 UNIT := not root and not peer and not long and not soak
 REAL := (root or peer or long) and not soak and not interop_matrix
 
-.PHONY: help demo test-quick test check interop soak fuzz bench wheels requirements lock clean peers lab-tools
+.PHONY: help demo test-quick test check interop faults soak fuzz bench wheels requirements lock clean peers lab-tools
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -49,6 +49,12 @@ interop: $(READY) lab-tools peers  ## every real peer with every suite (root), a
 	ended=0; $(PYTEST) tests/interop -n $(PEER_JOBS) --dist loadfile -m "not soak" \
 		--culvert-suite=interop $(ARGS) || ended=$$?; \
 	$(BIN)/python tools/interop_matrix && exit $$ended
+
+faults: $(READY) lab-tools  ## every fault, in virtual time and in namespaces (root), and docs/faults.md
+	ended=0; $(PYTEST) tests/faults -n $(PEER_JOBS) --dist loadfile --ignore tests/faults/test_page.py \
+		--culvert-suite=faults \
+		$(ARGS) || ended=$$?; \
+	$(BIN)/python tools/fault_list && exit $$ended
 
 soak: $(READY) lab-tools  ## hours (root)
 	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)

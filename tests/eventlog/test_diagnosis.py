@@ -41,6 +41,7 @@ CONNECTING_MAIN: tuple[Happening, ...] = (
     (0.1, "ike.proposal-chosen", {"phase": 1, "suite": "aes256-sha1-modp1024", "number": 1}),
 )
 NATT: Happening = (0.2, "ike.natt-negotiated", {"version": "natt-rfc3947", "port": 4500})
+PIECES_LOST: Happening = (15.0, "ike.fragments-lost", {"peer": CALLER, "came": 1, "of": "2"})
 UNFRAGMENTED: Happening = (0.3, "ike.unfragmented", {"peer": PEER, "octets": 2000})
 BEGAN_ANEW: Happening = (90.0, "gateway.started", {"version": "1", "listen": (), "engine": "c"})
 LOST: Happening = (
@@ -159,9 +160,13 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*CONNECTING, NO_ANSWER, down("no-answer", 30.0)),
         client(*CONNECTING, ANSWERED[0], NO_ANSWER, down("no-answer", 30.0)),
     ),
-    ("net.fragments-lost", ""): (
+    ("net.fragments-lost", "client"): (
         client(*CONNECTING_MAIN, UNFRAGMENTED, NO_ANSWER, down("no-answer", 90.0)),
         client(*CONNECTING_MAIN, UNFRAGMENTED, UNTRUSTED, down("certificate-refused", 1.0)),
+    ),
+    ("net.fragments-lost", "gateway"): (
+        gateway(AT_THE_GATEWAY[0], PIECES_LOST, over("half-open-timeout")),
+        gateway(AT_THE_GATEWAY[0], over("half-open-timeout")),
     ),
     ("net.udp4500-blocked", "client"): (
         client(*CONNECTING, *ANSWERED, NO_ANSWER),

@@ -13,6 +13,7 @@ from faults.provoked import Provoked, over, provokes, say
 from simulation.certificates import gateway_vault, person_vault
 from simulation.ends import NATT_PORT, ClientEnd, End
 from simulation.journal import Seen
+from simulation.nat import Depends
 from simulation.network import NO_PORT, PERFECT, Faults
 from simulation.world import GATEWAY, GROUP, SERVER, USERS, Terms, World, packet, profile
 
@@ -22,6 +23,8 @@ LOSSY = Faults(loss=0.3)
 SHAKY = Faults(jitter=0.2)
 MOVED_TO = "172.16.172.99"
 MINUTES = 60.0
+FORGOTTEN = 300.0
+"""Seconds after which a gateway has noticed that a session is nobody's any more."""
 HOURS = 4 * 3600.0
 AWAY = 10.0
 """Seconds that a router or a gateway needs to start again."""
@@ -158,6 +161,7 @@ def _again(world: World, client: ClientEnd) -> Provoked:
 def gateway_moved() -> Provoked:
     """Its name has another address from now on, as with a dynamic address."""
     world = World(SEED)
+    world.nat.preserves, world.nat.mapping = False, Depends.ADDRESS_AND_PORT
     client = reconnecting(world, dpd_delay=10, dpd_timeout=30)
     talks(world, client, 5.0)
     link = world.gateway.link
@@ -166,7 +170,7 @@ def gateway_moved() -> Provoked:
     world.network.move(link, MOVED_TO, None)
     client._gateway = MOVED_TO
     took = back_after(world, client)
-    talks(world, client, 5.0)
+    talks(world, client, FORGOTTEN, every=1.0)
     return over(world, client, took, **counted(world, client))
 
 

@@ -26,9 +26,6 @@ from culvert.tables.numbers import exchange_name, payload_name
 WHOLE = 1248
 """Octets of a datagram that any path passes in one packet: 1280, less IP, UDP and marker."""
 
-ONE_PACKET = 1468
-"""The most that an Ethernet path takes in one packet: 1500, less IP, UDP and marker."""
-
 SMALL = 520
 """The same where even that seems too much: 576 octets less 24 for IP options (RFC 791)."""
 
@@ -150,7 +147,7 @@ class Channel:
     def _emit(self, octets: bytes, path: Path, largest: int = WHOLE) -> None:
         """One message; in pieces if it is long and the peer can put them together."""
         if not self.cuts or len(octets) <= largest:
-            if len(octets) > ONE_PACKET:
+            if len(octets) > WHOLE:
                 self.log("ike.unfragmented", peer=text(path.remote), octets=len(octets))
             self.out.append(Send(octets, path))
             return
