@@ -85,7 +85,7 @@ def _proof(run: Run | None) -> list[str]:
 def _said(name: str, said: Run) -> list[str]:
     if not said:
         return [f"- **{name}**: nothing reached it, so its log has nothing to say."]
-    lines = [f"- **{name}**, `{said['id']}`: *{said['what']}.* {said['why']}."]
+    lines = [f"- **{name}**, `{said['id']}`: *{said['what']}.* {said['why'].rstrip('.')}."]
     lines += [f"  - {action}" for action in said["actions"]]
     return lines
 

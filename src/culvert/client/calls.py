@@ -169,7 +169,7 @@ class Calls(Watched):
         clear, unless the profile wants otherwise."""
         if self._returning.under_way:
             self._hosts.next()
-        wait = self._returning.again(now)
+        wait = self._returning.again(reason, now)
         if wait is None:
             return self._down(reason, now, by_peer=by_peer)
         self.state = "reconnecting"
@@ -177,15 +177,15 @@ class Calls(Watched):
         if self._set_up is not None and not self.profile.fail_closed:
             self._set_up = None
             made.append(RestoreMachine(self.profile.name))
-        return [*made, self._tell_return(wait, reason)]
+        return [*made, self._tell_return(wait)]
 
-    def _tell_return(self, wait: float, reason: str) -> Effect:
+    def _tell_return(self, wait: float) -> Effect:
         return self._event(
             "client.reconnecting",
             profile=self.profile.name,
             attempt=self._returning.attempt,
             wait=round(wait, 1),
-            reason=reason,
+            reason=self._returning.reason,
         )
 
     def _try_again(self, now: float) -> list[Effect]:
@@ -239,7 +239,7 @@ class Calls(Watched):
         made += [SessionEnded(SESSION, "lost-peer"), *self._forget(now)]
         self._returning.found(now)
         self._so_far = self._so_far.anew(now)
-        return [*made, self._tell_return(0.0, "lost-peer"), *self._became(output, now)]
+        return [*made, self._tell_return(0.0), *self._became(output, now)]
 
     # --- phase 1 anew ------------------------------------------------------------------------
 

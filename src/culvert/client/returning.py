@@ -46,6 +46,8 @@ class Returning:
         self._rng = rng
         self._since = inf
         self.attempt = 0
+        self.reason = ""
+        """Why the connection was lost; not why attempts since came to nothing."""
         self.at = inf
         """When the next attempt begins."""
 
@@ -58,10 +60,10 @@ class Returning:
         usual = ENDED if self._always else RECOVERABLE
         return bool(self._seconds) and reason in (UNREACHED if self.under_way else usual)
 
-    def again(self, now: float) -> float | None:
+    def again(self, reason: str, now: float) -> float | None:
         """Seconds until the next attempt, or None when it has been tried for long enough."""
         if not self.under_way:
-            self._since = now
+            self._since, self.reason = now, reason
         lasted = now - self._since
         wait = PATIENT_WAIT if lasted > PATIENT_AFTER else USUAL_WAIT
         if self.attempt < len(FIRST_WAITS):
@@ -80,8 +82,8 @@ class Returning:
         self.at = inf
 
     def found(self, now: float) -> None:
-        """The gateway is there and answers already."""
-        self._since, self.attempt = now, 1
+        """The gateway is there and answers already, but knows the old connection no more."""
+        self._since, self.attempt, self.reason = now, 1, "lost-peer"
 
     def over(self) -> None:
         """Up again, or given up."""

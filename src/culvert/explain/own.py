@@ -174,7 +174,11 @@ def _diagnosis(story: Story, entries: Sequence[Entry], language: str) -> Diagnos
             tuple(Action(what, who) for who, _, what in parted),
             evidence,
         )
-    why = f"{verdict.why}. {story.summary}" if verdict.good and story.summary else verdict.why
+    why = (
+        f"{verdict.why.rstrip('.')}. {story.summary}"
+        if verdict.good and story.summary
+        else verdict.why
+    )
     return Diagnosis(
         verdict.id,
         verdict.what,
