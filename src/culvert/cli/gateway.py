@@ -15,6 +15,7 @@ COMMANDS = {
     "ping": ("culvert.cli.gateway_sessions:ping", "Ping a client through its tunnel."),
     "why": ("culvert.cli.why:gateway_why", "What happened to a session, step by step."),
     "log": ("culvert.cli.log:gateway_log", "The gateway's event log."),
+    "trace": ("culvert.cli.trace:gateway_trace", "The gateway's live trace."),
     "user": ("culvert.cli.gateway_user:user", "The gateway's users."),
 }
 

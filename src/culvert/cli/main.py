@@ -20,6 +20,7 @@ COMMANDS = {
     "why": ("culvert.cli.why:why", "The last attempt, step by step, in plain words."),
     "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
     "log": ("culvert.cli.log:log", "The event log."),
+    "trace": ("culvert.cli.trace:trace", "The live trace, in the words of LANCOM's."),
     "logs": ("culvert.cli.logs:logs", "Session logs: where they are, and a pack for support."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),

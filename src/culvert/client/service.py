@@ -23,6 +23,7 @@ from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.driver.process import Ending
 from culvert.driver.telling import tell_log, tell_story
+from culvert.driver.tracing import Tracing
 from culvert.effects import AskHuman, HumanAnswered
 from culvert.errors import PlatformError
 from culvert.eventlog.entry import Entry
@@ -69,6 +70,7 @@ class ClientService:
         self._where = where
         self._machine = machine
         self._journal = journal
+        self._tracing = Tracing(journal.log)
         self._rng = rng
         self._make_core = make_core
         self._ending = ending
@@ -95,6 +97,7 @@ class ClientService:
             "status": self.status,
             "story": self.story,
             "log": self.log,
+            "trace": self._tracing.trace,
             "repair": self.repair,
         }
 

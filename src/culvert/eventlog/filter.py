@@ -56,14 +56,14 @@ class Filter:
             ("group", self.group),
         )
         return all(not wanted or fields.get(name) == wanted for name, wanted in named) and (
-            not self.address or any(_host(entry, name) == self.address for name in ADDRESS_FIELDS)
+            not self.address or any(host_in(entry, name) == self.address for name in ADDRESS_FIELDS)
         )
 
 
 EVERYTHING = Filter()
 
 
-def _host(entry: Entry, name: str) -> str:
+def host_in(entry: Entry, name: str) -> str:
     """The address in a field, without the port that `culvert.inet.address.text` puts behind it."""
     text = str(entry.field(name))
     if text.startswith("["):

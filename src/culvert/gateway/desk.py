@@ -13,6 +13,7 @@ from typing import cast
 from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.journal import Journal
 from culvert.driver.telling import tell_log, tell_story
+from culvert.driver.tracing import Tracing
 from culvert.gateway.monitor import Monitor
 from culvert.netio import echo
 
@@ -28,6 +29,7 @@ class Desk:
     def __init__(self, monitor: Monitor, journal: Journal) -> None:
         self._monitor = monitor
         self._journal = journal
+        self._tracing = Tracing(journal.log)
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -36,6 +38,7 @@ class Desk:
             "ping": self.ping,
             "story": self.story,
             "log": self.log,
+            "trace": self._tracing.trace,
         }
 
     async def ping(self, request: Request) -> Mapping[str, object]:

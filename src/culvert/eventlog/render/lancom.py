@@ -19,6 +19,8 @@ class Lancom:
 
     def __init__(self, year: int = 2007) -> None:
         self._facts = Facts()
+        self.worded = False
+        """Whether LANCOM has words of its own for the entry rendered last."""
         self._stamp = next(style.stamp for style in reversed(stamp_styles()) if style.year <= year)
 
     def render(self, entry: Entry) -> str:
@@ -30,6 +32,7 @@ class Lancom:
             milliseconds=f"{at.microsecond // 1000:03}",
         )
         found = [line for _, lines in self._facts.fitting(entry, STYLE) for line in lines]
+        self.worded = bool(found)
         return "\n".join(
             line if line.startswith(" ") else f"{stamp}{line}" for line in found or [_ours(entry)]
         )
