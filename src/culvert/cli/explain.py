@@ -15,11 +15,13 @@ import click
 from culvert.cli import options
 from culvert.cli.output import columns
 from culvert.errors import ConfigError
+from culvert.explain import Explanation
 from culvert.explain import explain as explained
 from culvert.explain.capture import NO_KEYS
 from culvert.explain.capture import lines as captured
 from culvert.explain.catalogue import LANGUAGES
 from culvert.explain.decode import lines
+from culvert.explain.ends import explain_ends
 from culvert.explain.grammar.family import families
 from culvert.explain.keys import read_keys
 from culvert.explain.lint import problems
@@ -34,6 +36,8 @@ MAGIC = 4
 """Octets by which a capture is known."""
 
 STANDARD_INPUT = "-"
+
+ENDS = 2
 
 
 @click.command(epilog="Example: culvert explain charon.log")
@@ -57,7 +61,11 @@ def explain(
     key_log: str,
     as_json: bool,
 ) -> int:
-    """Explain the VPN logs and captures in FILES (one after the other; - is standard input)."""
+    """Explain the VPN logs and captures in FILES; - is standard input.
+
+    The logs of both ends of one connection, given as two files, are joined, whoever wrote them;
+    other files are read one after the other.
+    """
     if list_families:
         for one in families().values():
             click.echo(f"{one.name.ljust(18)}{one.head.title}")
@@ -66,17 +74,38 @@ def explain(
         return _lint()
     shown = sys.stderr.isatty() and not as_json
     with ExitStack() as stack:
-        told = explained(
-            _lines(files or (STANDARD_INPUT,), psk_file, key_log, stack),
-            family=family,
-            language=lang,
-            progress=_progress if shown else None,
-        )
+        told = None if family else _of_both_ends(files, psk_file, key_log, lang, stack)
+        if told is None:
+            told = explained(
+                _lines(files or (STANDARD_INPUT,), psk_file, key_log, stack),
+                family=family,
+                language=lang,
+                progress=_progress if shown else None,
+            )
     if as_json:
         click.echo(json.dumps(told.document(), ensure_ascii=False, indent=2))
     else:
         click.echo(render(told, columns()))
     return 0
+
+
+def _of_both_ends(
+    files: tuple[str, ...], psk_file: str, key_log: str, language: str, stack: ExitStack
+) -> Explanation | None:
+    """Two files may be the logs of two ends; only plain files can be read again if they are not."""
+    if len(files) != ENDS or not all(Path(name).is_file() for name in files):
+        return None
+    first, second = (
+        (shown, _lines((name,), psk_file, key_log, stack))
+        for name, shown in zip(files, short_names(files), strict=True)
+    )
+    return explain_ends(first, second, language=language)
+
+
+def short_names(files: tuple[str, ...]) -> tuple[str, ...]:
+    """Without directories, where that tells them apart."""
+    names = tuple(Path(name).name for name in files)
+    return names if len({*names}) == len(names) else files
 
 
 def _lint() -> int:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from culvert.explain.marks import NO_MARKS, Marks
+
+WORST_FIRST = ("failed", "ended", "degraded", "unknown", "ok")
+
 SCHEMA = 1
 """Rises when a key of `Explanation.document` disappears or changes its meaning."""
 
@@ -64,7 +68,8 @@ class Proposals:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """``duration`` in seconds; None where the log prints no times."""
+    """``duration`` in seconds; None where the log prints no times. ``marks``: by what it is known
+    to be the same as one in another log."""
 
     outcome: str
     phase: str
@@ -75,6 +80,7 @@ class Attempt:
     timeline: tuple[Step, ...]
     proposals: Proposals = Proposals()
     family: str = ""
+    marks: Marks = NO_MARKS
 
     def document(self) -> dict[str, object]:
         return {

@@ -17,6 +17,7 @@ from culvert.eventlog.story import Explanation as Story
 from culvert.eventlog.story import tell
 from culvert.explain.catalogue import catalogue, words
 from culvert.explain.explanation import (
+    WORST_FIRST,
     Action,
     Attempt,
     Diagnosis,
@@ -27,6 +28,7 @@ from culvert.explain.explanation import (
 )
 from culvert.explain.facts import phases, place
 from culvert.explain.join import joined
+from culvert.explain.marks import DAY, Marks, named
 from culvert.explain.mask import masked
 from culvert.explain.sentence import clause
 from culvert.explain.smallest import smallest_change
@@ -60,6 +62,7 @@ REACHED = {
 """How far an event shows that an attempt came."""
 
 CERTAIN = 0.95
+LONGEST_COOKIE = 16
 
 ANEW = frozenset({"gateway.started", "gateway.worker-lost"})
 """After these no session of before is left."""
@@ -75,7 +78,7 @@ def told(lines: Iterable[str], language: str) -> Explanation:
     told_of = [(recent, _attempt(recent, language)) for recent in stories]
     attempts = sorted(
         joined([(recent.entries, attempt) for recent, attempt in told_of]),
-        key=lambda one: ("failed", "ended", "degraded", "unknown", "ok").index(one.outcome),
+        key=lambda one: WORST_FIRST.index(one.outcome),
     )
     outcome = attempts[0].outcome if attempts else "unknown"
     if outcome == "failed" and any(one.outcome in {"ok", "degraded"} for one in attempts):
@@ -152,7 +155,25 @@ def _attempt(recent: Recent, language: str) -> Attempt:
             smallest_change(story.comparisons, language),
         ),
         FAMILY,
+        _marks(entries),
     )
+
+
+def _marks(entries: Sequence[Entry]) -> Marks:
+    """With the times as the log prints them, as those of other logs are."""
+    times = [
+        at.toordinal() * DAY + at.hour * 3600 + at.minute * 60 + at.second + at.microsecond / 1e6
+        for at in (entries[0].at, entries[-1].at)
+    ]
+    names = named(
+        text
+        for entry in entries
+        for text in (
+            f"{str(entry.field('cookies')).ljust(LONGEST_COOKIE, '0')[:LONGEST_COOKIE]}",
+            *(f"spi {entry.field(name)}" for name in ("spi_in", "spi_out", "spi")),
+        )
+    )
+    return Marks(frozenset(names), *times)
 
 
 def _diagnosis(story: Story, entries: Sequence[Entry], language: str) -> Diagnosis:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from culvert.eventlog.wording import one_line
 from culvert.explain.catalogue import catalogue, words
 from culvert.explain.explanation import (
+    WORST_FIRST,
     Action,
     Attempt,
     Diagnosis,
@@ -15,6 +16,7 @@ from culvert.explain.explanation import (
     Step,
 )
 from culvert.explain.facts import Fact, phases, place
+from culvert.explain.marks import marks
 from culvert.explain.match import Finding, findings
 from culvert.explain.proposals import proposals
 from culvert.explain.reader import Tally
@@ -30,7 +32,6 @@ STEPS = 300
 
 INCOMPLETE = "unknown.incomplete"
 NOT_VPN = "unknown.not-vpn"
-WORST_FIRST = ("failed", "ended", "degraded", "unknown", "ok")
 PROOFS_OF_NOTHING = 3
 
 
@@ -116,6 +117,7 @@ def attempt(facts: Sequence[Fact], family: str, language: str) -> Attempt:
         steps(facts, language),
         proposals(facts, language),
         family,
+        marks(facts),
     )
 
 
