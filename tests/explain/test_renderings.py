@@ -314,6 +314,31 @@ def test_a_normal_connect_emits_the_ids_in_the_samples_order() -> None:
     assert set(milestones) - set(ours) <= NOT_HERE
 
 
+@pytest.mark.requirement("S4-51", part="table")
+def test_the_client_writes_the_ids_texts_and_levels_of_its_table_and_no_others() -> None:
+    table = client_events()
+    rendered = [row for row in rows(TABLE, "record", Record) if row.style == "cisco_client"]
+    assert {row.id for row in rendered} == table.keys() - NEVER
+    made, log = CiscoClient(), EventLog()
+    for row in rendered:
+        assert any(_is(text, row.lines[0]) for text in table[row.id].texts), row
+        fields = dict.fromkeys(vocabulary()[row.code].fields, "1")
+        event = LogEvent(row.code, {**fields, "connection": "office", **row.when})
+        text = made.render(log.record(event, at=BEGAN, now=0.0))
+        level = table[row.id].level
+        head = rf"Sev={client_levels()[level].word}/{level}\s+{row.id}$"
+        assert re.search(head, text, re.MULTILINE), row
+
+
+def _is(wording: str, line: str) -> bool:
+    """Is the line the table's wording, with something in its gaps?"""
+    form = ".*?".join(map(re.escape, PLACEHOLDER.split(wording)[::3]))
+    return re.fullmatch(form, PLACEHOLDER.sub("x", line)) is not None
+
+
+NEVER = {"IKE/0x63000054"}
+"""A ping on the IPsec SA: this client asks on the IKE SA only."""
+
 PHASES = {"IKE/0x6300003B", "IKE/0x63000013", "IKE/0x63000055", "IKE/0x63000058"}
 NOT_HERE = {"CM/0x63100022", "CM/0x63100019"}
 """A second pair of SAs, and settings told one by one: this connect has neither."""

@@ -120,7 +120,7 @@ def test_behind_the_pat_esp_is_in_udp(lab: Lab, gateway: OurGateway) -> None:
         prove_data(lab, "client1")
 
 
-@pytest.mark.requirement("S4-30", part="client switch")
+@pytest.mark.requirement("S4-30", part="client")
 @pytest.mark.requirement("S4-31")
 def test_nat_traversal_off_at_the_client_is_told_at_both_ends(
     lab: Lab, gateway: OurGateway
@@ -134,7 +134,7 @@ def test_nat_traversal_off_at_the_client_is_told_at_both_ends(
         nothing_back(lab, gateway, client, row)
 
 
-@pytest.mark.requirement("S4-30", part="gateway switch")
+@pytest.mark.requirement("S4-30", part="gateway")
 def test_nat_traversal_off_at_the_gateway_is_told_at_both_ends(
     lab: Lab, gateway: OurGateway
 ) -> None:

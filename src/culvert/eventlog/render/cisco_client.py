@@ -38,8 +38,8 @@ class CiscoClient:
 
     def render(self, entry: Entry) -> str:
         """The records for one entry, each with its text on the lines below its head."""
-        found = [(row.id, lines) for row, lines in self._facts.fitting(entry, STYLE)]
-        return "\n".join(self._record(entry, id, lines) for id, lines in found or [_ours(entry)])
+        found = self._facts.whole(entry, STYLE, _ours(entry))
+        return "\n".join(self._record(entry, id, lines) for id, lines in found)
 
     def _record(self, entry: Entry, id: str, lines: list[str]) -> str:
         self._number += 1

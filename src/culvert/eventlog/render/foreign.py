@@ -50,6 +50,10 @@ def records(style: str) -> Mapping[str, tuple[Record, ...]]:
     return MappingProxyType(found)
 
 
+Filled = tuple[str, list[str]]
+"""Id and lines of one record."""
+
+
 class Facts:
     """What a record needs that its event does not carry, from earlier events about the same."""
 
@@ -58,13 +62,20 @@ class Facts:
         self._standing: set[str] = set()
 
     def fitting(self, entry: Entry, style: str) -> list[tuple[Record, list[str]]]:
-        """The records for an entry, filled; empty if the product has none for it."""
+        """The records for an entry, filled."""
         known = self._known(entry)
         return [
             (row, [one_line(fill(line, known)) for line in row.lines])
             for row in records(style).get(entry.code, ())
             if fits(entry, row.when)
         ]
+
+    def whole(self, entry: Entry, style: str, ours: tuple[str, list[str]]) -> list[Filled]:
+        """Id and lines of all records for an entry; ``ours`` is among them if none of the product's
+        stands for it."""
+        found = self.fitting(entry, style)
+        stands = any(row.stands for row, _ in found)
+        return [*[(row.id, lines) for row, lines in found], *([] if stands else [ours])]
 
     def _known(self, entry: Entry) -> Mapping[str, Field]:
         key = _key(entry)
@@ -111,6 +122,7 @@ def _made(entry: Entry) -> dict[str, Field]:
     cipher, _, rest = str(of("suite")).partition("-")
     life = of("life_seconds")
     kilobytes = of("life_kilobytes")
+    firewall, _, capability = str(of("firewall")).partition(", capability ")
     made: dict[str, Field] = {
         "message_bare": _hex(of("message_id")).lower(),
         "sequence_bare": _hex(of("sequence")).lower(),
@@ -127,6 +139,8 @@ def _made(entry: Entry) -> dict[str, Field]:
         "esp_cipher": cipher.upper(),
         "esp_hmac": f"HMAC_{(rest or 'none').upper()}",
         "esp_bits": "".join(sign for sign in cipher[3:6] if sign.isdigit()) or "192",
+        "product": firewall,
+        "capability": capability,
         "soft_seconds": int(life * SOFT) if isinstance(life, int) else 0,
         "soft_kilobytes": int(kilobytes * SOFT) if isinstance(kilobytes, int) else 0,
         "local_masked": _masked(str(of("local"))),

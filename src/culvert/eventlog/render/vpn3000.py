@@ -29,9 +29,9 @@ class Vpn3000:
 
     def render(self, entry: Entry) -> str:
         """The records for one entry, each with its text on the lines below its head."""
-        found = [(row.id, lines) for row, lines in self._facts.fitting(entry, STYLE)]
         ours = (f"{entry.row.event_class}/{OURS}", [own.marked(entry)])
-        return "\n".join(self._record(entry, id, lines) for id, lines in found or [ours])
+        found = self._facts.whole(entry, STYLE, ours)
+        return "\n".join(self._record(entry, id, lines) for id, lines in found)
 
     def _record(self, entry: Entry, id: str, lines: list[str]) -> str:
         self._repeats[id] += 1
