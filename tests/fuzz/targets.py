@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from culvert.datapath.python_engine import PythonEngine
 from culvert.errors import ConfigError, ProtocolError, WireError
+from culvert.esp.ipcomp import MOST, NAMES, PROTOCOL, IpComp
+from culvert.esp.sa import Refusal
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import examine
 from culvert.identity.certificates.certificate import receive
@@ -185,6 +187,17 @@ def packets(octets: bytes) -> None:
             continue
 
 
+def compressed(octets: bytes) -> None:
+    """Compressed payloads of a peer: bounded, and what comes out can be compressed again."""
+    for name in sorted(NAMES):
+        ends = IpComp(name, 1000, 1000)
+        found = ends.unwrap((PROTOCOL, bytes.fromhex("0400 03e8") + octets))
+        if isinstance(found, Refusal):
+            continue
+        assert len(found[1]) <= MOST
+        assert ends.unwrap(ends.wrap(found)) == found
+
+
 def profiles(octets: bytes) -> None:
     """A connection profile in any format; one that is taken can be written and read again."""
     try:
@@ -256,6 +269,7 @@ TARGETS: dict[str, Fuzzed] = {
         inbound,
         outbound,
         packets,
+        compressed,
         profiles,
         configurations,
         certificates,

@@ -8,6 +8,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from culvert.tables.proposal_names import PROPOSAL_NAMES
+
 ENDS = ("client", "gateway")
 TABLE = Path(__file__).with_name("rows.toml")
 _read: dict[str, Any] = tomllib.loads(TABLE.read_text("utf-8"))
@@ -42,6 +44,11 @@ def phase2(suite: str, pfs: str = "none") -> str:
     return f"phase2 {suite} {pfs}"
 
 
+def named(proposal: str) -> str:
+    """A row's id; ``proposal`` by the Cisco client's name."""
+    return f"name {proposal}"
+
+
 COLUMNS = tuple(Column(**{**row, "proves": tuple(row["proves"])}) for row in _read["column"])
 _one, _two = _read["phase1"], _read["phase2"]
 PHASE1 = tuple(map("-".join, product(_one["ciphers"], _one["hashes"], _one["groups"])))
@@ -62,6 +69,10 @@ ROWS = (
         )
         for pfs in PFS
         for suite in PHASE2
+    ),
+    *(
+        Row(named(row.name), f"Cisco's names, phase {row.phase}", row.name)
+        for row in PROPOSAL_NAMES
     ),
     *(Row(**{**row, "ends": tuple(row.get("ends", ENDS))}) for row in _read["row"]),
 )

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))  # rows are where the tests that fill them are
+# Rows are where the tests that fill them are, and named as in our tables.
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 
 import page  # noqa: E402
 from runs import TableError, merged, read_cannot, read_kept, text  # noqa: E402
@@ -21,7 +22,7 @@ CANNOT = "tests/interop/cannot.toml"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="interop_matrix", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="interop_matrix", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     parser.add_argument(
         "--check", action="store_true", help="only compare the page with what is kept"

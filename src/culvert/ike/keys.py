@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from culvert.crypto.des_keys import refused
 from culvert.crypto.hash import digest, hmac
+from culvert.errors import NegotiationError
 from culvert.ike.suite import EspSuite, IkeSuite
 
 
@@ -44,11 +46,12 @@ def phase1_keys(
     public_i: bytes,
     public_r: bytes,
 ) -> Phase1Keys:
-    """``cookies`` is CKY-I | CKY-R; ``shared`` is g^xy."""
+    """``cookies`` is CKY-I | CKY-R; ``shared`` is g^xy. Raises WeakKeyError."""
     name = suite.hash.name
     skeyid_d = hmac(name, skeyid, shared + cookies + b"\x00")
     skeyid_a = hmac(name, skeyid, skeyid_d + shared + cookies + b"\x01")
     skeyid_e = hmac(name, skeyid, skeyid_a + shared + cookies + b"\x02")
+    cipher_key = _checked(suite.cipher.cipher, _cipher_key(name, skeyid_e, suite.cipher.key_octets))
     return Phase1Keys(
         name,
         suite.cipher.cipher,
@@ -57,7 +60,7 @@ def phase1_keys(
         skeyid_d,
         skeyid_a,
         skeyid_e,
-        _cipher_key(name, skeyid_e, suite.cipher.key_octets),
+        cipher_key,
         digest(name, public_i + public_r)[: suite.cipher.block],
     )
 
@@ -128,7 +131,27 @@ def keymat(
 
 
 def split_keymat(suite: EspSuite, made: bytes) -> tuple[bytes, bytes, bytes]:
-    """Cipher key, salt, integrity key, in that order (RFC 4106 §8.1, RFC 2407)."""
+    """Cipher key, salt, integrity key, in that order (RFC 4106 §8.1, RFC 2407).
+
+    Raises WeakKeyError.
+    """
     salt_at = suite.cipher.key_octets
     integrity_at = salt_at + suite.cipher.salt_octets
-    return made[:salt_at], made[salt_at:integrity_at], made[integrity_at:]
+    key = _checked(suite.cipher.cipher, made[:salt_at])
+    return key, made[salt_at:integrity_at], made[integrity_at:]
+
+
+class WeakKeyError(NegotiationError):
+    """What both ends derived is one of the few keys that DES must not be used with. A new exchange
+    derives another one."""
+
+    code = "peer.weak-key"
+
+    def __init__(self, cipher: str) -> None:
+        super().__init__(f"the key that follows for {cipher} is a weak one; try again")
+
+
+def _checked(cipher: str, key: bytes) -> bytes:
+    if refused(cipher, key):
+        raise WeakKeyError(cipher)
+    return key

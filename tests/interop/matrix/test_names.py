@@ -1,0 +1,181 @@
+"""All proposals of the Cisco client by name: our client with its preset, and our gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from culvert.lab.lab import Lab
+from culvert.tables.proposal_names import ProposalName
+from interop.matrix.names import PHASE1, PHASE2, PLAIN, SWITCHES, cases, person, strongswan
+from interop.ours import OurClient, OurGateway
+from interop.peers.credentials import GATEWAY_NAME, USERS
+from interop.peers.pki import Pki
+from interop.peers.strongswan_client import PATIENCE, StrongswanClient
+from interop.peers.strongswan_gateway import StrongswanGateway
+from interop.test_certificates import certified
+
+pytestmark = [pytest.mark.root, pytest.mark.interop_matrix]
+
+USER = USERS["client1"]
+ESP = ",".join(strongswan(row.tokens) for row in PLAIN)
+METHOD = {
+    "xauth-psk": "agg-psk-xauth",
+    "psk": "psk",
+    "xauth-rsa": "rsa-xauth",
+    "rsa": "rsa",
+    "hybrid": "hybrid",
+}
+
+
+@pytest.fixture(scope="class")
+def client(lab: Lab) -> Iterator[OurClient]:
+    with OurClient(lab) as running:
+        yield running
+
+
+@pytest.fixture(scope="class")
+def peer(lab: Lab, pki: Pki) -> Iterator[StrongswanGateway]:
+    with StrongswanGateway(lab, pki) as running:
+        yield running
+
+
+@pytest.fixture(scope="class")
+def caller(lab: Lab, pki: Pki) -> Iterator[StrongswanClient]:
+    standing = StrongswanClient(lab, pki)
+    yield standing
+    standing.down()
+
+
+@pytest.fixture(scope="class")
+def gateway(lab: Lab, pki: Pki) -> Iterator[OurGateway]:
+    with OurGateway(
+        lab,
+        general=certified(pki),
+        phase1=tuple(row.name for row in PHASE1),
+        phase2=tuple(row.name for row in PHASE2),
+        legacy=SWITCHES,
+    ) as running:
+        yield running
+
+
+def agreed(client: OurClient) -> str:
+    """The last suite of phase 1."""
+    return str(client.events("ike.phase1-established")[-1]["fields"]["suite"])
+
+
+@pytest.mark.peer("strongswan")
+class TestAtStrongswan:
+    """The client offers all that its preset has; strongSwan takes exactly one row."""
+
+    def takes(self, peer: StrongswanGateway, ike: str, esp: str) -> None:
+        peer.ike, peer.esp = ike, esp
+        place = peer.charon.folder / "swanctl" / "swanctl.conf"
+        place.write_text(peer.connections(), "utf-8")
+        peer.charon.swanctl("--load-conns")
+
+    @pytest.mark.requirement("S0-50", part="strongSwan, configured for exactly that row")
+    @pytest.mark.parametrize("row", cases(PHASE1, "strongswan-gateway"))
+    def test_phase_1(
+        self,
+        lab: Lab,
+        pki: Pki,
+        peer: StrongswanGateway,
+        client: OurClient,
+        row: ProposalName,
+    ) -> None:
+        self.takes(peer, strongswan_name(row), ESP)
+        with client.connected(**person(pki, row.authentication, USER)) as shown:
+            assert agreed(client) == row.tokens
+            assert shown["method"] == row.authentication
+            assert lab.fetch("client1").identical
+
+    @pytest.mark.parametrize("row", cases(PLAIN, "strongswan-gateway"))
+    def test_phase_2(
+        self,
+        lab: Lab,
+        pki: Pki,
+        peer: StrongswanGateway,
+        client: OurClient,
+        row: ProposalName,
+    ) -> None:
+        self.takes(peer, "aes128-sha1-modp1024", strongswan_name(row))
+        with client.connected(**person(pki, "xauth-psk", USER)):
+            assert client.events("quick.established")[-1]["fields"]["suite"] == row.tokens
+            assert lab.fetch("client1").identical
+
+
+def strongswan_name(row: ProposalName) -> str:
+    return strongswan(row.tokens)
+
+
+@pytest.mark.peer("culvert")
+class TestAtOurGateway:
+    @pytest.mark.parametrize("row", cases(PHASE1, "ourselves"))
+    def test_phase_1(
+        self, lab: Lab, pki: Pki, gateway: OurGateway, client: OurClient, row: ProposalName
+    ) -> None:
+        dialled = {**person(pki, row.authentication, USER), "phase1": [row.name]}
+        with client.connected(**dialled):
+            (found,) = gateway.sessions
+            assert (found["ike_suite"], found["method"]) == (row.tokens, row.authentication)
+            assert lab.fetch("client1").identical
+
+    @pytest.mark.parametrize("row", cases(PHASE2, "ourselves"))
+    def test_phase_2(
+        self, lab: Lab, pki: Pki, gateway: OurGateway, client: OurClient, row: ProposalName
+    ) -> None:
+        dialled = {**person(pki, "xauth-psk", USER), "phase2": [row.name]}
+        with client.connected(**dialled) as shown:
+            assert client.events("quick.established")[-1]["fields"]["suite"] == row.tokens
+            assert ("ipcomp" in shown["weak"]) == row.compressed
+            assert lab.fetch("client1").identical
+
+
+@pytest.mark.peer("strongswan")
+class TestFromStrongswan:
+    def dial(self, caller: StrongswanClient) -> None:
+        if not caller.charon.alive:
+            caller.up()
+            return
+        place = caller.charon.folder / "swanctl" / "swanctl.conf"
+        place.write_text(caller.connection(), "utf-8")
+        caller.charon.swanctl("--load-conns")
+        words = ["--initiate", "--child", "net", "--timeout", str(PATIENCE)]
+        caller.charon.swanctl(*words, patience=PATIENCE + 5)
+
+    def hang_up(self, caller: StrongswanClient) -> None:
+        caller.charon.swanctl("--terminate", "--ike", "lab", "--timeout", "5")
+
+    @pytest.mark.parametrize("row", cases(PHASE1, "strongswan-client"))
+    def test_phase_1(
+        self, lab: Lab, gateway: OurGateway, caller: StrongswanClient, row: ProposalName
+    ) -> None:
+        caller.method, caller.ike = METHOD[row.authentication], strongswan_name(row)
+        caller.gateway_id = GATEWAY_NAME if row.authentication in ("psk", "xauth-psk") else ""
+        try:
+            self.dial(caller)
+            (found,) = gateway.sessions
+            assert (found["ike_suite"], found["method"]) == (row.tokens, row.authentication)
+            assert lab.fetch("client1").identical
+            self.hang_up(caller)
+        except BaseException:
+            caller.down()  # or it would dial on and on, into the next run
+            raise
+
+    @pytest.mark.parametrize("row", cases(PLAIN, "strongswan-client"))
+    def test_phase_2(
+        self, lab: Lab, gateway: OurGateway, caller: StrongswanClient, row: ProposalName
+    ) -> None:
+        caller.method, caller.ike = "agg-psk-xauth", "aes128-sha1-modp1024"
+        caller.gateway_id, caller.esp = GATEWAY_NAME, strongswan_name(row)
+        try:
+            self.dial(caller)
+            (found,) = gateway.sessions
+            assert [pair["suite"] for pair in found["spis"]] == [row.tokens]
+            assert lab.fetch("client1").identical
+            self.hang_up(caller)
+        except BaseException:
+            caller.down()
+            raise
