@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.esp import lzs
-from culvert.esp.ipcomp import MOST, NAMES, PROTOCOL, WORTH_TRYING, IpComp
+from culvert.esp.ipcomp import (
+    MOST,
+    NAMES,
+    PASSED_OVER,
+    PATIENCE,
+    PROTOCOL,
+    WORTH_TRYING,
+    IpComp,
+)
 from culvert.esp.sa import Refusal
 
 TEXT = b"All happy families resemble one another. " * 30
@@ -46,6 +54,15 @@ def test_nothing_gets_longer_and_everything_comes_back(
     made = here.wrap((17, octets * times))
     assert len(made[1]) <= len(octets) * times
     assert there.unwrap(made) == (17, octets * times)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_while_nothing_gets_shorter_most_are_not_tried(name: str) -> None:
+    here, _ = both(name)
+    for _ in range(PATIENCE):
+        assert here.wrap((4, os.urandom(200)))[0] == 4
+    tried = [here.wrap((4, TEXT))[0] == PROTOCOL for _ in range(PASSED_OVER + 2)]
+    assert tried == [False] * PASSED_OVER + [True, True], "the first that fits ends it"
 
 
 def raw(octets: bytes) -> bytes:

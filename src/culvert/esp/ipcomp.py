@@ -20,6 +20,11 @@ HEADER_OCTETS = 4
 WORTH_TRYING = 90
 """Octets: shorter payloads hardly ever get shorter by more than the header (RFC 2394 §2.2,
 RFC 2395 §2.2)."""
+PATIENCE = 8
+"""Packets in a row that do not get shorter, before others are passed over: a picture or a film is
+under way, and trying costs more than sending."""
+PASSED_OVER = 63
+"""How many are passed over before the next is tried."""
 MOST = 65535
 """Octets that may come out of one packet: no IP packet has more. What would become longer is
 refused before it is there, so a small packet cannot take much memory or time."""
@@ -61,21 +66,31 @@ NAMES = frozenset(_ALGORITHMS)
 class IpComp:
     """Both directions of one pair. ``cpi_in`` is what the peer writes, ``cpi_out`` what we do."""
 
-    __slots__ = ("_algorithm", "_cpi_out", "_cpis_in")
+    __slots__ = ("_algorithm", "_cpi_out", "_cpis_in", "_failed", "_passing")
 
     def __init__(self, algorithm: str, cpi_in: int, cpi_out: int) -> None:
         self._algorithm = _ALGORITHMS[algorithm]
         self._cpis_in = frozenset((cpi_in, self._algorithm.well_known))
         self._cpi_out = cpi_out.to_bytes(2, "big")
+        self._failed = 0  # packets in a row that did not get shorter
+        self._passing = 0  # how many are not tried any more
 
     def wrap(self, payload: Payload) -> Payload:
-        """Compressed if that is shorter, header included (RFC 3173 §2.2)."""
+        """Compressed if that is shorter, header included. While nothing gets shorter, most packets
+        are not even tried (RFC 3173 §2.2)."""
         protocol, octets = payload
         if len(octets) < WORTH_TRYING or protocol == PROTOCOL:
             return payload
+        if self._passing:
+            self._passing -= 1
+            return payload
         packed = self._algorithm.compress(octets)
         if len(packed) + HEADER_OCTETS >= len(octets):
+            self._failed += 1
+            if self._failed >= PATIENCE:
+                self._passing = PASSED_OVER
             return payload
+        self._failed = 0
         return PROTOCOL, bytes((protocol, 0)) + self._cpi_out + packed
 
     def unwrap(self, payload: Payload) -> Payload | Refusal:

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from culvert.errors import WireError
 
 HISTORY = 2047
@@ -26,23 +28,26 @@ _FIRST_LONG = 8
 
 
 def compress(octets: bytes) -> bytes:
-    """Greedy: the longest of the last places where the next two octets stood."""
-    made, bits = 1, 0  # all bits so far behind a leading one, cut into octets at the end
+    """Greedy: the longest string from the last place where the next two octets stood."""
+    made, bits = 1, 0  # all bits so far behind a leading one, cut into octets now and then
     pieces: list[bytes] = []
-    places: dict[bytes, int] = {}
+    keys = [one << 8 | other for one, other in pairwise(octets)]
+    keys.append(_NO_KEY)  # the last octet begins no pair
+    places: dict[int, int] = {}
     at, size = 0, len(octets)
     while at < size:
-        start = octets[at : at + SHORTEST]
-        back = places.get(start, -1) if len(start) == SHORTEST else -1
-        if back < 0 or at - back > HISTORY:
-            code, width, step = octets[at], 9, 1
+        key = keys[at]
+        back = places.get(key, -1)
+        if back < 0 or at - back > HISTORY or key == _NO_KEY:
+            made, bits = made << 9 | octets[at], bits + 9
+            places[key] = at
+            at += 1
         else:
             step = _common(octets, back, at)
             code, width = _string(at - back, step)
-        made, bits = made << width | code, bits + width
-        for place in range(at, at + step):
-            places[octets[place : place + SHORTEST]] = place
-        at += step
+            made, bits = made << width | code, bits + width
+            places.update(zip(keys[at : at + step], range(at, at + step), strict=True))
+            at += step
         if bits >= _FLUSH:
             over = bits % 8
             pieces.append((made >> over).to_bytes((bits - over) // 8 + 1, "big")[1:])
@@ -53,7 +58,8 @@ def compress(octets: bytes) -> bytes:
     return b"".join(pieces)
 
 
-_FLUSH = 2048  # bits kept in one number: longer ones cost more to shift
+_FLUSH = 512  # bits kept in one number: longer ones cost more to shift
+_NO_KEY = -1
 
 
 def _common(octets: bytes, back: int, at: int) -> int:
@@ -81,16 +87,14 @@ def decompress(octets: bytes, most: int) -> bytes:
     reader = _Bits(octets)
     made = bytearray()
     while True:
-        if not reader.take(1):
-            made.append(reader.take(8))
-        else:
-            offset = reader.take(7) if reader.take(1) else reader.take(11)
-            if not offset:
-                reader.finish()
-                return bytes(made)
-            _copy(made, offset, reader.length(most), most)
+        made += reader.literals()
         if len(made) > most:
             raise WireError(f"more than {most} octets come out", offset=len(octets))
+        offset = reader.offset()
+        if not offset:
+            reader.finish()
+            return bytes(made)
+        _copy(made, offset, reader.length(most), most)
 
 
 def _copy(made: bytearray, offset: int, length: int, most: int) -> None:
@@ -109,18 +113,55 @@ def _copy(made: bytearray, offset: int, length: int, most: int) -> None:
 class _Bits:
     """Reads bits from the highest of the first octet on."""
 
+    __slots__ = ("_have", "_octets", "_taken", "_window")
+
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
-        self._at = 0
-        self._end = 8 * len(octets)
+        self._window = 0  # the next bits
+        self._have = 0  # how many of them
+        self._taken = 0  # octets that are in the window or behind it
 
     def take(self, count: int) -> int:
-        first, at = self._at >> 3, self._at & 7
-        self._at += count
-        if self._at > self._end:
+        if self._have < count:
+            self._fill(count)
+        self._have -= count
+        found = self._window >> self._have
+        self._window &= (1 << self._have) - 1
+        return found
+
+    def _fill(self, count: int) -> None:
+        more = self._octets[self._taken : self._taken + _CHUNK]
+        self._window = self._window << 8 * len(more) | int.from_bytes(more, "big")
+        self._have += 8 * len(more)
+        self._taken += len(more)
+        if self._have < count:
             raise WireError("ends without an end marker", offset=len(self._octets))
-        window = int.from_bytes(self._octets[first : first + 3].ljust(3, b"\0"), "big")
-        return window >> (24 - at - count) & ((1 << count) - 1)
+
+    def literals(self) -> bytearray:
+        """As many octets as stand here by themselves; the bit that is none of them is taken."""
+        found = bytearray()
+        window, have = self._window, self._have
+        while True:
+            if have < 9:
+                self._window, self._have = window, have
+                self._fill(1)
+                window, have = self._window, self._have
+            if window >> have - 1:
+                self._window, self._have = window & ~(1 << have - 1), have - 1
+                return found
+            if have < 9:
+                raise WireError("ends without an end marker", offset=len(self._octets))
+            have -= 9
+            found.append(window >> have)
+            window &= (1 << have) - 1
+
+    def offset(self) -> int:
+        """How far back a string lies; 0 for the end."""
+        near = self.take(1)
+        found = self.take(7) if near else self.take(11)
+        if not found and not near:
+            raise WireError("a string from nowhere", offset=self._taken)
+        return found
 
     def length(self, most: int) -> int:
         head = self.take(2)
@@ -133,11 +174,13 @@ class _Bits:
         while (group := self.take(4)) == _GROUP:
             length += _GROUP
             if length > most:
-                raise WireError(f"more than {most} octets come out", offset=self._at >> 3)
+                raise WireError(f"more than {most} octets come out", offset=self._taken)
         return length + group
 
     def finish(self) -> None:
         """Nothing but zero bits up to a whole octet may follow the end marker."""
-        rest = -self._at % 8
-        if self.take(rest) or self._at != self._end:
-            raise WireError("octets behind the end marker", offset=self._at >> 3)
+        if self._window or self._have >= 8 or self._taken < len(self._octets):
+            raise WireError("octets behind the end marker", offset=self._taken)
+
+
+_CHUNK = 16  # octets read at a time
