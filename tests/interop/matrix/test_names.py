@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from culvert.ike.suite import IkeSuite
 from culvert.lab.lab import Lab
 from culvert.tables.proposal_names import ProposalName
 from interop.matrix.names import PHASE1, PHASE2, PLAIN, SWITCHES, cases, person, strongswan
 from interop.ours import OurClient, OurGateway
 from interop.peers.credentials import GATEWAY_NAME, USERS
+from interop.peers.ike_scan import ike_scan
 from interop.peers.pki import Pki
 from interop.peers.strongswan_client import PATIENCE, StrongswanClient
 from interop.peers.strongswan_gateway import StrongswanGateway
+from interop.peers.vpnc import Vpnc
 from interop.test_certificates import certified
 
 pytestmark = [pytest.mark.root, pytest.mark.interop_matrix]
@@ -52,7 +55,7 @@ def caller(lab: Lab, pki: Pki) -> Iterator[StrongswanClient]:
 def gateway(lab: Lab, pki: Pki) -> Iterator[OurGateway]:
     with OurGateway(
         lab,
-        general=certified(pki),
+        general={**certified(pki), "half_open_per_source": 2 * len(PHASE1)},
         phase1=tuple(row.name for row in PHASE1),
         phase2=tuple(row.name for row in PHASE2),
         legacy=SWITCHES,
@@ -179,3 +182,44 @@ class TestFromStrongswan:
         except BaseException:
             caller.down()
             raise
+
+
+@pytest.mark.peer("vpnc")
+class TestFromVpnc:
+    """It offers everything it can; our gateway has this row and no other."""
+
+    KEYED = tuple(row for row in PHASE1 if row.authentication == "xauth-psk")
+
+    @pytest.mark.parametrize("row", cases(KEYED, "vpnc"))
+    def test_phase_1(self, lab: Lab, row: ProposalName) -> None:
+        with (
+            OurGateway(lab, phase1=(row.name,), legacy=SWITCHES) as gateway,
+            Vpnc(lab, dh="dh2"),
+        ):
+            assert gateway.session_of(USER)["ike_suite"] == row.tokens
+            assert lab.fetch("client1").identical
+
+    @pytest.mark.parametrize("row", cases(PLAIN, "vpnc"))
+    def test_phase_2(self, lab: Lab, row: ProposalName) -> None:
+        extra = ("Enable no encryption",) if row.tokens.startswith("null") else ()
+        with (
+            OurGateway(lab, phase2=(row.name,), legacy=SWITCHES) as gateway,
+            Vpnc(lab, extra=extra),
+        ):
+            (pair,) = gateway.session_of(USER)["spis"]
+            assert pair["suite"] == row.tokens
+            assert lab.fetch("client1").identical
+
+
+@pytest.mark.peer("ike-scan")
+class TestIkeScan:
+    """One transform, in main mode, so that any way to authenticate and any group will do."""
+
+    @pytest.mark.parametrize("row", cases(PHASE1, "ike-scan"))
+    def test_phase_1(self, lab: Lab, gateway: OurGateway, row: ProposalName) -> None:
+        suite = IkeSuite.named(row.name)
+        length = f"14={suite.cipher.key_bits}," if suite.cipher.key_bits else ""
+        numbers = (suite.hash.number, suite.authentication.number, suite.group.number)
+        rest = ",".join(f"{kind}={value}" for kind, value in zip((2, 3, 4), numbers, strict=True))
+        scan = ike_scan(lab, f"--trans=(1={suite.cipher.number},{length}{rest})", "--sport=0")
+        assert scan.handshake, scan.output
