@@ -38,7 +38,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab", "logs"),
+    unlisted=("service", "completion", "lab", "logs", "trace"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )
