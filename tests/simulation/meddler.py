@@ -68,8 +68,10 @@ def sealed(
     and encrypted."""
     channel = ike_sa(end).channel
     kept, channel.out = channel.out, []
+    cuts, channel.cuts = channel.cuts, False  # in one piece, however long
     channel.send_sealed(exchange, message_id or channel.new_id(), parts, hashed=hashed)
     made, channel.out = channel.out, kept
+    channel.cuts = cuts
     (message,) = [output.octets for output in made if isinstance(output, Send)]
     return message
 

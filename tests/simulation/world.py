@@ -79,6 +79,8 @@ class Terms:
     legacy: tuple[str, ...] = EVERY_SWITCH
     split_include: tuple[str, ...] = (LAN,)
     backup_servers: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    nbns: tuple[str, ...] = ()
     ike_fragmentation: bool = True
 
     @property
@@ -123,6 +125,8 @@ idle_timeout = {self.idle_timeout}
 max_connect_time = {self.max_connect_time}
 split_include = {list(self.split_include)}
 backup_servers = {list(self.backup_servers)}
+dns = {list(self.dns)}
+nbns = {list(self.nbns)}
 {hours}
 {people}"""
 

@@ -12,6 +12,10 @@ COMMANDS = {
     "status": ("culvert.cli.gateway_sessions:status", "How the gateway itself is."),
     "sessions": ("culvert.cli.gateway_sessions:sessions", "Who is connected."),
     "logout": ("culvert.cli.gateway_sessions:logout", "End a session."),
+    "announce": (
+        "culvert.cli.gateway_sessions:announce",
+        "Tell the peers of a new address.",
+    ),
     "ping": ("culvert.cli.gateway_sessions:ping", "Ping a client through its tunnel."),
     "why": ("culvert.cli.why:gateway_why", "What happened to a session, step by step."),
     "log": ("culvert.cli.log:gateway_log", "The gateway's event log."),

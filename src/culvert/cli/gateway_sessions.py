@@ -132,6 +132,20 @@ def logout(
         click.echo(f"session {one.get('number')} ({one.get('user')}) logged out")
 
 
+@click.command(epilog="Example: culvert gateway announce")
+@options.as_json
+@options.state_dir
+@options.socket
+def announce(as_json: bool, state_dir: str, socket: str) -> None:
+    """Tell every peer that this gateway has another address; it does so by itself, too."""
+    with asked(state_dir, socket) as there:
+        result = there.request("announce", {})
+    if as_json:
+        document(result)
+        return
+    click.echo(f"told {result.get('told')} peers")
+
+
 @click.command(epilog="Example: culvert gateway ping 14")
 @click.argument("number", type=click.IntRange(min=1))
 @click.option("-n", "--count", type=click.IntRange(1, LONGEST_PING), default=3, show_default=True)

@@ -26,6 +26,7 @@ class Given:
 
     address: str = ""
     dns: tuple[str, ...] = ()
+    nbns: tuple[str, ...] = ()
     domain: str = ""
     split_domains: tuple[str, ...] = ()
     include: tuple[IPv4Network, ...] = ()
@@ -59,6 +60,7 @@ def given(attributes: Iterable[Attribute]) -> Given:
     return Given(
         address=offered[0] if offered else "",
         dns=addresses(cfg.INTERNAL_IP4_DNS),
+        nbns=addresses(cfg.INTERNAL_IP4_NBNS),
         domain=text(cfg.UNITY_DEF_DOMAIN),
         split_domains=_words(names),
         include=_networks(found.get(cfg.UNITY_SPLIT_INCLUDE, ())),

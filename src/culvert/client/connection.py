@@ -42,6 +42,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT, data_path
 from culvert.ike.outputs import (
     Activate,
+    Announced,
     AskCertificate,
     AskConfiguration,
     AskGroup,
@@ -140,7 +141,7 @@ class Connection(Calls):
             case HumanAnswered():
                 return self._answered(answer, now) if self._awaited(answer.ticket) else []
             case MachineConfigured():
-                return self._machine(answer, now) if self._awaited(answer.ticket) else []
+                return self._machine_says(answer, now)
             case PeerMoved():
                 return self._peer_moved(answer, now)
             case PairWorn():
@@ -192,7 +193,7 @@ class Connection(Calls):
                 return self._who(number, output, now)
             case Renew():
                 return self._renew(now)
-            case Authenticated() | LoggedIn() | Configured() | Moved() | Over():
+            case Authenticated() | LoggedIn() | Configured() | Announced() | Moved() | Over():
                 return self._became(output, now)
             case Install() | Activate() | Remove():
                 return self._pair(output, now)
@@ -202,7 +203,7 @@ class Connection(Calls):
                 assert_never(output)
 
     def _became(
-        self, news: Authenticated | LoggedIn | Configured | Moved | Over, now: float
+        self, news: Authenticated | LoggedIn | Configured | Announced | Moved | Over, now: float
     ) -> list[Effect]:
         match news:
             case Authenticated():
@@ -221,11 +222,13 @@ class Connection(Calls):
                 answer = self._answer(attributes)
                 self._hosts.pushed(answer.backup_servers)
                 return self._configured(answer, now)
+            case Announced():
+                return self._announced(news)
             case Moved() if self._so_far.udp_port:
                 return []  # the gateway's port for ESP is another one
             case Moved(path=path):
                 to = data_path(path, encapsulated=self._encapsulated)
-                return [MovePeer(SESSION, to.remote, to.local[1])]
+                return [MovePeer(SESSION, to.remote, to.local[1]), *self._follow(path)]
             case Over():
                 return self._over(news, now)
             case _:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from culvert.client.polling import Ask, Failed, Missed
 from culvert.client.tunnel import Tunnel
-from culvert.effects import AskEcho, EchoAnswered, Effect, Traffic
+from culvert.effects import (
+    AskEcho,
+    ConfigureMachine,
+    EchoAnswered,
+    Effect,
+    MachineConfigured,
+    Traffic,
+)
+from culvert.ike.outputs import Announced
 from culvert.ike.wire.reason import Reason
+from culvert.inet.address import Path, text
 from culvert.session.ending import ending
+
+UNASKED = 0
+"""The ticket of an order that nothing waits for."""
 
 POLLING_FAILED = "line-polling-failed"
 
@@ -79,6 +93,30 @@ class Watched(Tunnel):
         words = farewell(POLLING_FAILED)
         made = self._endpoint.act(self._sa, lambda sa: sa.close(POLLING_FAILED, words, now=now))
         return [told, *self._carry(made, now)]
+
+    # --- a gateway that moves ----------------------------------------------------------------
+
+    def _announced(self, told: Announced) -> list[Effect]:
+        sa = self._endpoint.get(self._sa)
+        peer = text(sa.path.remote) if sa is not None else ""
+        self._so_far.announced = told
+        return [self._event("dynamic.received", peer=peer, dns=told.dns, nbns=told.nbns)]
+
+    def _follow(self, path: Path) -> list[Effect]:
+        """The gateway is elsewhere: so is the way past the tunnel that its packets take."""
+        host = path.remote[0]
+        if self._so_far.stream is not None or host == self._so_far.address:
+            return []
+        self._so_far.address = host
+        if self._set_up is None:
+            return []
+        self._set_up = replace(self._set_up, gateway=host)
+        return [ConfigureMachine(UNASKED, self._set_up)]
+
+    def _machine_says(self, done: MachineConfigured, now: float) -> list[Effect]:
+        if done.ticket == UNASKED and done.problem:
+            return [self._event("client.machine-failed", problem=done.problem)]
+        return self._machine(done, now) if self._awaited(done.ticket) else []
 
     def _traffic(self, traffic: Traffic, now: float) -> list[Effect]:
         packets = traffic.packets_in + traffic.packets_out - self._polled

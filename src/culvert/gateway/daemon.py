@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, summarize_address_range
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.keys_door import KeysDoor
 from culvert.gateway.monitor import Monitor, without_secrets
+from culvert.gateway.moving import Moving
 from culvert.gateway.settings import compresses
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
 from culvert.identity.certificates.proof import soon
@@ -159,7 +161,11 @@ class _Gateway:
             for host in config.restart.listen if config.restart.over_tcp else ():
                 await streams.open(host, config.restart.tcp_port)
 
+            moving = Moving(partial(monitor.answer, "announce", {}), record)
+            moving.start()
+
             async def stop() -> None:
+                moving.close()
                 record(LogEvent("gateway.stopping", {"reason": ending.reason}))
                 await monitor.stop(STOP_SECONDS * 0.7)
                 await asyncio.to_thread(house.close)

@@ -20,7 +20,7 @@ from culvert.netio import echo
 MOST_ECHOES = 60
 """Echo requests of one ``ping``: a look at a session, not a measurement over days."""
 
-OF_THE_WORKER = ("sessions", "logout", "status")
+OF_THE_WORKER = ("sessions", "logout", "announce", "status")
 
 
 class Desk:

@@ -35,7 +35,7 @@ from culvert.effects import (
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
-from culvert.gateway import attributes
+from culvert.gateway import announcing, attributes
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
@@ -55,6 +55,7 @@ from culvert.ike.carriage import after_move, data_path, streamed
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
     Activate,
+    Announced,
     AskCertificate,
     AskConfiguration,
     AskGroup,
@@ -224,6 +225,14 @@ class IpsecGateway(OtherGateways, TakingOver):
             made += self._close(number, "peer-shutdown", now)
         return made
 
+    def announce(self, *, now: float) -> list[Effect]:
+        """This machine has another address: tell everybody, from there."""
+        made: list[Effect] = []
+        for number, client in list(self._clients.items()):
+            tell = announcing.telling(self._config.group(client.group), now)
+            made += self._carry(self._endpoint.act(number, tell), now)
+        return made
+
     # --- IKE says ----------------------------------------------------------------------------
 
     def _carry(self, numbered: Iterable[Numbered], now: float) -> list[Effect]:
@@ -260,6 +269,9 @@ class IpsecGateway(OtherGateways, TakingOver):
                 return self._pair(number, output, now)
             case Renew():
                 return self._renew_site(number, now)
+            case Announced():
+                told = announcing.received(output, self._endpoint.get(number))
+                return [Record(self._tagged(number, told))]
             case AskPerson() | Configured():
                 return []  # a responder never says these, and a site is no person
             case _:
@@ -489,6 +501,7 @@ class IpsecGateway(OtherGateways, TakingOver):
     def _followed(self, number: int, path: Path) -> list[Effect]:
         client = self._client(number)
         client.source = path.remote
+        self._sites.moved(number, path.remote[0])
         session = self._sessions.moved(client)
         if session is None or client.udp_port:
             return []

@@ -123,7 +123,13 @@ PARTS = (
     Part(Pairs, {"_live": dict[int, Pair], "_last": int}, frozenset(("_timers", "_rng"))),
     Part(
         Informational,
-        {"farewell": bytes, "_liveness": Liveness | None, "_began": Moment},
+        {
+            "farewell": bytes,
+            "_liveness": Liveness | None,
+            "_began": Moment,
+            "_announced": int,
+            "_believed": int,
+        },
         frozenset(("_owner",)),
     ),
     Part(
@@ -317,6 +323,7 @@ PARTS = (
             "_calls": dict[str, Moment],
             "_asks": dict[int, Moment],
             "_since": dict[str, Moment],
+            "_elsewhere": dict[str, str],
         },
         frozenset(("by_name", "_by_peer", "_settings", "_port", "_stopped")),
     ),

@@ -34,6 +34,8 @@ class GatewayCore(Protocol):
 
     def logout(self, number: int, *, now: float) -> Sequence[Effect]: ...
 
+    def announce(self, *, now: float) -> Sequence[Effect]: ...
+
 
 class GatewayService:
     """Answers the methods of the control protocol for a gateway."""
@@ -64,6 +66,7 @@ class GatewayService:
         return {
             "sessions": self.sessions,
             "logout": self.logout,
+            "announce": self.announce,
             "find": self.find,
             "status": self.status,
         }
@@ -85,6 +88,11 @@ class GatewayService:
 
     def _logout(self, number: int, now: float) -> Sequence[Effect]:
         return self._core.logout(number, now=now)
+
+    async def announce(self, request: Request) -> Mapping[str, object]:
+        """This machine has another address: every peer is told, from there."""
+        self._driver.command(lambda now: self._core.announce(now=now), "announcing")
+        return {"told": len(self._table)}
 
     async def find(self, request: Request) -> Mapping[str, object]:
         """Of ``number``: the inner address, and the networks that the client reaches."""

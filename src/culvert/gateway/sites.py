@@ -45,6 +45,7 @@ class Sites:
         self._asks: dict[int, float] = {}
         self._since: dict[str, float] = {}
         self._stopped = False
+        self._elsewhere: dict[str, str] = {}  # site -> the address that it moved to
 
     @property
     def settings(self) -> Mapping[str, Settings]:
@@ -52,6 +53,9 @@ class Sites:
         return self._settings
 
     def at(self, address: str) -> Site | None:
+        for name, moved_to in self._elsewhere.items():
+            if moved_to == address:
+                return self.by_name[name]
         return self._by_peer.get(address)
 
     def called(self, number: int) -> Site | None:
@@ -75,7 +79,7 @@ class Sites:
             if name in self._holds:
                 continue
             site = self.by_name[name]
-            remote: Address = (site.peer, self._port)
+            remote: Address = (self._elsewhere.get(name, site.peer), self._port)
             nowhere = "0.0.0.0"  # noqa: S104  # not known yet
             settings = replace(
                 self._settings[name], role=Role.INITIATOR, exchange="main", provisioned=False
@@ -91,6 +95,13 @@ class Sites:
 
     def calling(self, number: int, site: Site) -> None:
         self._called[number] = site.name
+
+    def moved(self, number: int, address: str) -> None:
+        """Authentic messages of it come from there: it is called there too, until it answers no
+        more and its own address is as good."""
+        for name, held in self._holds.items():
+            if held == number:
+                self._elsewhere[name] = address
 
     # --- what became of it -------------------------------------------------------------------
 
@@ -128,6 +139,8 @@ class Sites:
                 site = self.by_name[name]
         if self._stopped or site is None or not site.calls or site.name in self._holds:
             return
+        if site.name in self._waits:  # called in vain: perhaps it is where it was
+            self._elsewhere.pop(site.name, None)
         wait = self._waits.get(site.name, FIRST_WAIT)
         self._waits[site.name] = min(wait * 2, LONGEST_WAIT)
         self._calls[site.name] = now + wait
@@ -135,7 +148,7 @@ class Sites:
     def resumed(self, before: Collection[str], live: Container[int], now: float) -> None:
         """Taken over from a process that knew the sites ``before``, with those IKE SAs that
         live: the others are as if they had ended now, and sites that are new are called."""
-        for known in (self._holds, self._waits, self._calls, self._since):
+        for known in (self._holds, self._waits, self._calls, self._since, self._elsewhere):
             for name in [name for name in known if name not in self.by_name]:
                 del known[name]
         for number in {*self._called, *self._holds.values(), *self._asks}:

@@ -10,11 +10,13 @@ from math import inf
 from culvert.errors import UnexpectedMessage
 from culvert.ike import pfs
 from culvert.ike.liveness import Dead, Liveness, Question
+from culvert.ike.outputs import Announced
 from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.proposal import Lifetime, ike_life_octets
 from culvert.ike.quick import announced_life
 from culvert.ike.script import INFORMATIONAL
 from culvert.ike.wire import header as wire
+from culvert.ike.wire.announcement import ANNOUNCEMENT, Announcement
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.notify import (
     ALTIGA_KEEPALIVE,
@@ -60,7 +62,7 @@ DISPUTES = frozenset(
         INVALID_SIGNATURE,
     )
 )
-MAY_BE_REFUSED = frozenset((R_U_THERE, R_U_THERE_ACK, RESPONDER_LIFETIME))
+MAY_BE_REFUSED = frozenset((R_U_THERE, R_U_THERE_ACK, RESPONDER_LIFETIME, ANNOUNCEMENT))
 
 
 class Informational:
@@ -72,6 +74,8 @@ class Informational:
         """The delete of this IKE SA, once it was sent."""
         self._liveness: Liveness | None = None
         self._began = 0.0
+        self._announced = 0
+        self._believed = 0
 
     # --- liveness ----------------------------------------------------------------------------
 
@@ -141,6 +145,31 @@ class Informational:
     def unanswered_since(self) -> float:
         """Of the question that is open; inf if none is."""
         return inf if self._liveness is None else self._liveness.unanswered_since
+
+    # --- announcements -----------------------------------------------------------------------
+
+    def announce(self, dns: tuple[str, ...], nbns: tuple[str, ...], now: float) -> None:
+        """We have another address now: this message comes from it, and so does a question, whose
+        answer shows that it was heard. Peers of other kinds get the question alone."""
+        if self._liveness is None:
+            return
+        channel = self._owner.channel
+        if "culvert" in self._owner.features:
+            self._announced += 1
+            told = Announcement(self._announced, dns, nbns).to_bytes()
+            peer = text(self._owner.path.remote)
+            channel.log("dynamic.announced", peer=peer, dns=dns, nbns=nbns)
+            self._send((Notify(ANNOUNCEMENT, PROTO_ISAKMP, channel.cookies, told).part(),))
+        self.ask(now)
+
+    def _heard_of(self, notify: Notify) -> bool:
+        channel = self._owner.channel
+        told = Announcement.parse(notify.data)
+        if notify.spi != channel.cookies or told.sequence <= self._believed:
+            raise UnexpectedMessage("an announcement for another SA, or an old one: a replay")
+        self._believed = told.sequence
+        channel.out.append(Announced(told.dns, told.nbns))
+        return True
 
     def _arm(self) -> None:
         if self._liveness is not None:
@@ -284,6 +313,8 @@ class Informational:
                 # Life, but it has no number: a recorded one must not move the peer.
                 self.heard(now)
                 return False
+            case kind if kind == ANNOUNCEMENT:
+                return self._heard_of(notify)
             case kind if kind == INITIAL_CONTACT:
                 channel.log("ike.initial-contact", peer=text(self._owner.path.remote))
                 return False

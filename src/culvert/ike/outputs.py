@@ -245,6 +245,14 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """The peer says that it is where this came from now, and which name servers it has."""
+
+    dns: tuple[str, ...]
+    nbns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Over:
     """This IKE SA has ended, exactly once. ``reason`` is a row of tables/endings.toml.
 
@@ -278,6 +286,7 @@ Output = (
     | Activate
     | Remove
     | Moved
+    | Announced
     | Over
     | LogEvent
 )

@@ -323,6 +323,12 @@ class IkeSa:
             self.came_from(path)
         return self._done()
 
+    def announce(self, dns: tuple[str, ...], nbns: tuple[str, ...], *, now: float) -> list[Output]:
+        """Tell the peer where we are now."""
+        if not self.over:
+            self.informational.announce(dns, nbns, now)
+        return self._done()
+
     # --- for the parts of this SA ------------------------------------------------------------
 
     def end(

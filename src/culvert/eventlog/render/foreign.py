@@ -22,6 +22,7 @@ from culvert.tables.numbers import PAYLOADS
 
 TABLE = "renderings.toml"
 PAYLOAD_NUMBERS = {row.short: row.number for row in PAYLOADS.values()}
+NONE = "0.0.0.0"  # noqa: S104  # how LANCOM shows that there is no server
 POLL_SECONDS = 30
 """The usual interval of line polling (S3-10 row 23), which a connection without it has as well."""
 SOFT = 0.9
@@ -148,6 +149,10 @@ def _made(entry: Entry) -> dict[str, Field]:
         "remote_last": _last(str(of("remote"))),
         "poll_seconds": POLL_SECONDS,
     }
+    for name in ("dns", "nbns"):
+        servers = of(name)
+        first, second, *_ = (*(servers if isinstance(servers, tuple) else ()), NONE, NONE)
+        made |= {f"{name}_1": first, f"{name}_2": second}
     for name in ("spi_in", "spi_out"):
         made[f"{name}_bare"] = _hex(of(name))
         made[f"{name}_lower"] = _hex(of(name)).lower()

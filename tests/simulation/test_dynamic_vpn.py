@@ -1,0 +1,142 @@
+"""A gateway gets another address and says so itself: its peers follow, and look nothing up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from culvert.errors import ProtocolError
+from culvert.eventlog.log import EventLog
+from culvert.eventlog.render.lancom import Lancom
+from culvert.ike.wire.announcement import Announcement
+from simulation.ends import ClientEnd, End
+from simulation.journal import Told
+from simulation.world import BEGAN, Terms, World, profile
+
+SEED = 1
+MOVED_TO = "172.16.172.99"
+THIRD = "172.16.172.100"
+
+
+def connected(world: World, **changes: Any) -> ClientEnd:
+    """In the public network: through a NAT nobody can be called from a new address."""
+    client = world.client(profile("BUGFIX", reconnect=3600, **changes))
+    client.connect()
+    assert world.decided(client)
+    assert client.up, client.reason
+    return client
+
+
+def moves(world: World, to: str) -> None:
+    """Another address from one moment to the next; the old one is nobody's."""
+    gateway = world.gateway
+    assert gateway.link is not None
+    world.network.move(gateway.link, to, None)
+    gateway.do(gateway.core.announce(now=world.now))
+
+
+def trace(world: World, end: End) -> list[str]:
+    log, rendering = EventLog(), Lancom()
+    lines: list[str] = []
+    for told in world.network.journal:
+        if isinstance(told, Told) and told.name == end.name:
+            at = BEGAN + timedelta(seconds=told.at)
+            lines += rendering.render(log.record(told.event, at=at, now=told.at)).splitlines()
+    return lines
+
+
+@pytest.mark.requirement("S3-30")
+def test_a_client_follows_its_gateway_without_a_look_up_or_a_login() -> None:
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = connected(world)
+        world.run(5.0)
+        moves(world, MOVED_TO)
+        world.run(1.0)
+        assert world.passes_both_ways(client, within=5.0)
+        assert client.core.snapshot["gateway"] == MOVED_TO
+        assert client.machine is not None
+        assert client.machine.settings.gateway == MOVED_TO, "the way past the tunnel"
+        assert len(client.told("client.resolved")) == 1, "nothing was looked up"
+        assert len(client.told("xauth.accepted")) == 1
+        assert not client.told("client.reconnecting")
+        world.run(600.0)
+        assert client.up, "and it stays"
+        moves(world, THIRD)
+        assert world.passes_both_ways(client, within=5.0)
+        assert client.core.snapshot["gateway"] == THIRD
+        client.disconnect()
+        world.run(300.0)
+        assert world.left_over() == []
+
+
+@pytest.mark.requirement("S3-30")
+def test_an_announcement_that_is_lost_is_made_good_by_the_next() -> None:
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = connected(world)
+        client.unplug()
+        moves(world, MOVED_TO)
+        world.run(1.0)
+        client.plug()
+        world.gateway.do(world.gateway.core.announce(now=world.now))
+        assert world.passes_both_ways(client, within=5.0)
+        assert len(client.told("client.resolved")) == 1
+
+
+@pytest.mark.requirement("S3-30")
+def test_a_recorded_announcement_moves_nobody() -> None:
+    """Whoever saw it on its way could draw the traffic to himself."""
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = connected(world)
+        before = len(world.gateway.sent)
+        moves(world, MOVED_TO)
+        world.run(1.0)
+        recorded = [octets for _, octets, _ in world.gateway.sent[before:]]
+        moves(world, THIRD)
+        world.run(1.0)
+        for octets in recorded:
+            client.datagram(octets, ("203.0.113.66", 4500), ("198.51.100.2", 4500))
+            client.datagram(octets, ("203.0.113.66", 500), ("198.51.100.2", 500))
+        assert client.core.snapshot["gateway"] == THIRD
+        assert world.passes_both_ways(client, within=5.0)
+
+
+@pytest.mark.requirement("S3-30")
+def test_both_traces_have_the_records_of_dynamic_vpn() -> None:
+    world = World(SEED, Terms(dns=("192.168.2.10", "192.168.2.11"), nbns=("192.168.2.12",)))
+    client = connected(world)
+    moves(world, MOVED_TO)
+    world.run(1.0)
+    servers = "DNS: 192.168.2.10, 192.168.2.11 NBNS: 192.168.2.12, 0.0.0.0"
+    told = "\n".join(trace(world, world.gateway))
+    assert "VPN: start dynamic VPN negotiation for vpnclient1 (198.51.100.2) via ICMP/UDP" in told
+    assert f"VPN: create authentication packet for vpnclient1 (198.51.100.2) {servers}" in told
+    heard = "\n".join(trace(world, client))
+    assert f"VPN: received authentication packet from BUGFIX ({MOVED_TO}) {servers}" in heard
+    assert client.core.snapshot["nbns"] == ["192.168.2.12"]
+
+
+def test_to_a_stranger_the_question_alone_is_put() -> None:
+    """It needs none of our words: that the question is authentic is enough to follow."""
+    world = World(SEED)
+    client = connected(world)
+    gateway: Any = world.gateway.core
+    (sa,) = (gateway._endpoint.get(number) for number in gateway._clients)
+    sa.phase1.features -= {"culvert"}
+    moves(world, MOVED_TO)
+    world.run(1.0)
+    assert not client.told("dynamic.received")
+    assert client.core.snapshot["gateway"] == MOVED_TO
+
+
+def test_an_announcement_is_read_back_and_a_cut_one_is_refused() -> None:
+    told = Announcement(7, ("192.0.2.1", "192.0.2.2"), ("192.0.2.3",))
+    octets = told.to_bytes()
+    assert Announcement.parse(octets) == told
+    for length in (0, 3, 5, len(octets) - 1):
+        with pytest.raises(ProtocolError):
+            Announcement.parse(octets[:length])
