@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
-from culvert.driver.journal import WRITTEN_LEVEL
 from culvert.eventlog import ring
 from culvert.eventlog.diagnosis import Condition, DiagnosisRow, diagnoses
 from culvert.eventlog.event import Field
+from culvert.eventlog.levels import USUAL
 from culvert.eventlog.log import LONGEST_FIELD
 from culvert.eventlog.severity import word
 from culvert.eventlog.vocabulary import EventRow, classes, vocabulary
@@ -104,7 +104,7 @@ LIMITS = {
     "last": ring.LAST_OF_STORY,
     "strangers": ring.STRANGERS,
     "field": LONGEST_FIELD,
-    "written": WRITTEN_LEVEL,
+    "written": USUAL,
     "rotate": eventfile.ROTATE_OCTETS // MIB,
     "keep": eventfile.ROTATE_KEEP,
     "fault": eventfile.FAULT_OCTETS // MIB,

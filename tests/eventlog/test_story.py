@@ -90,6 +90,7 @@ phase  their no  our no  attribute   they offer  we accept
 1      2         1       encryption  3des        aes256     differs
 1      2         2       encryption  3des        aes128     differs
 1      2         3       group       modp768     modp1024   differs
+Smallest change, phase 1: encryption of their no 1 and our no 1: 3des there, aes256 here
 
 What        Both sides could not agree on how to protect phase 1 (p1.no-proposal)
 Why         No combination of cipher, hash, Diffie-Hellman group and authentication is allowed
@@ -249,6 +250,7 @@ def test_the_json_document_has_the_documented_keys() -> None:
         "outcome",
         "schema",
         "side",
+        "smallest_change",
         "steps",
         "summary",
     ]

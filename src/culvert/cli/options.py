@@ -30,6 +30,7 @@ engine = click.option(
 key_log = click.option(
     "--key-log",
     default="",
+    hidden=True,  # as --capture: for who reads docs/reference/explain.md; help fits a screen
     metavar="FILE",
     help="Write the keys of IKE and ESP there, to decrypt a capture with. For root only.",
 )
@@ -37,6 +38,7 @@ key_log = click.option(
 capture = click.option(
     "--capture",
     default="",
+    hidden=True,
     metavar="FILE",
     help="Write the packets of IKE and ESP there, as pcap. For root only.",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import count
 
 from culvert.changes.change import describe
@@ -22,7 +23,7 @@ from culvert.driver.engine import Choice
 from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.driver.process import Ending
-from culvert.driver.telling import tell_log, tell_story
+from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
 from culvert.effects import AskHuman, HumanAnswered
 from culvert.errors import PlatformError
@@ -97,6 +98,8 @@ class ClientService:
             "status": self.status,
             "story": self.story,
             "log": self.log,
+            "level": partial(set_level, self._journal),
+            "clear": partial(clear_log, self._journal),
             "trace": self._tracing.trace,
             "repair": self.repair,
         }

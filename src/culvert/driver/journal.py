@@ -18,14 +18,11 @@ from culvert.errors import PlatformError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
+from culvert.eventlog.levels import Levels
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render import json_lines
 from culvert.eventlog.severity import FAULT
 from culvert.store.eventfile import EventFile, StreamSink, fault_log, read_entries, session_log
-
-WRITTEN_LEVEL = 7
-"""The finest severity that goes into the file: steps of a dialogue, but no single messages."""
-
 
 FOLDER_MODE = 0o755
 """The control socket may lie here, which more people reach than may read the log."""
@@ -50,9 +47,12 @@ class Journal:
         self._where = where
         self._clock = clock
         self._wall = wall
-        self._files = (fault_log(where.faults), EventFile(where.events, json_lines.render))
-        for file, level in zip(self._files, (FAULT, WRITTEN_LEVEL), strict=True):
-            self.log.attach(file.write, Filter(severity_to=level))
+        self.levels = Levels()
+        """What goes into the event file and to streams; more may be asked for while running."""
+        faults, events = fault_log(where.faults), EventFile(where.events, json_lines.render)
+        self._files = (faults, events)
+        self.log.attach(faults.write, Filter(severity_to=FAULT))
+        self.log.attach(self._levelled(events.write))
 
     def record(self, event: LogEvent) -> None:
         self.log.record(event, at=self._wall(), now=self._clock())
@@ -83,9 +83,16 @@ class Journal:
 
         return end
 
-    def show_on(self, stream: TextIO, *, level: int = WRITTEN_LEVEL) -> None:
-        """Write every entry up to ``level`` to ``stream`` as well."""
-        self.log.attach(StreamSink(stream).write, Filter(severity_to=level))
+    def show_on(self, stream: TextIO) -> None:
+        """Write to ``stream`` as well what goes into the event file."""
+        self.log.attach(self._levelled(StreamSink(stream).write))
+
+    def _levelled(self, sink: Callable[[Entry], None]) -> Callable[[Entry], None]:
+        def write(entry: Entry) -> None:
+            if self.levels.want(entry):
+                sink(entry)
+
+        return write
 
     def close(self) -> None:
         for file in self._files:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 
+from culvert.errors import ConfigError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.severity import LEAST
+from culvert.eventlog.vocabulary import classes as event_classes
 
 ADDRESS_FIELDS = ("peer", "public", "source", "address", "assigned", "old", "new")
 """Where events keep an address; some with a port behind it."""
@@ -61,6 +63,54 @@ class Filter:
 
 
 EVERYTHING = Filter()
+
+
+def filter_from(given: Mapping[str, object]) -> Filter:
+    """A filter from what a request carries: ``class`` (names behind commas), ``level``,
+    ``from_level``, ``name``, ``session``, ``user``, ``group``, ``address``, ``since``, ``until``
+    (ISO 8601; UTC where no zone is named). Raises ConfigError.
+    """
+    classes = {name.strip().upper() for name in _text(given, "class").split(",")} - {""}
+    known = {row.name for row in event_classes()}
+    if unknown := sorted(classes - known):
+        raise ConfigError(f"no class {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    return Filter(
+        classes=frozenset(classes),
+        severity_from=_number(given, "from_level", 1),
+        severity_to=_number(given, "level", LEAST),
+        session=_number(given, "session", 0),
+        connection=_text(given, "name"),
+        user=_text(given, "user"),
+        group=_text(given, "group"),
+        address=_text(given, "address"),
+        since=_time(given, "since"),
+        until=_time(given, "until"),
+    )
+
+
+def _text(given: Mapping[str, object], key: str) -> str:
+    value = given.get(key, "")
+    if not isinstance(value, str):
+        raise ConfigError(f"{key} must be text")
+    return value
+
+
+def _number(given: Mapping[str, object], key: str, default: int) -> int:
+    value = given.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ConfigError(f"{key} must be a whole number")
+    return value
+
+
+def _time(given: Mapping[str, object], key: str) -> datetime | None:
+    text = _text(given, key)
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{key} must be a time such as 2026-07-02T10:00") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def host_in(entry: Entry, name: str) -> str:

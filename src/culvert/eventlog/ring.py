@@ -82,6 +82,14 @@ class Rings:
         if entry.row.severity <= LEAST_TOLD or story_wording(entry):
             self._tell(entry)
 
+    def clear(self) -> int:
+        """Forget the newest entries; how many those were. Stories are kept: they are what explains
+        a connection that still lives."""
+        gone = len(self._latest)
+        self._latest.clear()
+        self._recorded = 0
+        return gone
+
     def latest(self) -> Recent:
         """The newest entries of all; what fell out stood before them."""
         return Recent(tuple(self._latest), self._recorded - len(self._latest))

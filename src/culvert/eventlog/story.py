@@ -45,6 +45,17 @@ class Comparison:
     def fits(self) -> bool:
         return self.remote == self.local
 
+    def document(self) -> dict[str, object]:
+        return {
+            "phase": self.phase,
+            "remote_number": self.remote_number,
+            "local_number": self.local_number,
+            "attribute": self.attribute,
+            "remote": self.remote,
+            "local": self.local,
+            "fits": self.fits,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -85,18 +96,8 @@ class Explanation:
                 {"after": one.after, "text": one.text, "code": one.code, "count": one.count}
                 for one in self.steps
             ],
-            "comparisons": [
-                {
-                    "phase": one.phase,
-                    "remote_number": one.remote_number,
-                    "local_number": one.local_number,
-                    "attribute": one.attribute,
-                    "remote": one.remote,
-                    "local": one.local,
-                    "fits": one.fits,
-                }
-                for one in self.comparisons
-            ],
+            "comparisons": [one.document() for one in self.comparisons],
+            "smallest_change": [one.document() for one in smallest(self.comparisons)],
             "left_out": self.left_out,
             "gap_after": self.gap_after,
         }
@@ -173,6 +174,25 @@ def comparisons(entries: Sequence[Entry]) -> tuple[Comparison, ...]:
         for entry in entries
         if entry.code == "ike.proposal-compared" and entry.field("phase") not in agreed
     )
+
+
+def smallest(compared: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Of each phase the pair that differs in the fewest attributes: what of it must change.
+
+    Of pairs that differ in equally many, the one that both sides prefer: the lowest numbers.
+    A phase in which a pair differs in nothing was agreed; there is nothing to change.
+    """
+    made: list[Comparison] = []
+    for phase in dict.fromkeys(one.phase for one in compared):
+        pairs: dict[tuple[int, int], list[Comparison]] = {}
+        for one in compared:
+            if one.phase == phase:
+                differing = pairs.setdefault((one.remote_number, one.local_number), [])
+                if not one.fits and one not in differing:
+                    differing.append(one)
+        _, best = min(pairs.items(), key=lambda pair: (len(pair[1]), sum(pair[0]), pair[0]))
+        made += best
+    return tuple(made)
 
 
 def _after(entries: Sequence[Entry], entry: Entry) -> float:

@@ -12,7 +12,7 @@ from typing import cast
 
 from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.journal import Journal
-from culvert.driver.telling import tell_log, tell_story
+from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
 from culvert.gateway.monitor import Monitor
 from culvert.netio import echo
@@ -38,6 +38,8 @@ class Desk:
             "ping": self.ping,
             "story": self.story,
             "log": self.log,
+            "level": partial(set_level, self._journal),
+            "clear": partial(clear_log, self._journal),
             "trace": self._tracing.trace,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import TextWrapper
 
-from culvert.eventlog.story import Comparison, Explanation, Step
+from culvert.eventlog.story import Comparison, Explanation, Step, smallest
 from culvert.eventlog.vocabulary import row_of
 
 WIDTH = 96
@@ -36,7 +36,7 @@ def render(told: Explanation, width: int = WIDTH) -> str:
     if told.steps:
         parts.append("\n".join(_steps(told, width)))
     if told.comparisons:
-        parts.append("\n".join(_table(told.comparisons)))
+        parts.append("\n".join((*_table(told.comparisons), *_smallest(told.comparisons))))
     parts.append("\n".join(_verdict(told, width)))
     return "\n\n".join(parts)
 
@@ -92,6 +92,15 @@ def _table(rows: Sequence[Comparison]) -> Iterator[str]:
     for line in cells:
         shown = (cell.ljust(size) for cell, size in zip(line, widths, strict=True))
         yield "  ".join(shown).rstrip()
+
+
+def _smallest(rows: Sequence[Comparison]) -> Iterator[str]:
+    """The one thing to change that would do."""
+    for row in smallest(rows):
+        yield (
+            f"Smallest change, phase {row.phase}: {row.attribute} of their no {row.remote_number} "
+            f"and our no {row.local_number}: {row.remote} there, {row.local} here"
+        )
 
 
 def _verdict(told: Explanation, width: int) -> Iterator[str]:
