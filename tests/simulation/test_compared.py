@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 
 from culvert.eventlog.entry import Entry
-from culvert.eventlog.render import lancom, own
+from culvert.eventlog.render import own
 from culvert.eventlog.render import story as rendered
+from culvert.eventlog.render.styles import STYLES
 from culvert.eventlog.story import smallest, tell
 from simulation.ends import End
 from simulation.world import BEGAN, Terms, World, profile
@@ -52,7 +53,8 @@ def test_two_proposals_against_three_are_up_to_six_lines_and_the_table() -> None
 
 
 def lancom_lines(log: list[Entry]) -> list[str]:
-    return [line for one in log for line in lancom.render(one).splitlines()]
+    render = STYLES["lancom"]()
+    return [line for one in log for line in render(one).splitlines()]
 
 
 def test_only_one_attribute_differs_then_there_are_six_lines() -> None:
