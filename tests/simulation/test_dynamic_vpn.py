@@ -120,6 +120,26 @@ def test_both_traces_have_the_records_of_dynamic_vpn() -> None:
     assert client.core.snapshot["nbns"] == ["192.168.2.12"]
 
 
+@pytest.mark.requirement("S3-31", part="announced")
+def test_name_servers_that_are_announced_are_put_into_effect() -> None:
+    world = World(SEED, Terms(dns=("192.168.2.10",)))
+    client = connected(world)
+    assert client.machine is not None
+    assert client.machine.settings.dns_servers == ("192.168.2.10",)
+    gateway: Any = world.gateway.core
+    (number,) = gateway._clients
+    sa = gateway._endpoint.get(number)
+    told = gateway._endpoint.act(
+        number, lambda _: sa.announce(("192.168.2.20",), ("192.168.2.21",), now=world.now)
+    )
+    world.gateway.do(gateway._carry(told, world.now))
+    world.run(1.0)
+    assert client.machine.settings.dns_servers == ("192.168.2.20",)
+    row = client.core.snapshot
+    assert (row["dns"], row["nbns"]) == (["192.168.2.20"], ["192.168.2.21"])
+    assert client.up
+
+
 def test_to_a_stranger_the_question_alone_is_put() -> None:
     """It needs none of our words: that the question is authentic is enough to follow."""
     world = World(SEED)

@@ -78,6 +78,8 @@ def _told(shown: Row) -> str:
         ("address", str(shown.get("assigned_ip") or "")),
         ("networks", ", ".join(texts(shown.get("routes")))),
         ("DNS", ", ".join(texts(shown.get("dns")))),
+        ("NBNS", ", ".join(texts(shown.get("nbns")))),
+        ("split DNS", ", ".join(texts(shown.get("split_domains")))),
         ("encryption", str(shown.get("encryption") or "")),
         ("authentication", str(shown.get("authentication") or "")),
         ("proved by", _method(shown)),

@@ -10,7 +10,6 @@ from culvert import __version__
 from culvert.client.configuration import Given
 from culvert.client.settings import NATT_PORT
 from culvert.effects import Traffic
-from culvert.ike.outputs import Announced
 from culvert.ike.peer import IkeSa
 from culvert.ike.suite import EspSuite
 from culvert.inet.address import Address
@@ -52,8 +51,6 @@ class Progress:
     tcp_port: int = 0
     stream: Address | None = None
     """Whom to call in place of the gateway: a TCP stream to it."""
-    announced: Announced | None = None
-    """What the gateway told of itself when its address changed."""
     udp_port: int = 0
     """The gateway's port for ESP in UDP, if that was agreed by Mode Config."""
 
@@ -98,8 +95,9 @@ def status_row(
         **_counters(so_far.carried),
         "interface": so_far.interface,
         "routes": list(so_far.routes),
-        "dns": list(_servers(so_far).dns),
-        "nbns": list(_servers(so_far).nbns),
+        "dns": list(so_far.given.dns),
+        "nbns": list(so_far.given.nbns),
+        "split_domains": list(so_far.given.split_domains),
         "banner": so_far.given.banner,
         "save_password": so_far.given.save_password,
         "client_type": CLIENT_TYPE,
@@ -111,12 +109,6 @@ def status_row(
         "weak": list(so_far.weak),
         "problem": asdict(problem) if problem else None,
     }
-
-
-def _servers(so_far: Progress) -> Given | Announced:
-    """Who tells the name servers: the newest announcement that names any, else Mode Config."""
-    told = so_far.announced
-    return told if told is not None and (told.dns or told.nbns) else so_far.given
 
 
 def _counters(traffic: Traffic | None) -> Mapping[str, int]:

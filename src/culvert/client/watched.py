@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from culvert.client.pairs import tunnel_settings
 from culvert.client.polling import Ask, Failed, Missed
 from culvert.client.tunnel import Tunnel
 from culvert.effects import (
@@ -99,8 +100,10 @@ class Watched(Tunnel):
     def _announced(self, told: Announced) -> list[Effect]:
         sa = self._endpoint.get(self._sa)
         peer = text(sa.path.remote) if sa is not None else ""
-        self._so_far.announced = told
-        return [self._event("dynamic.received", peer=peer, dns=told.dns, nbns=told.nbns)]
+        given = self._so_far.given
+        self._so_far.given = replace(given, dns=told.dns or given.dns, nbns=told.nbns or given.nbns)
+        event = self._event("dynamic.received", peer=peer, dns=told.dns, nbns=told.nbns)
+        return [event, *self._set_up_again()]
 
     def _follow(self, path: Path) -> list[Effect]:
         """The gateway is elsewhere: so is the way past the tunnel that its packets take."""
@@ -108,10 +111,15 @@ class Watched(Tunnel):
         if self._so_far.stream is not None or host == self._so_far.address:
             return []
         self._so_far.address = host
-        if self._set_up is None:
+        return self._set_up_again()
+
+    def _set_up_again(self) -> list[Effect]:
+        """The machine follows what is known now, if that changes anything for it."""
+        esp, before = self._so_far.esp, self._set_up
+        if esp is None or before is None:
             return []
-        self._set_up = replace(self._set_up, gateway=host)
-        return [ConfigureMachine(UNASKED, self._set_up)]
+        self._set_up = tunnel_settings(self.profile, self._so_far, esp, self._carriage)
+        return [] if self._set_up == before else [ConfigureMachine(UNASKED, self._set_up)]
 
     def _machine_says(self, done: MachineConfigured, now: float) -> list[Effect]:
         if done.ticket == UNASKED and done.problem:
