@@ -144,6 +144,8 @@ class Driver:
         self._traffic_timer: asyncio.TimerHandle | None = None
         self._next_look = 0.0
         self._running = False
+        self._kept: list[tuple[bytes, Path]] | None = None
+        self._postponed: list[tuple[Callable[[], Sequence[Effect]], str]] = []
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -166,6 +168,37 @@ class Driver:
             task.cancel()
         await asyncio.gather(*unfinished, return_exceptions=True)
 
+    @property
+    def busy_with(self) -> int:
+        """Orders under way."""
+        return len(self._tasks)
+
+    def hold(self) -> None:
+        """The core stands still from now on, so that its state can be handed over: what comes for
+        it is kept. Packets flow on."""
+        self._kept = []
+        self._disarm()
+        self._armed_for = -1.0
+
+    @property
+    def kept(self) -> Sequence[tuple[bytes, Path]]:
+        """The IKE datagrams that came since `hold`."""
+        return self._kept or ()
+
+    def release(self) -> None:
+        """It was not handed over: everything goes on."""
+        kept, self._kept = self._kept or [], None
+        postponed, self._postponed = self._postponed, []
+        for call, what in postponed:
+            self._run(call, what)
+        for octets, path in kept:
+            self.ike(octets, path)
+        self._arm()
+
+    def execute(self, effects: Sequence[Effect]) -> None:
+        """Carry out what the core decided on before it ran here."""
+        self._run(lambda: effects, "what another process left to be done")
+
     def command(self, call: Callable[[float], Sequence[Effect]], what: str) -> None:
         """Give the core a command: ``call`` gets the time and returns the core's effects."""
         self._look_if_it_flowed()
@@ -178,6 +211,9 @@ class Driver:
     # --- what comes in -------------------------------------------------------------------------
 
     def ike(self, octets: bytes, path: Path) -> None:
+        if self._kept is not None:
+            self._kept.append((octets, path))
+            return
         self._look_if_it_flowed()
         self._run(lambda: self._core.receive(octets, path, now=self._clock()), "a datagram")
 
@@ -208,6 +244,9 @@ class Driver:
         )
 
     def _run(self, call: Callable[[], Sequence[Effect]], what: str) -> bool:
+        if self._kept is not None:
+            self._postponed.append((call, what))
+            return True
         try:
             effects = call()
         except Exception as error:  # the one place that must outlive any defect
@@ -248,7 +287,7 @@ class Driver:
 
     def _arm(self) -> None:
         """One timer for the core's deadline; left alone if the deadline did not move."""
-        if not self._running:
+        if not self._running or self._kept is not None:
             return
         deadline = self._core.deadline
         if deadline == self._armed_for and (self._timer is not None or deadline == inf):

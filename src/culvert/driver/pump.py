@@ -20,6 +20,7 @@ from typing import Protocol
 
 from culvert.datapath.offload import Frame, frames_of, packets_of
 from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane
+from culvert.driver.carried import Carried
 from culvert.driver.clock import boottime
 from culvert.driver.loop import PacketListener
 from culvert.effects import (
@@ -146,6 +147,7 @@ class Pump:
         self._empty_reads = 0
         self._listener: PacketListener | None = None
         self._told: dict[int, Counters] = {}
+        self.carried = Carried()
         self._strangers: Counter[Address] = Counter()
         self._refused: Counter[str] = Counter()
 
@@ -156,6 +158,26 @@ class Pump:
         loop = asyncio.get_running_loop()
         for one, read in self._readers.items():
             loop.add_reader(one.fileno(), read, one)
+
+    @property
+    def plane(self) -> Plane:
+        return self._plane
+
+    def pause(self) -> Inside | None:
+        """Nothing is read, opened or sealed any more; what comes waits in the kernel. The TUN, for
+        `go_on`."""
+        tun = self.detach()
+        loop = asyncio.get_running_loop()
+        for one in self._readers:
+            loop.remove_reader(one.fileno())
+        return tun
+
+    def go_on(self, tun: Inside | None) -> None:
+        """After `pause`."""
+        if self._listener is not None:
+            self.start(self._listener)
+        if tun is not None:
+            self.attach(tun)
 
     def stop(self) -> None:
         """Stop and close every descriptor."""
@@ -397,6 +419,7 @@ class Pump:
     # --- orders of the core --------------------------------------------------------------------
 
     def arrange(self, order: InstallSa | ActivateSa | RemoveSa | MovePeer) -> None:
+        self.carried.note(order)
         match order:
             case InstallSa():
                 self._plane.install(order)
@@ -410,13 +433,23 @@ class Pump:
                 self._plane.move(session, peer, local_port)
                 self._answer_from_where_called(session, peer, local_port)
 
+    def called(self, peer: Address, local_port: int) -> bytes:
+        """From which of our addresses this peer is answered (in_pktinfo or in6_pktinfo)."""
+        sender = self._sender(local_port, peer)
+        return sender.called(peer) if sender else b""
+
+    def heard(self, peer: Address, local_port: int, info: bytes) -> None:
+        """As if this peer had called that address of ours."""
+        if sender := self._sender(local_port, peer):
+            sender.heard(peer, info)
+
     def _answer_from_where_called(self, session: int, peer: Address, local_port: int) -> None:
         if self._direct is not None:
-            sender = self._sender(local_port, peer)
-            self._direct.called(session, sender.called(peer) if sender else b"")
+            self._direct.called(session, self.called(peer, local_port))
 
     def forget(self, session: int) -> None:
         self._plane.forget(session)
+        self.carried.forget(session)
         self._told.pop(session, None)
 
     # --- counters ------------------------------------------------------------------------------

@@ -82,6 +82,16 @@ class TakingOver(ABC):
 
     # --- handing over ------------------------------------------------------------------------
 
+    @property
+    def half_way(self) -> int:
+        """IKE SAs that could not be handed over now."""
+        return len(self._endpoint) - len(self._endpoint.standing)
+
+    @property
+    def peers(self) -> list[tuple[Address, int]]:
+        """Whom IKE messages go to, and from which port of ours."""
+        return [(sa.path.remote, sa.path.local[1]) for sa in self._endpoint.standing]
+
     def handed(self, *, now: float) -> Iterator[Item]:
         """All that is needed to go on, in items of a few KB; nothing may happen here meanwhile."""
         codec = self._codec()
