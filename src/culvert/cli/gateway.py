@@ -8,6 +8,7 @@ from culvert.cli.lazy import LazyGroup
 
 COMMANDS = {
     "run": ("culvert.cli.gateway_run:run", "Run a gateway in the foreground."),
+    "restart": ("culvert.cli.gateway_restart:restart", "Replace the running gateway's process."),
     "validate": ("culvert.cli.gateway_run:validate", "Check a configuration file."),
     "status": ("culvert.cli.gateway_sessions:status", "How the gateway itself is."),
     "sessions": ("culvert.cli.gateway_sessions:sessions", "Who is connected."),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from culvert.driver.control import Method, RequestError, answering, group_id, member_of
 from culvert.driver.journal import Journal
@@ -18,6 +20,14 @@ from culvert.netio.control_socket import ControlServer, is_answering
 
 STOP_SECONDS = 4.0
 """Patience for farewells and for restoring the machine; with all else it stays under five."""
+
+
+@dataclass(slots=True)
+class Listening:
+    """The control socket that another process had (``given``), and the server that has it now."""
+
+    given: socket.socket | None = None
+    server: ControlServer | None = None
 
 
 class Ending:
@@ -64,6 +74,7 @@ async def serve(
     group: str,
     started: LogEvent,
     stop: Callable[[], Awaitable[None]],
+    listening: Listening | None = None,
 ) -> None:
     """Answer requests until ``ending``; then ``stop``, with `STOP_SECONDS` of patience.
 
@@ -80,7 +91,9 @@ async def serve(
         gid=gid,
     )
     try:
-        await server.start()
+        await server.start(listening.given if listening else None)
+        if listening is not None:
+            listening.server = server
         journal.record(started)
         await ending.event.wait()
     finally:

@@ -475,6 +475,10 @@ class Pump:
                 found.append(_traffic(session, counted))
         return found
 
+    def recounted(self) -> None:
+        """What sessions carried in another process was told there."""
+        self._told = {session: self._plane.traffic(session) for session in self._told}
+
     def _note_drops(self, session: int, before: Counters, counted: Counters) -> None:
         for reason, code in DROPS.items():
             more = counted.dropped_in.get(reason, 0) - before.dropped_in.get(reason, 0)

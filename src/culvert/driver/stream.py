@@ -96,15 +96,25 @@ class StreamGate:
         self._hosts: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[object]] = set()
 
-    async def open(self, host: str, port: int) -> None:
-        """Raises PlatformError."""
+    async def open(self, host: str, port: int, given: socket.socket | None = None) -> None:
+        """``given``: a socket that listens there already. Raises PlatformError."""
         try:
-            self._servers.append(await asyncio.start_server(self._accepted, host, port))
+            if given is not None:
+                server = await asyncio.start_server(self._accepted, sock=given)
+            else:
+                server = await asyncio.start_server(self._accepted, host, port)
+            self._servers.append(server)
         except OSError as error:
             raise PlatformError(
                 f"TCP port {port} at {host}: {error.strerror}",
                 action="stop the program that has it, or choose another tcp_port",
             ) from error
+
+    @property
+    def listeners(self) -> list[tuple[str, int]]:
+        """Each address listened at, with its descriptor."""
+        sockets = [one for server in self._servers for one in server.sockets]
+        return [(one.getsockname()[0], one.fileno()) for one in sockets]
 
     def close(self) -> None:
         for server in self._servers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from culvert.driver.engine import Choice, choose
 from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.message import MessageError
 from culvert.driver.places import GATEWAY, Places, places
-from culvert.driver.process import STOP_SECONDS, Ending, check_vacant, serve
+from culvert.driver.process import STOP_SECONDS, Ending, Listening, check_vacant, serve
 from culvert.driver.stream import StreamGate
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
@@ -32,13 +33,16 @@ from culvert.gateway.house import GatewayHouse
 from culvert.gateway.keys_door import KeysDoor
 from culvert.gateway.monitor import Monitor, without_secrets
 from culvert.gateway.moving import Moving
+from culvert.gateway.restarting import Restarting
 from culvert.gateway.settings import compresses
+from culvert.gateway.succession import Given, Inheritance, Options
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
 from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
+from culvert.inet.address import Address
 from culvert.inet.address import text as address_text
 from culvert.netio.machine import Machine
-from culvert.netio.raw_esp import RawEsp
+from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.policy.pool import PoolPlan
@@ -78,15 +82,29 @@ def run_gateway(
 
     Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
     """
-    where = places(GATEWAY, state_dir=state_dir, socket=socket)
-    check_vacant(where)
+    options = Options(path, state_dir, socket, quiet, engine)
+    check_vacant(places(GATEWAY, state_dir=state_dir, socket=socket))
+    _run(options, None, key_log=key_log, capture=capture)
+
+
+def run_after(before: Inheritance) -> None:
+    """Go on in place of a gateway that restarts, with the code and the configuration that are
+    there now."""
+    _run(before.given.options, before)
+
+
+def _run(
+    options: Options, before: Inheritance | None, *, key_log: str = "", capture: str = ""
+) -> None:
+    where = places(GATEWAY, state_dir=options.state_dir, socket=options.socket)
     journal = Journal(where)
-    if not quiet:
+    if not options.quiet:
         journal.show_on(sys.stderr)
     try:
-        config = load(read_file(path), path)
+        config = load(read_file(options.path), options.path)
         with closing(open_database(where.state / FILE_NAME)) as database:
-            gateway = _Gateway(config, where, journal, database, choose(engine))
+            engine = choose(options.engine)
+            gateway = _Gateway(config, where, journal, database, engine, options, before)
             gateway.key_log, gateway.capture = key_log, capture
             asyncio.run(gateway.live())
     except (ConfigError, PlatformError) as error:
@@ -97,6 +115,7 @@ def run_gateway(
         raise
     finally:
         journal.close()
+    gateway.become()
 
 
 def read_file(path: str) -> str:
@@ -119,6 +138,8 @@ class _Gateway:
         journal: Journal,
         database: sqlite3.Connection,
         engine: Choice,
+        options: Options,
+        before: Inheritance | None,
     ) -> None:
         self.key_log = self.capture = ""
         transport = any(site.transport for site in config.restart.sites)
@@ -128,22 +149,32 @@ class _Gateway:
         self._journal = journal
         self._lifetime = Lifetime(database)
         self._database = database
-        self._machine = Machine(directory=where.undo)
+        self._options = options
+        self._before = before
+        owner = before.given.owner if before else None
+        self._machine = Machine(directory=where.undo, owner=owner)
+        self._restarting: Restarting | None = None
+
+    def become(self) -> None:
+        """At the end of this process, if it ended for a restart: what it is from now on."""
+        if self._restarting is not None:
+            self._restarting.become(self._options)
 
     async def live(self) -> None:
         """From start to the last farewell."""
         config, record, ending = self._config, self._journal.record, Ending()
         self._tell_config()
-        await asyncio.to_thread(self._recover)
+        if self._before is None:
+            await asyncio.to_thread(self._recover)
         # In the machine's own zone: a group's hours are meant there.
         self._began = wall_clock().astimezone(), boottime()
         self._esp = self._plain_esp()
-        self._ike, self._natt = open_sockets(config.restart)
-        self._beside = open_beside(config)
+        self._ike, self._natt = open_sockets(config.restart, self._before)
+        self._beside = open_beside(config, self._before)
         house = GatewayHouse(config, self._database, record)
         keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
-        streams = StreamGate(config.restart.natt_port, record)
-        watched: Watched | None = None
+        streams = self._streams = StreamGate(config.restart.natt_port, record)
+        listening, watched = Listening(), None
         try:
             watched = Watched(self.key_log, self.capture, self._ports, record)
             self._tun = await asyncio.to_thread(self._open_tun)
@@ -158,15 +189,25 @@ class _Gateway:
                 watched.add if watched.wants_keys else None,
             )
             await self._start_worker(monitor)
-            for host in config.restart.listen if config.restart.over_tcp else ():
-                await streams.open(host, config.restart.tcp_port)
+            await self._open_streams(streams)
+            if self._before is not None:
+                await self._follow(self._before, monitor, ending, listening)
+            self._restarting = Restarting(
+                self,
+                monitor,
+                listening,
+                ending,
+                record,
+                warden=self._before.warden if self._before else -1,
+            )
 
             moving = Moving(partial(monitor.answer, "announce", {}), record)
             moving.start()
 
             async def stop() -> None:
                 moving.close()
-                record(LogEvent("gateway.stopping", {"reason": ending.reason}))
+                if not self._handed:
+                    record(LogEvent("gateway.stopping", {"reason": ending.reason}))
                 await monitor.stop(STOP_SECONDS * 0.7)
                 await asyncio.to_thread(house.close)
 
@@ -177,12 +218,16 @@ class _Gateway:
             }
             await serve(
                 self._where,
-                Desk(monitor, self._journal).methods,
+                {
+                    **Desk(monitor, self._journal).methods,
+                    "restart": self._restarting.restart,
+                },
                 self._journal,
                 ending,
                 group=GROUP,
                 started=LogEvent("gateway.started", fields),
                 stop=stop,
+                listening=listening,
             )
         finally:
             streams.close()
@@ -190,11 +235,82 @@ class _Gateway:
                 watched.close()
             for one in self._sockets:
                 one.close()
-            await asyncio.to_thread(self._machine.close)
+            if self._handed:
+                self._machine.leave()
+            else:
+                await asyncio.to_thread(self._machine.close)
+
+    # --- hot restart -------------------------------------------------------------------------
+
+    @property
+    def _handed(self) -> bool:
+        """Whether the machine is another process's: the one after this, or still the one before."""
+        if self._restarting is not None:
+            return self._restarting.handed
+        return self._before is not None
+
+    def given(self, attempt: int) -> tuple[Given, list[int], int]:
+        """What goes to the process that follows."""
+        groups = {"ike": self._ike, "natt": self._natt, "beside": self._beside}
+        found = [(kind, one.local, one.fileno()) for kind, all_ in groups.items() for one in all_]
+        if self._esp is not None:
+            found.append(("esp", self._esp.local, self._esp.fileno()))
+        port = self._config.restart.tcp_port
+        found += [("tcp", (host, port), one) for host, one in self._streams.listeners]
+        tun = self._tun
+        given = Given(
+            self._options,
+            tuple([(kind, local) for kind, local, _ in found]),
+            (tun.name, tun.virtio, tuple(tun.offloads)),
+            self._machine.owner,
+            repr(self._served()),
+            attempt,
+        )
+        return given, [one for *_, one in found], tun.fileno()
+
+    async def _open_streams(self, streams: StreamGate) -> None:
+        restart = self._config.restart
+        for host in restart.listen if restart.over_tcp else ():
+            given = self._before.take("tcp", (host, restart.tcp_port)) if self._before else None
+            await streams.open(host, restart.tcp_port, given)
+
+    async def _follow(
+        self, before: Inheritance, monitor: Monitor, ending: Ending, listening: Listening
+    ) -> None:
+        """Take over from the process before. Raises PlatformError when it does not come to that;
+        that one serves on then."""
+        before.drop()
+        before.say(prepared=True)
+        try:
+            waited, sessions = await monitor.taken()
+        except MessageError as error:
+            await monitor.stop(0.0)
+            raise PlatformError(f"the new process did not take over: {error}") from error
+        served = self._served()
+        if repr(served) != before.given.served:
+            await asyncio.to_thread(self._machine.serve, served, self._tun.name)
+        fields: dict[str, Field] = {
+            "version": __version__,
+            "sessions": sessions,
+            "seconds": round(waited, 3),
+        }
+        self._journal.record(LogEvent("gateway.restarted", fields))
+        listening.given = socket.socket(fileno=before.control)
+        # With the process whose id others know this one ends as if it had been told to.
+        asyncio.get_running_loop().add_reader(before.warden, self._left_alone, before, ending)
+        before.say(sessions=sessions, seconds=round(waited, 3))
+
+    @staticmethod
+    def _left_alone(before: Inheritance, ending: Ending) -> None:
+        asyncio.get_running_loop().remove_reader(before.warden)
+        ending.ask("SIGTERM")
 
     async def _start_worker(self, monitor: Monitor) -> None:
         try:
-            missing = await monitor.start()
+            if self._before is None:
+                missing = await monitor.start()
+            else:
+                missing = await monitor.start(self._before.before, self._before.given.attempt)
         except (MessageError, TimeoutError) as error:
             await monitor.stop(0.0)
             raise PlatformError(
@@ -267,6 +383,9 @@ class _Gateway:
 
     def _plain_esp(self) -> RawEsp | None:
         """None where this process may not; then ESP travels in UDP only, and the log says why."""
+        given = self._before.take("esp", (ANY, 0)) if self._before else None
+        if given is not None:
+            return RawEsp(given, strangers=True)
         try:
             return RawEsp.open(strangers=True)
         except PlatformError as error:
@@ -274,11 +393,9 @@ class _Gateway:
             self._journal.record(LogEvent("data.udp-only", fields))
             return None
 
-    def _open_tun(self) -> Tun:
-        """The device, with the routes to the pools. In a thread."""
+    def _served(self) -> ServedNetwork:
         restart = self._config.restart
-        tun = self._machine.open_tun(restart.tun, virtio=True)
-        served = ServedNetwork(
+        return ServedNetwork(
             SCOPE,
             UNCUT if any(site.transport for site in restart.sites) else restart.mtu,
             (
@@ -288,22 +405,37 @@ class _Gateway:
             forward=restart.forwarding,
             peers=tuple(site.peer for site in restart.sites),
         )
+
+    def _open_tun(self) -> Tun:
+        """The device, with the routes to the pools. In a thread."""
+        wanted = self._config.restart.tun
+        if self._before is not None:
+            name, virtio, offloads = self._before.given.tun
+            if wanted not in ("", name):
+                raise PlatformError(
+                    f"the gateway's interface is {name} and is to be {wanted}",
+                    action="that takes a stop and a start: sessions cannot go along",
+                )
+            return Tun(self._before.tun, name, virtio=virtio, offloads=offloads)
+        tun = self._machine.open_tun(wanted, virtio=True)
         try:
-            self._machine.serve(served, tun.name)
+            self._machine.serve(self._served(), tun.name)
         except PlatformError:
             self._machine.close_tun(tun)
             raise
         return tun
 
 
-def open_sockets(restart: RestartSettings) -> tuple[list[UdpSocket], list[UdpSocket]]:
+def open_sockets(
+    restart: RestartSettings, before: Inheritance | None = None
+) -> tuple[list[UdpSocket], list[UdpSocket]]:
     """IKE and NAT-T sockets at every address to listen on; all or, with PlatformError, none."""
     opened: list[UdpSocket] = []
     try:
         for port in (restart.ike_port, restart.natt_port):
             for host in restart.listen:
-                encapsulated = port == restart.natt_port
-                opened.append(UdpSocket.bind(host, port, encapsulated=encapsulated))
+                kind = "natt" if port == restart.natt_port else "ike"
+                opened.append(_socket(before, kind, (host, port)))
     except PlatformError:
         for one in opened:
             one.close()
@@ -312,12 +444,20 @@ def open_sockets(restart: RestartSettings) -> tuple[list[UdpSocket], list[UdpSoc
     return opened[:half], opened[half:]
 
 
-def open_beside(config: GatewayConfig) -> list[UdpSocket]:
+def _socket(before: Inheritance | None, kind: str, local: Address) -> UdpSocket:
+    """The one that the process before had, or a new one."""
+    given = before.take(kind, local) if before else None
+    if given is not None:
+        return UdpSocket(given, encapsulated=kind != "ike")
+    return UdpSocket.bind(*local, encapsulated=kind != "ike")
+
+
+def open_beside(config: GatewayConfig, before: Inheritance | None = None) -> list[UdpSocket]:
     """The sockets of ESP in UDP by Cisco's own way, if a group has it."""
     if not any(group.over_udp for group in config.live.groups):
         return []
     restart = config.restart
-    return [UdpSocket.bind(host, restart.udp_port, encapsulated=True) for host in restart.listen]
+    return [_socket(before, "beside", (host, restart.udp_port)) for host in restart.listen]
 
 
 def networks(pool: PoolPlan) -> Iterator[str]:

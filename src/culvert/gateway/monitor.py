@@ -12,6 +12,7 @@ import pickle
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -93,29 +94,35 @@ class Monitor:
         self._stopping = False
         self._ends = 0
         self._started = 0.0
+        self._heir: socket.socket | None = None
+        self._taken: asyncio.Future[tuple[float, int]] | None = None
 
     # --- life --------------------------------------------------------------------------------
 
-    async def start(self) -> tuple[str, ...]:
+    async def start(self, before: int = -1, attempt: int = 0) -> tuple[str, ...]:
         """A worker that is ready; what its confinement lacks on this system. Raises MessageError
-        when it does not come up."""
+        when it does not come up. ``before``: the line to a worker that it takes over from."""
         self._started = self._clock()
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
+        self._taken = loop.create_future() if before >= 0 else None
         ours, theirs = socket.socketpair()
         door, their_door = socket.socketpair()
+        if self._heir is not None:
+            self._heir.close()
+        self._heir, their_heir = socket.socketpair()
         told = os.memfd_create("culvert-orders")
         try:
             with os.fdopen(os.dup(told), "wb") as stream:
                 pickle.dump(self._orders(), stream)
             os.lseek(told, 0, os.SEEK_SET)
-            handed = (told, theirs.fileno(), their_door.fileno())
+            handed = (told, theirs.fileno(), their_door.fileno(), their_heir.fileno(), before)
             self._channel = Channel(self._heard, self._lost)
             await self._channel.open(ours)
             self._process = await asyncio.create_subprocess_exec(
                 *WORKER,
-                *map(str, handed),
-                pass_fds=(*handed, *self._descriptors),
+                *map(str, (*handed, attempt)),
+                pass_fds=tuple([one for one in (*handed, *self._descriptors) if one >= 0]),
                 stdout=asyncio.subprocess.DEVNULL,
                 env={key: value for key, value in os.environ.items() if key in HANDED_DOWN},
             )
@@ -123,8 +130,51 @@ class Monitor:
             os.close(told)
             theirs.close()
             their_door.close()
+            their_heir.close()
         self._door.serve(door)
         return await asyncio.wait_for(self._ready, READY)
+
+    # --- hot restart -------------------------------------------------------------------------
+
+    @property
+    def heir(self) -> socket.socket:
+        """The line to this worker, for the one that takes over from it; without what an attempt
+        that failed has left in it."""
+        if self._heir is None:
+            raise _absent()
+        self._heir.setblocking(False)
+        with suppress(BlockingIOError):
+            while self._heir.recv(1 << 20):
+                pass
+        return self._heir
+
+    async def hand_over(self, attempt: int) -> Mapping[str, object]:
+        """The worker hands everything to its heir: ``handed``, or ``why`` not."""
+        if self._channel is None:
+            raise _absent()
+        self._stopping = True  # its end is expected now
+        try:
+            answer = await self._channel.ask({"hand_over": attempt})
+        except MessageError:
+            self._stopping = False
+            self._lost("it died while it handed over")
+            raise
+        result = cast("Mapping[str, object]", answer.get("result", {}))
+        if result.get("handed") is not True:
+            self._stopping = False
+        return result
+
+    def abandon(self) -> None:
+        """The heir is gone: the worker goes on, unless it is too late for that."""
+        if self._channel is not None:
+            self._channel.say({"abandon": ""})
+
+    async def taken(self) -> tuple[float, int]:
+        """When this worker has taken over: seconds without packets, and its sessions. Raises
+        MessageError when it does not."""
+        if self._taken is None:
+            raise MessageError("there is nobody to take over from")
+        return await self._taken
 
     async def stop(self, patience: float) -> None:
         """Farewells are sent; after ``patience`` seconds it is ended."""
@@ -147,6 +197,9 @@ class Monitor:
     def _lost(self, why: str) -> None:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(MessageError(f"the worker did not come up: {why}"))
+            return
+        if self._taken is not None and not self._taken.done():
+            self._taken.set_exception(MessageError(f"the new worker did not take over: {why}"))
             return
         if not self._stopping:
             self._begin(self._again(why))
@@ -189,6 +242,12 @@ class Monitor:
                 if self._ready is not None and not self._ready.done():
                     found = cast("tuple[object, ...]", missing)
                     self._ready.set_result(tuple(map(str, found)))
+            case {"serving": float(waited), "sessions": int(count)}:
+                if self._taken is not None and not self._taken.done():
+                    self._taken.set_result((waited, count))
+            case {"not_taken": str(why)}:
+                if self._taken is not None and not self._taken.done():
+                    self._taken.set_exception(MessageError(why))
             case _:
                 raise MessageError("a worker may not say that")
 

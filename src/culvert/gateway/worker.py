@@ -25,7 +25,7 @@ from typing import TypeVar, cast
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
-from culvert.driver.control import Request, problem
+from culvert.driver.control import Request, RequestError, problem
 from culvert.driver.engine import choose
 from culvert.driver.loop import Driver, NewKeys
 from culvert.driver.message import MessageError
@@ -35,6 +35,7 @@ from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.handover import Wire, give, take
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.keys_door import RemoteKeys
 from culvert.gateway.service import GatewayService
@@ -92,6 +93,14 @@ class Orders:
     tell_keys: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Lines to other workers: the one after this, and the one before, if there is one."""
+
+    heir: Wire
+    before: Wire | None
+
+
 class _Vault(NoSurroundings):
     """Orders to the vault, over the channel."""
 
@@ -118,10 +127,17 @@ class Worker:
     """One life of it. ``hook`` runs after confinement: for tests of what is left possible."""
 
     def __init__(
-        self, orders: Orders, control: socket.socket, door: socket.socket, hook: Hook | None = None
+        self,
+        orders: Orders,
+        control: socket.socket,
+        door: socket.socket,
+        wires: Wires,
+        hook: Hook | None = None,
     ) -> None:
         self._orders = orders
         self._control = control
+        self._wires = wires
+        self._giving: asyncio.Task[None] | None = None
         self._hook = hook
         self._rng = SystemRandom()
         config, self._ended = orders.config, asyncio.Event()
@@ -180,18 +196,52 @@ class Worker:
     async def live(self) -> None:
         """Until the monitor says so, or is gone."""
         await self._channel.open(self._control)
-        tun = self._orders.tun
-        self._driver.start()
-        self._pump.attach(Tun(tun.descriptor, tun.name, virtio=tun.virtio, offloads=tun.offloads))
-        self._driver.command(lambda now: self._core.tick(now=now), "calling sites")
+        end = self._orders.tun
+        tun = Tun(end.descriptor, end.name, virtio=end.virtio, offloads=end.offloads)
+        await self._wires.heir.open()
+        if self._wires.before is not None:
+            await self._wires.before.open()
+        else:
+            self._driver.start()
+            self._pump.attach(tun)
+            self._driver.command(lambda now: self._core.tick(now=now), "calling sites")
         loader.read_all("texts")
         missing = confine(Path(self._orders.empty))
         self._channel.say({"ready": missing})
         if self._hook is not None:
             self._hook()
+        if self._wires.before is not None:
+            self._begin(self._take(self._wires.before, tun))
         await self._ended.wait()
         self._pump.stop()
         self._channel.close()
+
+    # --- hot restart -------------------------------------------------------------------------
+
+    async def _take(self, before: Wire, tun: Tun) -> None:
+        """Go on with the sessions of the worker before."""
+        try:
+            waited = await take(before, self._core, self._driver, self._pump, tun)
+        except Exception as error:  # whatever it was: the other one goes on
+            self._channel.say({"not_taken": str(error) or type(error).__name__})
+            self._ended.set()
+            return
+        before.close()
+        self._channel.say({"serving": waited, "sessions": len(self._table)})
+
+    async def _give(self, attempt: int, number: int) -> None:
+        self._wires.heir.attempt = attempt
+        try:
+            kept = await give(self._wires.heir, self._core, self._driver, self._pump)
+        finally:
+            self._giving = None
+        if kept is None:
+            self._channel.say({"answers": number, "result": {"handed": True}})
+            await asyncio.sleep(0)
+            self._ended.set()
+            return
+        result = {"handed": False, "why": kept.why, "unreadable": kept.unreadable}
+        self._channel.say({"answers": number, "result": result})
 
     def _record(self, event: LogEvent) -> None:
         said: dict[str, object] = {"event": event}
@@ -206,6 +256,11 @@ class Worker:
         match message:
             case {"request": str(method), "number": int(number)}:
                 self._begin(self._answer(method, message, number))
+            case {"hand_over": int(attempt), "number": int(number)} if self._giving is None:
+                self._giving = asyncio.get_running_loop().create_task(self._give(attempt, number))
+            case {"abandon": str()}:
+                if self._giving is not None:
+                    self._giving.cancel()
             case {"stop": str()}:
                 self._begin(self._stop())
             case _:
@@ -227,6 +282,8 @@ class Worker:
         try:
             if method is None:
                 raise MessageError(f"no such method: {name}")
+            if self._giving is not None:
+                raise RequestError("cli.not-found", "the gateway is just restarting", "Ask again.")
             result = await method(Request(params, PeerCredentials(0, 0, 0), tell))
             self._channel.say({"answers": number, "result": dict(result)})
         except Exception as error:  # a defect here ends the request, nothing else
@@ -241,7 +298,7 @@ class Worker:
 def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     """Entry of the process; the monitor alone starts it."""
     parser = argparse.ArgumentParser()
-    for name in ("orders", "control", "door"):
+    for name in ("orders", "control", "door", "heir", "before", "attempt"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(words)
     # Ctrl+C at a terminal is for the monitor, which says when to stop.
@@ -249,14 +306,20 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     with os.fdopen(given.orders, "rb") as stream:
         # From the monitor, and only in this direction: a worker's word is never unpickled.
         orders = cast("Orders", pickle.load(stream))  # noqa: S301
-    control, door = (socket.socket(fileno=one) for one in (given.control, given.door))
-    asyncio.run(_lived(orders, control, door, hook))
+    control, door, heir = (
+        socket.socket(fileno=one) for one in (given.control, given.door, given.heir)
+    )
+    before = None
+    if given.before >= 0:
+        before = Wire(socket.socket(fileno=given.before))
+        before.attempt = given.attempt
+    asyncio.run(_lived(orders, control, door, Wires(Wire(heir), before), hook))
 
 
 async def _lived(
-    orders: Orders, control: socket.socket, door: socket.socket, hook: Hook | None
+    orders: Orders, control: socket.socket, door: socket.socket, wires: Wires, hook: Hook | None
 ) -> None:
-    await Worker(orders, control, door, hook).live()
+    await Worker(orders, control, door, wires, hook).live()
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ import json
 import os
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from culvert.errors import CulvertError, PlatformError, ProtocolError
 
@@ -34,6 +35,9 @@ MAX_CLIENTS = 64
 
 MAX_REQUESTS = 16
 """Requests of one conversation still being answered; the next one waits in the socket."""
+
+_KEEP_FILE: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+"""`close` removes the file, if it is still ours; asyncio must not."""
 
 _UCRED = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
@@ -104,12 +108,23 @@ class ControlServer:
         self._clients: set[asyncio.Task[None]] = set()
         self._inode = -1
 
-    async def start(self) -> None:
-        listener = listen(self._path, mode=self._mode, gid=self._gid)
+    async def start(self, given: socket.socket | None = None) -> None:
+        """``given``: the listening socket that another process had here."""
+        listener = given or listen(self._path, mode=self._mode, gid=self._gid)
         self._inode = self._path.stat().st_ino
         self._server = await asyncio.start_unix_server(
-            self._converse, sock=listener, limit=MAX_MESSAGE
+            self._converse, sock=listener, limit=MAX_MESSAGE, **_KEEP_FILE
         )
+
+    def fileno(self) -> int:
+        """The listening socket, -1 if there is none."""
+        return self._server.sockets[0].fileno() if self._server is not None else -1
+
+    def release(self) -> None:
+        """Another process listens on here: this one only ends its conversations."""
+        self._inode = -1
+        if self._server is not None:
+            self._server.close()
 
     async def close(self) -> None:
         """Stop listening, end every conversation, remove the socket file if it is still ours."""

@@ -63,12 +63,18 @@ class Machine:
     """This process's hand on the system; what it changed is undone by `restore` or `recover`."""
 
     def __init__(
-        self, *, directory: Path = STATE_DIRECTORY, resolver: Resolver | None = None
+        self,
+        *,
+        directory: Path = STATE_DIRECTORY,
+        resolver: Resolver | None = None,
+        owner: Owner | None = None,
     ) -> None:
+        """``owner``: in whose name this process goes on, if not in its own."""
         self._directory = directory
         self._resolver: Resolver = resolver or PlainFile()
         self._acts = _Acts(self._resolver)
-        self._log = ChangeLog.of(directory, Owner.here())
+        self.owner = owner or Owner.here()
+        self._log = ChangeLog.of(directory, self.owner)
         self._busy = threading.RLock()
 
     def open_tun(self, name: str = "", *, multi_queue: bool = False, virtio: bool = False) -> Tun:
@@ -134,6 +140,11 @@ class Machine:
         """Undo everything of this process, at its end."""
         with self._busy:
             return executor.undo(self._log, self._acts)
+
+    def leave(self) -> None:
+        """All of it stays: another process goes on in this one's name."""
+        with self._busy:
+            self._log.close()
 
     def recover(self) -> Undone:
         """Undo everything that owners left who are dead; living ones are not touched."""
