@@ -141,7 +141,7 @@ def test_validate_tells_every_mistake_with_its_line(
     assert told(capsys, "validate", str(places / "none"))[0] == 6
 
 
-@pytest.mark.requirement("S3-23", part="the checker")
+@pytest.mark.requirement("S3-23")
 def test_validate_finds_keepalive_9999_without_polling_before_anybody_connects(
     places: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from culvert.eventlog.render.lancom import Lancom
 from culvert.ike.wire.announcement import Announcement
 from simulation.ends import ClientEnd, End
 from simulation.journal import Told
+from simulation.test_sites import FAR, Pair, rows
 from simulation.world import BEGAN, Terms, World, profile
 
 SEED = 1
@@ -160,3 +161,45 @@ def test_an_announcement_is_read_back_and_a_cut_one_is_refused() -> None:
     for length in (0, 3, 5, len(octets) - 1):
         with pytest.raises(ProtocolError):
             Announcement.parse(octets[:length])
+
+
+NEW_FAR = "198.51.100.201"
+
+
+@pytest.mark.requirement("S3-30")
+def test_a_gateway_follows_the_other_and_calls_it_where_it_went() -> None:
+    """Neither knows the other by a name that could be looked up."""
+    world = Pair(far_calls=False, west_calls=True)
+    with world.shown_if_wrong():
+        assert world.joined()
+        far = world.far
+        assert far.link is not None
+        world.network.move(far.link, NEW_FAR, None)
+        far.do(far.core.announce(now=world.now))
+        world.run(1.0)
+        assert world.all_networks_talk()
+        (row,) = rows(world.gateway)
+        assert row.public[0] == NEW_FAR
+        assert world.gateway.told("dynamic.received")[0].fields["peer"] == f"{NEW_FAR}:500"
+        far.do(far.core.logout(rows(far)[0].number, now=world.now))
+        world.run(1.0)
+        assert not rows(world.gateway)
+        assert world.joined(within=30.0), "called again, at the new address"
+        assert world.all_networks_talk()
+
+
+@pytest.mark.requirement("S3-30")
+def test_one_that_is_back_where_it_was_is_found_there() -> None:
+    world = Pair(far_calls=False, west_calls=True)
+    with world.shown_if_wrong():
+        assert world.joined()
+        far = world.far
+        assert far.link is not None
+        world.network.move(far.link, NEW_FAR, None)
+        far.do(far.core.announce(now=world.now))
+        world.run(5.0)
+        assert world.all_networks_talk()
+        world.network.move(far.link, FAR, None)
+        far.reboot()  # and says nothing
+        assert world.joined(within=900.0)
+        assert world.all_networks_talk()

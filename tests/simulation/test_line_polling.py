@@ -192,7 +192,7 @@ def test_a_line_polling_that_failed_is_told_with_its_causes_and_what_to_do() -> 
         assert words in every
 
 
-@pytest.mark.requirement("S3-23", part="at run time")
+@pytest.mark.requirement("S3-23")
 def test_keepalive_9999_without_polling_is_refused_with_its_record() -> None:
     world = World(SEED)
     with world.shown_if_wrong():
