@@ -12,6 +12,7 @@ from culvert.ike.wire.header import AGGRESSIVE, IDENTITY_PROTECTION
 from culvert.ike.wire.message import clear_body, parse_header
 from culvert.ike.wire.payload import SA, one
 from culvert.ike.wire.proposal import SecurityAssociation
+from simulation.captured import quick_offer, quick_offers
 from simulation.ends import IKE_PORT, ClientEnd
 from simulation.journal import Seen, Told
 from simulation.judged import verdicts
@@ -91,6 +92,31 @@ def test_a_device_that_takes_one_proposal_only_is_named_and_works_with_the_tick(
         assert tried(world, ticked)
         assert world.passes_both_ways(ticked)
     assert not ticked.told("ike.several-offered")
+
+
+def test_a_device_that_takes_one_proposal_only_in_phase_2_is_named_too() -> None:
+    world = World(1)
+    offer: dict[str, Any] = {"phase2": ("3des-sha1", QUICK_PHASE2)}
+    client = world.client(profile(**offer))
+
+    def several_in_phase_2(seen: Seen) -> bool:
+        found = quick_offer(seen, client)
+        return found is not None and len(found.proposals) > 1
+
+    link = world.gateway.link
+    assert link is not None
+    link.drops = several_in_phase_2
+    assert not tried(world, client)
+    assert client.reason == "no-answer"
+    here, _ = verdicts(world, client)
+    assert here.id == "p2.no-response"
+    assert "2 proposals at once" in here.why
+    assert any("one_proposal = true" in action.text for action in here.actions)
+    link.drops = lambda _: False
+    ticked = world.client(profile(one_proposal=True, phase2=(QUICK_PHASE2, "3des-sha1")))
+    assert tried(world, ticked)
+    (offered,) = quick_offers(world, ticked)
+    assert len(offered.proposals) == 1
 
 
 def test_with_several_proposals_one_match_is_enough() -> None:

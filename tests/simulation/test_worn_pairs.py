@@ -112,7 +112,7 @@ def test_toward_a_stranger_the_old_pair_carries_until_message_3_must_have_come(e
         ike_sa(client).phase1.features -= {"culvert"}
         old = spi_used(client)
         client.wear(PairWorn(SESSION, 1))
-        world.run(0.2)
+        world.run(SETTLING)  # less than an answer and that
         assert len(client.told("quick.established")) == 2
         assert spi_used(client) == old
         if early:

@@ -111,7 +111,7 @@ class Negotiator:
             # Who was heard in phase 2 before may have lost this one message; liveness decides.
             return len(self._owner.pairs) > 0 or self._carried
         self._spis.release(quick.spi)
-        self._refused(quick, "no answer")
+        self._refused(quick, "no-answer")
         return len(self._owner.pairs) > 0
 
     def refused_by_peer(self, spi: int, why: str, now: float) -> None:
