@@ -316,7 +316,7 @@ class IpsecGateway(OtherGateways, TakingOver):
         sa = self._endpoint.get(number)
         if sa is None:
             return []
-        whose = Identity.of_address(sa.path.remote[0]) if sa.initiator else asked.identity
+        whose = self._sites.identity(sa, asked.identity)
         key = self._keys.skeyid(whose, asked.hash_name, asked.nonce_i, asked.nonce_r)
         self._clients[number] = Caller(sa.path.remote, key.group or str(asked.identity))
         known = replace(key, settings=self._narrowed(number, key.group))

@@ -15,6 +15,7 @@ from culvert.gateway.settings import group_settings
 from culvert.ike.peer import IkeSa
 from culvert.ike.settings import NOBODY, Answered, Role, Settings
 from culvert.ike.suite import ike_suites
+from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Address, Path
 from culvert.policy.site import Site
 
@@ -57,6 +58,15 @@ class Sites:
             if moved_to == address:
                 return self.by_name[name]
         return self._by_peer.get(address)
+
+    def identity(self, sa: IkeSa, claimed: Identity) -> Identity:
+        """Under which the peer's key is kept: its address as configured, though it moved; in
+        aggressive mode what it claims to be."""
+        here = sa.path.remote[0]
+        site = self.at(here)
+        if sa.initiator or claimed == Identity.of_address(here):
+            return Identity.of_address(site.peer if site is not None else here)
+        return claimed
 
     def called(self, number: int) -> Site | None:
         """The site that we called with this IKE SA."""
