@@ -278,7 +278,8 @@ def test_memory_is_bounded_however_many_call() -> None:
         for octets, source in from_everywhere(3000, first=round_ * 3000):
             target.throw(octets, source)
         target.world.run(HALF_OPEN)
-        for what in (target.world.network.journal, target.gateway.events, target.gateway.sent):
+        end = target.gateway
+        for what in (target.world.network.journal, end.events, end.sent, end.keys):
             what.clear()  # what the simulation itself keeps
         gc.collect()
         grown.append(len(gc.get_objects()))
