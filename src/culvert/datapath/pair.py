@@ -12,10 +12,11 @@ from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
 from culvert.datapath.plane import BARE, Counters, Progress, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
-from culvert.esp.ipcomp import IpComp
+from culvert.esp.ipcomp import MOST, IpComp
 from culvert.esp.replay import WINDOW
 from culvert.esp.sa import NEXT_HEADER, InboundSa, OutboundSa, Refusal, inner
 from culvert.inet.address import Address
+from culvert.inet.ipv4 import SMALLEST_HEADER
 from culvert.inet.prefix import Prefix, PrefixSet, prefix
 from culvert.rng import Random
 
@@ -116,9 +117,7 @@ class Pair:
             rng=rng,
             hard=order.hard_octets,
         )
-        self._ipcomp = (
-            IpComp(order.compression, order.cpi_in, order.cpi_out) if order.compression else None
-        )
+        self._ipcomp = _ipcomp(order)
         self._soft, self._hard = order.soft_octets or inf, order.hard_octets or inf
         self.local_prefixes = tuple(prefix(text) for text in order.local)
         self.remote_prefixes = tuple(prefix(text) for text in order.remote)
@@ -208,6 +207,14 @@ class Pair:
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
+
+
+def _ipcomp(order: SaPair) -> IpComp | None:
+    if not order.compression:
+        return None
+    # In transport mode a header is put before what comes out.
+    room = MOST - SMALLEST_HEADER if order.transport else MOST
+    return IpComp(order.compression, order.cpi_in, order.cpi_out, room=room)
 
 
 def host_of(one: Prefix) -> bytes:

@@ -64,11 +64,13 @@ NAMES = frozenset(_ALGORITHMS)
 
 
 class IpComp:
-    """Both directions of one pair. ``cpi_in`` is what the peer writes, ``cpi_out`` what we do."""
+    """Both directions of one pair. ``cpi_in`` is what the peer writes, ``cpi_out`` what we do;
+    ``room``: octets that may come out."""
 
-    __slots__ = ("_algorithm", "_cpi_out", "_cpis_in", "_failed", "_passing")
+    __slots__ = ("_algorithm", "_cpi_out", "_cpis_in", "_failed", "_passing", "_room")
 
-    def __init__(self, algorithm: str, cpi_in: int, cpi_out: int) -> None:
+    def __init__(self, algorithm: str, cpi_in: int, cpi_out: int, *, room: int = MOST) -> None:
+        self._room = room
         self._algorithm = _ALGORITHMS[algorithm]
         self._cpis_in = frozenset((cpi_in, self._algorithm.well_known))
         self._cpi_out = cpi_out.to_bytes(2, "big")
@@ -103,7 +105,7 @@ class IpComp:
         if int.from_bytes(octets[2:HEADER_OCTETS], "big") not in self._cpis_in:
             return Refusal.COMPRESSION
         try:
-            made = self._algorithm.decompress(octets[HEADER_OCTETS:], MOST)
+            made = self._algorithm.decompress(octets[HEADER_OCTETS:], self._room)
         except WireError:
             return Refusal.COMPRESSION
         return octets[0], made
