@@ -49,6 +49,18 @@ LOST: Happening = (
     {"profile": "office", "attempt": 1, "wait": 0.5, "reason": "lost-peer"},
 )
 AGAIN: Happening = (90.0, "ike.retransmit", {"peer": PEER, "attempt": 2})
+REKEYING: Happening = (50.0, "quick.rekeying", {"spi_in": "0x1"})
+UNANSWERED: Happening = (
+    80.0,
+    "quick.refused",
+    {"reason": "no-answer", "remote": "0.0.0.0/0", "local": "40.1.1.1/32"},
+)
+PEER_DEAD: Happening = (90.0, "live.peer-dead", {"seconds": 30.0, "questions": 5})
+DISPUTED: Happening = (
+    1.0,
+    "ike.notify-received",
+    {"name": "INVALID-ID-INFORMATION", "peer": CALLER},
+)
 MOVED: Happening = (90.0, "ike.peer-moved", {"old": CALLER, "new": "171.69.89.78:2048"})
 
 
@@ -117,7 +129,11 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         failed_setup("/dev/net/tun: Operation not permitted"),
         failed_setup("/dev/net/tun: No such file or directory"),
     ),
-    ("net.local-adapter", ""): (
+    ("net.local-adapter", "gateway"): (
+        gateway(*AT_THE_GATEWAY, ended("machine-failed", 1.0, by_peer=True)),
+        gateway(*AT_THE_GATEWAY, ended("by-user", 1.0, by_peer=True)),
+    ),
+    ("net.local-adapter", "client"): (
         failed_setup("/dev/net/tun: No such file or directory"),
         client(*GOOD[:-1]),
     ),
@@ -154,6 +170,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("p1.id-mismatch", ""): (
         client(*CONNECTING, ANSWERED[0], down("id-refused", 1.0)),
         client(*CONNECTING, ANSWERED[0], down("mode-refused", 1.0)),
+    ),
+    ("p1.id-mismatch", "gateway"): (
+        gateway(AT_THE_GATEWAY[0], DISPUTED, over("half-open-timeout")),
+        gateway(*AT_THE_GATEWAY, DISPUTED),
     ),
     ("p1.no-response", ""): (
         client(*CONNECTING, NO_ANSWER, down("no-answer", 30.0)),
@@ -217,6 +237,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("xauth.cancelled", ""): (
         client(*CONNECTING, *ANSWERED, *LOGIN[:2], down("auth-silence")),
         client(*CONNECTING, *ANSWERED, *LOGIN, down("auth-silence")),
+    ),
+    ("xauth.timeout", "gateway"): (
+        gateway(*AT_THE_GATEWAY, *ASKED_AT_THE_GATEWAY, over("peer-deleted")),
+        gateway(*AT_THE_GATEWAY, *ASKED_AT_THE_GATEWAY, over("half-open-timeout")),
     ),
     ("xauth.timeout", ""): (
         client(*CONNECTING, *ANSWERED, *LOGIN, NO_ANSWER),
@@ -289,6 +313,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("data.subnet-overlap", "gateway"): (
         gateway(STARTED, (40.0, "data.not-leased", {"count": 3})),
         client(*GOOD, (40.0, "data.not-leased", {"count": 3})),
+    ),
+    ("live.rekey-failed", "client"): (
+        client(*GOOD, REKEYING, UNANSWERED, down("lost-peer", 90.0)),
+        client(*GOOD, REKEYING, UNANSWERED, PEER_DEAD, down("lost-peer", 90.0)),
     ),
     ("live.dpd-timeout", ""): (
         client(*GOOD, (90.0, "live.peer-dead", {"seconds": 30.0, "questions": 5})),

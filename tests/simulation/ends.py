@@ -15,6 +15,7 @@ from culvert.client.connection import Connection
 from culvert.datapath.plane import BARE, Counters
 from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.carried import Carried
+from culvert.driver.pump import DROPS
 from culvert.effects import (
     ActivateSa,
     Answer,
@@ -149,8 +150,7 @@ class End:
     def _of_the_tunnel(self, octets: bytes, source: Address, to: Address) -> None:
         found = self.plane.from_network([(octets, source)], self.now, to[1])
         self.inside += found.inside
-        if found.inside:
-            self._count_soon()
+        self._count_soon()
         for packet in found.inside:
             self.came_inside(packet)
         for session, peer, port in found.moved:
@@ -294,6 +294,7 @@ class End:
             counted = self.plane.traffic(session)
             if counted != before:
                 self._counted[session] = counted
+                self._note_drops(session, before, counted)
                 traffic = Traffic(
                     session,
                     counted.octets_in,
@@ -304,6 +305,13 @@ class End:
                     sum(counted.dropped_out.values()),
                 )
                 self.do(self._core.step(traffic, now=self.now))
+
+    def _note_drops(self, session: int, before: Counters, counted: Counters) -> None:
+        """As the pump does."""
+        for reason, code in DROPS.items():
+            more = counted.dropped_in.get(reason, 0) - before.dropped_in.get(reason, 0)
+            if more:
+                self.tell(LogEvent(code, {"count": more, "session": session}))
 
 
 class ClientEnd(End):
@@ -333,6 +341,10 @@ class ClientEnd(End):
         self.echoes: list[AskEcho] = []
         self.knows: Callable[[AskHuman], dict[str, Secret]] = lambda _: {}
         """What the person has beside name and password, or instead of them."""
+        self.unresolved = ""
+        """Why the gateway's name is not found."""
+        self.unconfigured = ""
+        """Why this machine cannot be set up."""
         self._gateway = gateway
         self._began = began
         self._papers = vault
@@ -395,6 +407,8 @@ class ClientEnd(End):
             case AskEcho():
                 self.echoes.append(order)
                 self.carry(echo_request(order.source, order.target, 1, order.sequence))
+            case Resolve() if self.unresolved:
+                self.answer_later(Resolved(order.ticket, (), self.unresolved), RESOLVING)
             case Resolve():
                 literal = order.host.replace(".", "").isdecimal()
                 address = order.host if literal else self._gateway
@@ -405,9 +419,12 @@ class ClientEnd(End):
                 wanted = {want: known[want] for want in order.wants if want in known}
                 answered = wanted if len(wanted) == len(order.wants) else None  # gives up
                 self.answer_later(HumanAnswered(order.ticket, answered), RESOLVING)
+            case AskHuman():
+                pass  # nobody is there
             case ConfigureMachine():
-                self.machine = order
-                self.answer_later(MachineConfigured(order.ticket, "tun0"), CONFIGURING)
+                self.machine = None if self.unconfigured else order
+                done = MachineConfigured(order.ticket, "tun0", self.unconfigured)
+                self.answer_later(done, CONFIGURING)
             case RestoreMachine():
                 self.machine = None
             case _:
@@ -434,6 +451,8 @@ class GatewayEnd(End):
         self._papers = vault
         self._began = began
         self._bare_esp = bare_esp
+        self.undecided = False
+        """Whoever knows the users never answers."""
         self.judge: Judging = SimulatedJudge(config, (began, 0.0))
         self._fresh_core(rng)
         super().__init__(name, network, self.core, rng)
@@ -492,6 +511,8 @@ class GatewayEnd(End):
     def order(self, order: Order) -> None:
         if not isinstance(order, Judge):
             super().order(order)
+            return
+        if self.undecided:
             return
         word, event = self.judge.judge(order, now=self.now)
         self.tell(event)

@@ -72,6 +72,8 @@ from culvert.orders.certificates import verdict
 from culvert.secret import Secret
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
+DECIDING = 180.0
+"""Seconds a gateway may take to decide a login: somebody may have to find a telephone and confirm."""
 
 
 class Connection(Calls):
@@ -264,6 +266,7 @@ class Connection(Calls):
         """Answer from the profile what it knows, and when phase 1 is renewed what was told before;
         a known password serves once for each IKE SA."""
         self._asking = number
+        self._patient_until = inf if number == self._sa else self._patient_until
         missing = self._person.missing(asked.wants, repeated=asked.repeated)
         if not missing:
             return self._tell_person(self._person.known, now)
@@ -292,4 +295,6 @@ class Connection(Calls):
 
     def _tell_person(self, values: dict[str, Secret] | None, now: float) -> list[Effect]:
         said = PersonAnswer(values)
+        if self._asking == self._sa:
+            self._patient_until = now + DECIDING
         return self._carry(self._endpoint.step(self._asking, said, now=now), now)

@@ -367,7 +367,8 @@ class Endpoint:
         mode = exchange_name(header.exchange)
         told = self._refuse("mode", f"{mode} is not answered here", path, now)
         if told:
-            fields: dict[str, Field] = {"mode": mode, "peer": text(path.remote)}
+            cookies = f"{header.cookie_i.hex()}/{header.cookie_r.hex()}"
+            fields: dict[str, Field] = {"mode": mode, "peer": text(path.remote), "cookies": cookies}
             told.append((OF_NO_SA, LogEvent("ike.mode-refused", fields)))
         parts = (Notify(UNSUPPORTED_EXCHANGE_TYPE, PROTO_ISAKMP).part(),)
         head = Header(

@@ -280,7 +280,10 @@ class Informational:
             if self._owner.certified and notify.kind in DISPUTES:
                 reason = "certificate-disputed"
             self._owner.doubt(reason, now)
-        elif self._owner.half_open and notify.kind == AUTHENTICATION_FAILED:
+        elif self._owner.half_open and (
+            notify.kind == AUTHENTICATION_FAILED
+            or (notify.kind == INVALID_ID_INFORMATION and self._owner.certified)
+        ):
             self._owner.disputed()
         return False
 
@@ -290,15 +293,14 @@ class Informational:
         self._owner.channel.log("ike.notify-sent", name=name, peer=peer)
         self._send((Notify(AUTHENTICATION_FAILED, PROTO_ISAKMP).part(),))
 
-    def dispute(self, cookies: bytes) -> None:
-        """Tell, in clear, that an answer was not made with our key: its maker's log can name the
-        cause then. Nothing depends on it."""
+    def dispute(self, cookies: bytes, reason: str) -> None:
+        """Tell, in clear, that an answer was not made with our key, or by whom we did not expect:
+        its maker's log can name the cause then. Nothing depends on it."""
+        kind = INVALID_ID_INFORMATION if reason == "id-refused" else AUTHENTICATION_FAILED
         self._owner.channel.log(
-            "ike.notify-sent",
-            name=notify_name(AUTHENTICATION_FAILED),
-            peer=text(self._owner.path.remote),
+            "ike.notify-sent", name=notify_name(kind), peer=text(self._owner.path.remote)
         )
-        notify = Notify(AUTHENTICATION_FAILED, PROTO_ISAKMP, cookies).part()
+        notify = Notify(kind, PROTO_ISAKMP, cookies).part()
         self._owner.channel.send_clear(wire.INFORMATIONAL, (notify,))
 
     def _notified(self, notify: Notify, parts: Chain, octets: bytes, now: float) -> bool:

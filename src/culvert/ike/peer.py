@@ -512,7 +512,7 @@ class IkeSa:
         if isinstance(self.phase1, Calling):
             unproved = self.phase1.take_unproved()
             if unproved:
-                self.informational.dispute(unproved)
+                self.informational.dispute(unproved, self._doubt[0])
         reason, detail = self._doubt
         self.end(reason, now=now, detail=detail)
 
