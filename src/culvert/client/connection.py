@@ -73,7 +73,7 @@ from culvert.secret import Secret
 
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 DECIDING = 180.0
-"""Seconds a gateway may take to decide a login: somebody may have to find a telephone and confirm."""
+"""Seconds a gateway may take to decide a login: somebody may have to find a telephone first."""
 
 
 class Connection(Calls):
