@@ -43,6 +43,8 @@ def placeholders(wording: str) -> frozenset[str]:
 
 def one_line(text: str) -> str:
     """``text`` with everything that could move a cursor, break a line or reverse it written out."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 

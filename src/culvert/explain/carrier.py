@@ -39,7 +39,7 @@ REPEATED = re.compile(
 MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-vpnc-service"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for nearly every line; frozen would cost a tenth of all time
 class Bare:
     """A line without its wrappers. ``stamp`` is the wrapper's, as it stands there."""
 

@@ -57,7 +57,7 @@ def fact_rows() -> Mapping[str, FactRow]:
     return {row.id: row for row in rows(TABLE, "fact", FactRow)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for nearly every line; frozen would cost a tenth of all time
 class Fact:
     """``line`` and ``raw`` (the lines as they stand) are the proof.
 

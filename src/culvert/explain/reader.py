@@ -70,28 +70,34 @@ class Reader:
         self._current: Family | None = self._forced
         self._open: _Record | None = None
         self._clock = Clock()
+        self._made: list[Fact] = []
 
     def facts(self, lines: Iterable[str]) -> Iterator[Fact]:
+        made = self._made
         for line in lines:
-            yield from self._line(line)
-        yield from self._close()
+            self._line(line)
+            if made:
+                yield from made
+                made.clear()
+        self._close()
+        yield from made
 
-    def _line(self, line: str) -> Iterator[Fact]:
+    def _line(self, line: str) -> None:
         self.tally.lines += 1
         raw = plain(line)
         current = self._current or _splitting(raw)
         splits = current.splits if current is not None else None
         if splits is None:
-            yield from self._piece(raw)
+            self._piece(raw)
             return
         for piece in splits.split(raw):
-            yield from self._piece(piece)
+            self._piece(piece)
 
-    def _piece(self, raw: str) -> Iterator[Fact]:
+    def _piece(self, raw: str) -> None:
         """A line, or what one record has of a line that holds several."""
         if not raw or raw.isspace():
             if self._open is not None and self._has_text(self._open):
-                yield from self._close()
+                self._close()
             return
         bare = unwrapped(raw)
         text = bare.text
@@ -100,13 +106,13 @@ class Reader:
             self._join(text, raw)
             return
         if self._open is not None:
-            yield from self._close()
+            self._close()
         if family is not None and family.head.weight >= 1:
             self._current = family
         groups = _groups(frame) if frame else {}
         self._open = _Record(family, self.tally.lines, [text], [raw], bare, groups)
         if family is None or not family.head.joins:
-            yield from self._close()
+            self._close()
 
     def _has_text(self, record: _Record) -> bool:
         """Is there more than the head of a record? A time stamp alone waits for its text."""
@@ -164,7 +170,7 @@ class Reader:
         own = bool(process) and process in forced.head.processes
         return (forced, found) if found or own or not forced.frames else (None, None)
 
-    def _close(self) -> Iterator[Fact]:
+    def _close(self) -> None:
         record, self._open = self._open, None
         if record is None:
             return
@@ -176,7 +182,7 @@ class Reader:
         if not hits:
             self.tally.missed(record)
             return
-        yield from self._said(record, hits)
+        self._said(record, hits)
 
     def _hits(self, record: _Record, text: str) -> list[Hit]:
         if record.family is not None:
@@ -188,7 +194,7 @@ class Reader:
             return own
         return _of_one_family(bare_index().hits(text))
 
-    def _said(self, record: _Record, hits: list[Hit]) -> Iterator[Fact]:
+    def _said(self, record: _Record, hits: list[Hit]) -> None:
         raw = tuple(record.raw)
         at: Moment | None = None
         read = False
@@ -201,7 +207,7 @@ class Reader:
                 continue
             if not read:
                 at, read = self._clock.read(record.bare.stamp or raw[0]), True
-            yield _fact(reading, found, record, raw, at)
+            self._made.append(_fact(reading, found, record, raw, at))
 
 
 def _fact(
@@ -213,9 +219,10 @@ def _fact(
 ) -> Fact:
     row = reading.row
     values: dict[str, Value] = dict(record.frame)
-    for name, value in found.groupdict().items():
-        if value:
-            values[name] = value.strip(" '\",;.")
+    if found.re.groups:
+        for name, value in found.groupdict().items():
+            if value:
+                values[name] = value.strip(" '\",;.")
     values.update(row.set)
     if (swapped := str(values.get("spi_swapped", ""))) and len(swapped) >= HEX_SPI:
         values["spi"] = _swapped(swapped)
@@ -254,7 +261,12 @@ def _vendor(octets: str) -> str:
 
 def _groups(frame: re.Match[str]) -> dict[str, str]:
     """What the head of a record tells; ``peer2`` is a second place for ``peer``."""
-    return {key.rstrip("0123456789"): value for key, value in frame.groupdict().items() if value}
+    return {name: value for group, name in _named(frame.re) if (value := frame[group])}
+
+
+@cache
+def _named(frame: re.Pattern[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((group, group.rstrip("0123456789")) for group in frame.groupindex)
 
 
 def _of_one_family(hits: list[Hit]) -> list[Hit]:

@@ -31,11 +31,14 @@ FORMS = tuple(
         r"(?:^|\s)(?P<h>[0-2]\d)(?P<mi>[0-5]\d)(?P<s>[0-5]\d)\.(?P<f>\d{6})(?!\d)",
     )
 )
+LIKELY = re.compile(r"\d:\d\d:\d|\d{6}\.\d{6}")
+"""What each of these forms has in it."""
+
 NO_YEAR = 1904
 """Stands in for a year that is not printed; a leap year, so that every day exists."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for nearly every line; frozen would cost a tenth of all time
 class Moment:
     """``seconds`` to compare and subtract; ``text`` for people, without what is not known."""
 
@@ -53,6 +56,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._form: re.Pattern[str] | None = None
+        self._start = 0
         self._text = ""
         self._moment: Moment | None = None
 
@@ -60,8 +64,12 @@ class Clock:
         head = line[:HEAD]
         if self._text and head.startswith(self._text):
             return self._moment
-        if self._form is not None and (found := self._form.match(head)):
+        if self._form is not None and (
+            found := self._form.match(head, self._start) or self._form.match(head)
+        ):
             return self._kept(found)
+        if LIKELY.search(head) is None:
+            return None
         for form in FORMS:
             if found := form.search(head):
                 self._form = form
@@ -76,6 +84,7 @@ class Clock:
         # Only a time at the very beginning, and whole, may stand for the next line's.
         follows = found.string[found.end() : found.end() + 1]
         whole = found.start() == 0 and not follows.isdigit() and follows not in {".", ","}
+        self._start = found.start()
         self._text = found.string[: found.end()] + follows if whole and follows else ""
         self._moment = made
         return made

@@ -13,39 +13,52 @@ from culvert.explain.grammar.template import WORD, Template
 Hit = tuple[Reading, Match[str]]
 
 
+Candidate = tuple[int, Reading, Template]
+
+DIGITS = b"0123456789"
+"""Lines of one kind differ in numbers most of all: without them they look alike."""
+
+SHAPES = 4096
+"""Looks of lines whose candidates are kept; a log has a few hundred, one of random names none."""
+
+
 class Index:
-    """Every template stands under the rarest of its words; a line is asked word by word."""
+    """Every template stands under the rarest of its words; a line is asked word by word.
+
+    Numbers are left out of words on both sides, so that lines of one shape share the answer.
+    """
 
     def __init__(self, readings: Iterable[Reading]) -> None:
         given = [(reading, template) for reading in readings for template in reading.templates]
-        count = Counter(word for _, template in given for word in template.words)
-        self._under: dict[str, list[tuple[int, Reading, Template]]] = {}
-        self._always: list[tuple[int, Reading, Template]] = []
-        for order, (reading, template) in enumerate(given):
-            if not template.words:
-                self._always.append((order, reading, template))
+        wanted = [_numberless(template.words) for _, template in given]
+        count = Counter(word for words in wanted for word in words)
+        self._under: dict[str, list[tuple[Candidate, frozenset[str]]]] = {}
+        self._always: list[Candidate] = []
+        self._shapes: dict[bytes, tuple[Candidate, ...]] = {}
+        for order, ((reading, template), words) in enumerate(zip(given, wanted, strict=True)):
+            candidate = (order, reading, template)
+            if not words:
+                self._always.append(candidate)
                 continue
-            rarest = min(template.words, key=lambda word: (count[word], -len(word), word))
-            self._under.setdefault(rarest, []).append((order, reading, template))
+            rarest = min(words, key=lambda word: (count[word], -len(word), word))
+            self._under.setdefault(rarest, []).append((candidate, words))
         self._words = frozenset(self._under)
 
     def hits(self, text: str) -> list[Hit]:
         """The rows whose text stands in ``text``, in the order in which they stand there."""
-        lowered = text.lower()
-        words = set(WORD.findall(lowered))
-        keys = self._words & words
-        if not keys and not self._always:
+        shape = text.encode("utf-8", "replace").translate(None, DIGITS)
+        candidates = self._shapes.get(shape)
+        if candidates is None:
+            candidates = self._candidates(shape)
+        if not candidates:
             return []
-        candidates = [one for key in keys for one in self._under[key] if one[2].words <= words]
-        candidates += self._always
-        if len(candidates) > 1:
-            candidates.sort(key=_order)
+        lowered = text.lower() if text.isascii() else ""
         found: list[tuple[int, int, Reading, Match[str]]] = []
         seen: set[int] = set()
         for order, reading, template in candidates:
-            if id(reading) in seen or (reading.unless and _excluded(reading, lowered)):
+            if id(reading) in seen or (reading.unless and _excluded(reading, lowered or text.lower())):
                 continue
-            if (match := template.pattern.search(text)) is not None:
+            if (match := template.search(text, lowered)) is not None:
                 seen.add(id(reading))
                 found.append((match.start(), order, reading, match))
         if len(found) > 1:
@@ -53,11 +66,32 @@ class Index:
         return [(reading, match) for _, _, reading, match in found]
 
 
+    def _candidates(self, shape: bytes) -> tuple[Candidate, ...]:
+        """What may fit lines that look like this, in the order of the tables."""
+        words = set(WORD.findall(shape.decode().lower()))
+        found = [
+            candidate
+            for key in self._words & words
+            for candidate, wanted in self._under[key]
+            if wanted <= words
+        ]
+        made = tuple(sorted((*found, *self._always), key=_order))
+        if len(self._shapes) >= SHAPES:
+            self._shapes.clear()
+        self._shapes[shape] = made
+        return made
+
+
+def _numberless(words: Iterable[str]) -> frozenset[str]:
+    kept = (word.encode().translate(None, DIGITS).decode() for word in words)
+    return frozenset(kept) - {""}
+
+
 def _excluded(reading: Reading, text: str) -> bool:
     return any(word in text for word in reading.unless)
 
 
-def _order(candidate: tuple[int, Reading, Template]) -> int:
+def _order(candidate: Candidate) -> int:
     return candidate[0]
 
 

@@ -38,15 +38,25 @@ class Template:
     The pattern is made when it is first needed: one log uses a few dozen of two thousand.
     """
 
-    __slots__ = ("_pattern", "_pieces", "names", "text", "words")
+    __slots__ = ("_pattern", "_pieces", "begins", "holds", "names", "text", "words")
 
     def __init__(self, text: str) -> None:
         """Raises ValueError for an unknown kind of placeholder."""
         self.text = text
         self.words = _words(text)
+        self.begins, self.holds = _literals(text)
         self._pieces = tuple(_pieces(_bare(text)))
         self.names = tuple(piece.name for piece in self._pieces if piece.name)
         self._pattern: re.Pattern[str] | None = None
+
+    def search(self, text: str, lowered: str) -> re.Match[str] | None:
+        """Where it stands in ``text``. ``lowered`` is the same in small letters, sign for sign, or
+        empty: then nothing is known beforehand."""
+        start = 0
+        if lowered:
+            if self.holds not in lowered or (start := lowered.find(self.begins)) < 0:
+                return None
+        return (self._pattern or self.pattern).search(text, start)
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -138,6 +148,15 @@ def _gap(after: _Piece | None, third: _Piece | None) -> tuple[str, int]:
     if third is None:
         return f"(?>.*?\\s(?P<{after.name}>{exact}))", 2
     return f"(?>.*?\\s(?P<{after.name}>{exact}){third.literal})", 3
+
+
+def _literals(text: str) -> tuple[str, str]:
+    """What every text that fits begins with (its first word, if that is written out), and the
+    longest run of signs that stands in it: found at once, where a pattern has to look."""
+    plain = PIECE.sub(lambda found: " " if found["space"] else "\0 ", _bare(text)).lower()
+    runs = plain.split(" ")
+    first, _, _ = runs[0].partition("\0")
+    return first, max((run.strip("\0") for run in runs), key=len, default="")
 
 
 def _words(text: str) -> frozenset[str]:
