@@ -82,8 +82,12 @@ def findings(facts: Sequence[Fact]) -> list[Finding]:
     for one in given:
         if one.fact.strength:
             _note(found, one.fact.value("of"), one.fact.strength, [one])
+    by_id: dict[str, list[Placed]] = {}
+    for one in given:
+        by_id.setdefault(one.fact.id, []).append(one)
+    reach = max((max(one.stage, place(one.fact.row.reach)) for one in given), default=-1)
     for rule in rules():
-        if (proofs := _holds(rule, given, stood)) is not None:
+        if (proofs := _holds(rule, by_id, reach, stood)) is not None:
             _note(found, rule.diagnosis, rule.strength, proofs)
     valid = [one for one in found.values() if _counts(one, stood)]
     valid.sort(key=lambda one: (one.strength, one.row.rank, -one.last))
@@ -123,8 +127,9 @@ def _told(valid: list[Finding]) -> list[Finding]:
     return [one for one in chosen if one.strength <= limit][:TOLD]
 
 
-def _holds(rule: Rule, given: Sequence[Placed], stood: int) -> list[Placed] | None:
-    reach = max((max(one.stage, place(one.fact.row.reach)) for one in given), default=-1)
+def _holds(
+    rule: Rule, given: Mapping[str, Sequence[Placed]], reach: int, stood: int
+) -> list[Placed] | None:
     if rule.below and reach >= place(rule.below):
         return None
     if rule.reached and reach < place(rule.reached):
@@ -140,17 +145,19 @@ def _holds(rule: Rule, given: Sequence[Placed], stood: int) -> list[Placed] | No
     return [one for met in (*one_of, *needed) for one in met]
 
 
-def _meets(condition: Condition, given: Sequence[Placed]) -> list[Placed]:
-    """The facts that meet one condition; empty if too few do."""
+def _meets(condition: Condition, given: Mapping[str, Sequence[Placed]]) -> list[Placed]:
+    """The facts that meet one condition; empty if too few do. ``given`` has them by their ids."""
+    of_kind = given.get(str(condition["fact"]))
+    if not of_kind:
+        return []
     wanted = [
         (name, str(value).casefold()) for name, value in condition.items() if name not in CONTROL
     ]
     below, start = condition.get("below"), condition.get("from")
     met = [
         one
-        for one in given
-        if one.fact.id == condition["fact"]
-        and (below is None or one.stage < place(str(below)))
+        for one in of_kind
+        if (below is None or one.stage < place(str(below)))
         and (start is None or one.stage >= place(str(start)))
         and ("up" not in condition or one.up == condition["up"])
         and all(fnmatchcase(one.fact.value(name).casefold(), value) for name, value in wanted)

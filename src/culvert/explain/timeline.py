@@ -59,8 +59,11 @@ class Course:
 
     def add(self, fact: Fact) -> None:
         self._count += 1
-        kind = (fact.id, fact.value("of"))
-        self._kinds.setdefault(kind, Kept()).add(self._count, fact)
+        kind = (fact.id, fact.value("of") if fact.strength else "")
+        kept = self._kinds.get(kind)
+        if kept is None:
+            kept = self._kinds[kind] = Kept()
+        kept.add(self._count, fact)
         row = fact.row
         self.stands = (self.stands or row.up) and not row.ends
         self.decided = self.decided or row.up or row.ends or 0 < fact.strength <= 3

@@ -56,7 +56,9 @@ class Index:
         found: list[tuple[int, int, Reading, Match[str]]] = []
         seen: set[int] = set()
         for order, reading, template in candidates:
-            if id(reading) in seen or (reading.unless and _excluded(reading, lowered or text.lower())):
+            if id(reading) in seen or (
+                reading.unless and _excluded(reading, lowered or text.lower())
+            ):
                 continue
             if (match := template.search(text, lowered)) is not None:
                 seen.add(id(reading))
@@ -64,7 +66,6 @@ class Index:
         if len(found) > 1:
             found.sort(key=lambda one: one[:2])
         return [(reading, match) for _, _, reading, match in found]
-
 
     def _candidates(self, shape: bytes) -> tuple[Candidate, ...]:
         """What may fit lines that look like this, in the order of the tables."""

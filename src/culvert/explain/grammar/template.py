@@ -52,10 +52,9 @@ class Template:
     def search(self, text: str, lowered: str) -> re.Match[str] | None:
         """Where it stands in ``text``. ``lowered`` is the same in small letters, sign for sign, or
         empty: then nothing is known beforehand."""
-        start = 0
-        if lowered:
-            if self.holds not in lowered or (start := lowered.find(self.begins)) < 0:
-                return None
+        start = lowered.find(self.begins) if lowered else 0
+        if start < 0 or (lowered and self.holds not in lowered):
+            return None
         return (self._pattern or self.pattern).search(text, start)
 
     @property
