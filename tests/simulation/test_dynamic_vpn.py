@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,20 @@ import pytest
 from culvert.errors import ProtocolError
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render.lancom import Lancom
+from culvert.gateway.dynamic import Dynamic
+from culvert.gateway.keys_door import KeysDoor, RemoteKeys
 from culvert.ike.wire.announcement import Announcement
+from culvert.ike.wire.before_ike import is_one
+from culvert.inet.address import Path
+from culvert.policy.group import Group
+from culvert.policy.site import Site
+from culvert.rng import SeededRandom
+from culvert.secret import Secret
+from culvert.vault.group_keys import GroupKeys
 from simulation.ends import ClientEnd, End
 from simulation.journal import Told
 from simulation.test_sites import FAR, Pair, rows
-from simulation.world import BEGAN, Terms, World, profile
+from simulation.world import BEGAN, GATEWAY, Terms, World, profile
 
 SEED = 1
 MOVED_TO = "172.16.172.99"
@@ -186,6 +196,75 @@ def test_a_gateway_follows_the_other_and_calls_it_where_it_went() -> None:
         assert not rows(world.gateway)
         assert world.joined(within=30.0), "called again, at the new address"
         assert world.all_networks_talk()
+
+
+@pytest.mark.requirement("S3-30")
+@pytest.mark.parametrize("west_calls", [False, True])
+def test_a_gateway_that_forgot_all_is_known_at_its_new_address(west_calls: bool) -> None:
+    """It was started anew there; main mode alone would not find its key."""
+    world = Pair(far_calls=not west_calls, west_calls=west_calls, more="dynamic = true")
+    with world.shown_if_wrong():
+        assert world.joined()
+        far = world.far
+        assert far.link is not None
+        world.network.move(far.link, NEW_FAR, None)
+        far.reboot()
+        far.do(far.core.announce(now=world.now))
+        far.do(far.core.tick(now=world.now))
+        assert world.run_until(
+            lambda: any(row.public[0] == NEW_FAR for row in rows(world.gateway)), within=5.0
+        )
+        assert world.joined(within=5.0)
+        assert world.all_networks_talk()
+        told = world.gateway.told("dynamic.received")[-1]
+        assert told.fields["peer"] == f"{NEW_FAR}:500"
+
+
+def test_each_of_several_sites_is_known_by_its_own_key_through_the_vaults_door() -> None:
+    """The door answers a pair of nonces once."""
+    at = BEGAN
+    sites = [
+        Site(Group(name), peer, (), (), dynamic=True)
+        for name, peer in (("a", "192.0.2.1"), ("b", "192.0.2.2"), ("c", "192.0.2.3"))
+    ]
+    secrets = {site.name: Secret(f"the key of site {site.name}") for site in sites}
+    keys = GroupKeys(secrets, SeededRandom(1), by_address={site.peer: site.name for site in sites})
+    here, there = socket.socketpair()
+    serving = KeysDoor(keys, lambda: 0.0).serve(there)
+    with here:
+        ours = Dynamic(sites, RemoteKeys(here, SeededRandom(2)), SeededRandom(3))
+        for site in sites:
+            theirs = Dynamic([site], keys, SeededRandom(int(site.peer[-1])))
+            said = theirs.announcement(site, at)
+            heard = ours.heard(said, at, now=0.0)
+            assert heard is not None
+            assert heard[0].name == site.name
+            assert ours.heard(said, at, now=0.0) is None, "an echo"
+            late = at + timedelta(seconds=301)
+            assert ours.heard(theirs.announcement(site, late), at, now=0.0) is None
+    serving.join(5)
+
+
+def test_without_the_key_or_late_or_twice_nobody_is_believed() -> None:
+    world = Pair(more="dynamic = true")
+    with world.shown_if_wrong():
+        assert world.joined()
+        gateway = world.gateway
+        announced = [octets for _, octets, _ in world.far.sent if is_one(octets)]
+        assert announced, "before it called"
+        elsewhere = Path((GATEWAY, 500), ("203.0.113.66", 500))
+        before = len(gateway.told("dynamic.received"))
+        for octets in (announced[0], announced[0][:-1] + bytes((announced[0][-1] ^ 1,))):
+            gateway.do(gateway.core.receive(octets, elsewhere, now=world.now))
+        assert len(gateway.told("dynamic.received")) == before
+        gateway.reboot()
+        world.run(400.0)
+        before = len(gateway.told("dynamic.refused"))
+        gateway.do(gateway.core.receive(announced[0], elsewhere, now=world.now))
+        assert len(gateway.told("dynamic.refused")) == before + 1
+        for length in range(len(announced[0])):
+            gateway.do(gateway.core.receive(announced[0][:length], elsewhere, now=world.now))
+        assert len(gateway.told("dynamic.received")) <= before + 3
 
 
 @pytest.mark.requirement("S3-30")

@@ -39,6 +39,7 @@ from culvert.gateway import announcing, attributes
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.dynamic import Dynamic
 from culvert.gateway.other_gateways import OtherGateways
 from culvert.gateway.sessions import CallersSessions
 from culvert.gateway.settings import (
@@ -82,6 +83,7 @@ from culvert.ike.outputs import (
 from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Settings
+from culvert.ike.wire import before_ike
 from culvert.ike.wire import config as cfg
 from culvert.ike.wire.config import INTERNAL_IP4_ADDRESS
 from culvert.ike.wire.identity import Identity
@@ -137,6 +139,8 @@ class IpsecGateway(OtherGateways, TakingOver):
         self.refusals: deque[Attempt] = deque(maxlen=REFUSALS)
         self._config = config
         self._keys = keys
+        changing = [site for site in config.restart.sites if site.dynamic]
+        self._dynamic = Dynamic(changing, keys, rng)
         self._wall, self._began = began
         self._settings = general_settings(
             config, bare_esp=bare_esp, certified=certificate is not None, authorities=authorities
@@ -182,6 +186,8 @@ class IpsecGateway(OtherGateways, TakingOver):
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
         if self._stopped:
             return []
+        if before_ike.is_one(octets):
+            return self._heard_before_ike(octets, path, now)
         return self._carry(self._endpoint.receive(octets, path, now=now), now)
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
@@ -223,14 +229,6 @@ class IpsecGateway(OtherGateways, TakingOver):
         made: list[Effect] = []
         for number in list(self._clients):
             made += self._close(number, "peer-shutdown", now)
-        return made
-
-    def announce(self, *, now: float) -> list[Effect]:
-        """This machine has another address: tell everybody, from there."""
-        made: list[Effect] = []
-        for number, client in list(self._clients.items()):
-            tell = announcing.telling(self._config.group(client.group), now)
-            made += self._carry(self._endpoint.act(number, tell), now)
         return made
 
     # --- IKE says ----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from culvert.gateway import checking
 from culvert.gateway.reading import Table
 from culvert.ike.selector import Network
 from culvert.policy.group import Group
-from culvert.policy.site import Site
+from culvert.policy.site import MOST_DYNAMIC, Site
 from culvert.profile.proposal import shown
 from culvert.secret import Secret
 
@@ -34,6 +34,9 @@ def sites(
             name = shown(table.text("name"))
             table.problem("name", f"[[site]] {name} has the name of a group; names tell keys apart")
     made = [_site(table, folder, outer) for table in tables]
+    changing = [table for one, table in zip(made, tables, strict=True) if one.site.dynamic]
+    for table in changing[MOST_DYNAMIC:]:
+        table.problem("dynamic", f"more than {MOST_DYNAMIC} sites are dynamic")
     for (first, _), (second, table) in combinations(zip(made, tables, strict=True), 2):
         _check_pair(first.site, second.site, table)
     return tuple(made)
@@ -87,6 +90,7 @@ def _site(table: Table, folder: Path, outer: frozenset[str]) -> KeyedSite:
         remote,
         calls=table.flag("initiate"),
         transport=table.flag("transport_mode"),
+        dynamic=table.flag("dynamic"),
     )
     if made.transport and any(net.num_addresses > 1 for net in (*local, *remote)):
         table.problem(

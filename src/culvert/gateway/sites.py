@@ -89,7 +89,7 @@ class Sites:
             if name in self._holds:
                 continue
             site = self.by_name[name]
-            remote: Address = (self._elsewhere.get(name, site.peer), self._port)
+            remote = self.where(site)
             nowhere = "0.0.0.0"  # noqa: S104  # not known yet
             settings = replace(
                 self._settings[name], role=Role.INITIATOR, exchange="main", provisioned=False
@@ -112,6 +112,17 @@ class Sites:
         for name, held in self._holds.items():
             if held == number:
                 self._elsewhere[name] = address
+
+    def announced(self, site: Site, address: str, now: float) -> None:
+        """It says that it is there now; whom we call is called there at once."""
+        self._elsewhere[site.name] = address
+        if site.calls and site.name not in self._holds and not self._stopped:
+            self._waits.pop(site.name, None)
+            self._calls[site.name] = now
+
+    def where(self, site: Site) -> Address:
+        """Whom to call."""
+        return self._elsewhere.get(site.name, site.peer), self._port
 
     # --- what became of it -------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from culvert.ike.outputs import Configuration
 from culvert.ike.selector import Network, Selector
 from culvert.policy.group import Group
 
+MOST_DYNAMIC = 40
+"""Sites whose address changes: an announcement is tried with the key of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -16,6 +19,7 @@ class Site:
 
     ``peer``: the address that its packets come from, that of its NAT if it is behind one.
     ``transport``: transport mode between the two gateways themselves.
+    ``dynamic``: its address changes, or ours does, and whoever has another one says so.
     ``calls``: we call it, and call again when it is lost; else it calls us.
     """
 
@@ -25,6 +29,7 @@ class Site:
     remote: tuple[Network, ...]
     calls: bool = False
     transport: bool = False
+    dynamic: bool = False
 
     @property
     def name(self) -> str:
