@@ -187,6 +187,9 @@ def packets(octets: bytes) -> None:
             continue
 
 
+RECOMPRESSED = 3000  # octets: more would cost the time of many examples
+
+
 def compressed(octets: bytes) -> None:
     """Compressed payloads of a peer: bounded, and what comes out can be compressed again."""
     for name in sorted(NAMES):
@@ -195,7 +198,8 @@ def compressed(octets: bytes) -> None:
         if isinstance(found, Refusal):
             continue
         assert len(found[1]) <= MOST
-        assert ends.unwrap(ends.wrap(found)) == found
+        short = found[0], found[1][:RECOMPRESSED]
+        assert ends.unwrap(ends.wrap(short)) == short
 
 
 def profiles(octets: bytes) -> None:

@@ -66,9 +66,16 @@ def _common(octets: bytes, back: int, at: int) -> int:
     """How many octets are the same at both places; they may overlap."""
     most = min(len(octets) - at, LONGEST)
     count = SHORTEST
+    while count + _BLOCK < most and (
+        octets[back + count : back + count + _BLOCK] == octets[at + count : at + count + _BLOCK]
+    ):
+        count += _BLOCK
     while count < most and octets[back + count] == octets[at + count]:
         count += 1
     return count
+
+
+_BLOCK = 32  # octets compared at a time
 
 
 def _string(offset: int, length: int) -> tuple[int, int]:
