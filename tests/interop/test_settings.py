@@ -81,6 +81,21 @@ def test_our_gateway_names_what_strongswan_asks_for(lab: Lab, pki: Pki) -> None:
         assert (told["remote"], told["local"]) == ("none", "modp1024")
 
 
+@pytest.mark.peer("strongswan")
+@pytest.mark.cell("pfs-mismatch", "strongswan-gateway")
+def test_a_refusal_of_strongswan_is_told_with_the_group_that_was_offered(
+    lab: Lab, pki: Pki, client: OurClient
+) -> None:
+    with StrongswanGateway(lab, pki, ike=OURS, esp="aes128-sha1-modp1024"):
+        kept, client.profile = client.profile, {**BOTH, "phase2": ["aes128-sha1"]}
+        done = client.try_up()
+        client.profile = kept
+        assert done.status != 0
+        assert client.why()["diagnosis"]["id"] == "p2.no-proposal"
+        told = client.events("quick.refused")[-1]["fields"]
+        assert told["reason"] == "NO-PROPOSAL-CHOSEN (offered with PFS group none)"
+
+
 # --- lifetimes, identifiers, one proposal ------------------------------------------------------
 
 

@@ -397,6 +397,9 @@ class Informational:
             offered, accepted = found
             self._owner.channel.log("quick.pfs-mismatch", remote=accepted, local=offered)
             why = f"{why}: PFS group {offered} is offered, {accepted} is accepted"
+        elif notify.kind == NO_PROPOSAL_CHOSEN and self._owner.settings.phase2:
+            # Others do not say what they miss; PFS is the part of it that people look for last.
+            why = f"{why} (offered with PFS group {self._owner.settings.phase2[0].pfs_word})"
         self._owner.quick_refused(spi, why, now)
 
     def _deleted(self, delete: Delete, told: Reason | None, now: float) -> bool:
