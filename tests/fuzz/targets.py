@@ -7,6 +7,7 @@ caught here, by their type.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from culvert.datapath.python_engine import PythonEngine
 from culvert.errors import ConfigError, ProtocolError, WireError
@@ -25,7 +26,9 @@ from culvert.ike import vendor
 from culvert.ike.fragments import PATIENCE, Bounds, Reassembly
 from culvert.ike.proposal import choose_esp, choose_ike, compare_esp, compare_ike
 from culvert.ike.suite import EspSuite, IkeSuite
+from culvert.ike.wire.announcement import ANNOUNCEMENT, Announcement
 from culvert.ike.wire.attribute import join, parse_attributes
+from culvert.ike.wire.before_ike import BeforeIke, is_one
 from culvert.ike.wire.config import ConfigMessage
 from culvert.ike.wire.fragment import FRAGMENT, Fragment
 from culvert.ike.wire.header import Header
@@ -73,6 +76,9 @@ def isakmp(octets: bytes) -> None:
         part.body for part in parts
     ]
     vendor.features(parts)
+    if is_one(octets):
+        with suppress(ProtocolError):
+            BeforeIke.parse(octets)
     for part in parts:
         try:
             _payload(part)
@@ -90,7 +96,10 @@ def _payload(part: Part) -> None:
             LogEvent("ike.group-unknown", {"group": str(identity), "peer": ""})
             identity.network()
         case kind if kind == NOTIFY:
-            Notify.parse(part)
+            notify = Notify.parse(part)
+            if notify.kind == ANNOUNCEMENT:
+                told = Announcement.parse(notify.data)
+                assert Announcement.parse(told.to_bytes()) == told
         case kind if kind == DELETE:
             Delete.parse(part)
         case kind if kind == ATTRIBUTES:
