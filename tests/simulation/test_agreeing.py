@@ -207,3 +207,23 @@ def test_equal_lifetimes_are_not_worth_a_word() -> None:
     assert tried(world, client)
     for end in (client, world.gateway):
         assert not end.told("ike.lifetime-differs")
+
+
+# --- NAT traversal of a VPN 3000 ---------------------------------------------------------------
+
+
+@pytest.mark.requirement("S4-14", part="what comes of it")
+@pytest.mark.parametrize(
+    ("preset", "of_group", "works"),
+    [("none", "", True), ("vpn3000-exact", "", False), ("vpn3000-exact", "auto", True)],
+)
+def test_behind_a_nat_a_vpn_3000_needs_its_switch(
+    preset: str, of_group: str, *, works: bool
+) -> None:
+    world = World(1, Terms(preset=preset, nat_traversal=of_group))
+    client = world.client(profile(), behind=world.nat)
+    tried(world, client)
+    assert bool(client.told("ike.natt-negotiated")) is works
+    assert bool(client.told("ike.natt-missing")) is not works
+    if works:
+        assert world.passes_both_ways(client)

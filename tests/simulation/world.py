@@ -79,6 +79,8 @@ class Terms:
     legacy: tuple[str, ...] = EVERY_SWITCH
     split_include: tuple[str, ...] = (LAN,)
     backup_servers: tuple[str, ...] = ()
+    preset: str = "none"
+    nat_traversal: str = ""  # of the group alone
     dns: tuple[str, ...] = ()
     nbns: tuple[str, ...] = ()
     ike_fragmentation: bool = True
@@ -86,12 +88,14 @@ class Terms:
     @property
     def toml(self) -> str:
         hours = f'hours = ["{self.hours}"]' if self.hours else ""
+        natt = f'nat_traversal = "{self.nat_traversal}"' if self.nat_traversal else ""
         people = "".join(
             f'[[user]]\nname = "{name}"\npassword_hash = "{_hash()}"\ngroups = ["{GROUP}"]\n'
             for name in USERS
         )
         return f"""\
 [gateway]
+preset = "{self.preset}"
 lan = ["{LAN}"]
 identity = "{self.identity}"
 authentication = {list(self.authentication)}
@@ -128,6 +132,7 @@ backup_servers = {list(self.backup_servers)}
 dns = {list(self.dns)}
 nbns = {list(self.nbns)}
 {hours}
+{natt}
 {people}"""
 
 
