@@ -16,7 +16,7 @@ class Fault:
     id: str
     section: str
     title: str
-    virtual: str
+    virtual: str = ""
     client: str = ""
     gateway: str = ""
     lab: str = ""
@@ -27,4 +27,5 @@ class Fault:
 
 
 FAULTS = {row["id"]: Fault(**row) for row in tomllib.loads(TABLE.read_text("utf-8"))["fault"]}
+VIRTUAL = {id: fault for id, fault in FAULTS.items() if fault.virtual}
 LAB = {id: fault for id, fault in FAULTS.items() if fault.lab}

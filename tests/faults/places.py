@@ -19,6 +19,7 @@ BEFORE_ANYTHING = -450
 EVERYTHING = "ip version 4"
 A_THIRD = "numgen random mod 100 < 30"
 PORT_4500 = "udp dport 4500", "udp sport 4500"
+UDP = "ip protocol udp"
 ESP = "ip protocol esp"
 FRAGMENTS = "ip frag-off & 0x3fff != 0"
 SHAKY, SHAKY_TABLE = "shaky", "77"

@@ -16,7 +16,8 @@ from culvert.eventlog.render.styles import STYLES
 from culvert.eventlog.wording import UNKNOWN
 from culvert.explain import explain
 from culvert.explain.explanation import Diagnosis
-from faults.catalogue import FAULTS, LAB
+from faults.catalogue import LAB
+from faults.catalogue import VIRTUAL as FAULTS
 from faults.provoked import ENDS, PROVOKED, Provoked, written
 from faults.record import PROPERTY, VIRTUAL, run, words
 

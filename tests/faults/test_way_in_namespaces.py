@@ -60,6 +60,20 @@ def test_blocked_4500(lab: Lab, record_property: Record) -> None:
         scene.client.down()
 
 
+def test_blocked_udp(lab: Lab, record_property: Record) -> None:
+    over_tcp = {"ipsec_over_tcp": True}
+    with (
+        Scene(lab, "blocked-udp", general=over_tcp, profile=over_tcp) as scene,
+        places.dropping(lab, places.UDP) as dropped,
+    ):
+        scene.client.up()
+        back = scene.back(within=5)
+        assert scene.client.row["transport"] == "tcp"
+        counts = scene.traffic() | {"UDP packets dropped": dropped.count}
+        scene.told(record_property, counts, back)
+        scene.client.down()
+
+
 def with_certificates(pki: Pki, **general: object) -> dict[str, Any]:
     return {
         "where": "pub",
