@@ -47,7 +47,7 @@ def profiles(draw: st.DrawFn, extra: st.SearchStrategy[Any] = any_extra) -> Prof
         "nat_traversal": draw(st.sampled_from(KEYS["nat_traversal"].choices)),
         "phase1": tuple(f"{name}-{group}" for name in ERA[1][-cut:]),
         "phase2": ERA[2][: draw(st.sampled_from([2, len(ERA[2])]))],
-        "legacy": ("aggressive-psk", "3des", "sha1", "md5", "modp1024", *more),
+        "legacy": ("aggressive-psk", "3des", "sha1", "md5", "modp1024", "natt-early", *more),
         "pfs": draw(st.sampled_from([None, "modp1024", "modp3072"])),
         "dpd_delay": draw(st.sampled_from([0, 30, 60])),
         "dpd_timeout": draw(st.sampled_from([90, 120, 86400])),

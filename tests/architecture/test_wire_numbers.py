@@ -30,6 +30,7 @@ PAYLOAD_NAMES = {
     "NOTIFY": "Notification",
     "NAT_D": "NAT Discovery",
     "NAT_OA": "NAT Original Address",
+    "NAT_D_LATE": "NAT Discovery (drafts 04-08)",
     "NAT_D_DRAFT": "NAT Discovery (drafts 00-03)",
     "NAT_OA_DRAFT": "NAT Original Address (drafts 00-03)",
     "FRAGMENT": "IKE fragment",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from culvert.gateway.config import InvalidConfig, examine, load, problems
 from culvert.gateway.reading import LONGEST_LIST, LONGEST_TEXT
 from culvert.identity.lockout import LockoutRule
+from culvert.ike.natt import PREFERENCE
 from culvert.policy.group import Liveness
 from culvert.secret import Secret
 from culvert.vault.password import Argon2id, FastHash
@@ -43,7 +44,7 @@ def test_a_small_file_is_enough() -> None:
     config = load(SMALL, "gateway.toml")
     group = config.group("ciscovpn")
     assert group is not None
-    assert (group.pool, group.natt, group.liveness) == ("clients", True, Liveness(30, 5, 4))
+    assert (group.pool, group.natt, group.liveness) == ("clients", PREFERENCE, Liveness(30, 5, 4))
     assert config.live.lockout == LockoutRule()
     assert (config.restart.ike_port, config.restart.natt_port) == (500, 4500)
     assert config.group_keys["ciscovpn"] == Secret("c!sc0-is-long-enough-here")
@@ -164,7 +165,7 @@ def test_a_section_of_the_wrong_shape_is_told(section: str, what: str) -> None:
         ('phase1 = ["3des-sha2_256-modp2048"]', 'add "3des" to legacy'),
         ("session_limit = true", "whole number"),
         ("forwarding = 1", "true or false"),
-        ('nat_traversal = "on"', "must be one of auto, off, force"),
+        ('nat_traversal = "on"', "must be one of auto, off, force, early"),
         ("listen = [1]", "list of texts"),
         (f'identity = "{"x" * (LONGEST_TEXT + 1)}"', "longer than"),
         (f"lan = {['10.0.0.0/8'] * (LONGEST_LIST + 1)}", "more than"),

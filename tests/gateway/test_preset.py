@@ -39,9 +39,9 @@ def test_nat_traversal_of_a_vpn_3000_is_off_until_a_group_or_a_site_has_it() -> 
     config = load(
         f'[gateway]\npreset = "vpn3000-exact"\n{GROUPS}{SITES.replace("plain", "far")}', "g"
     )
-    groups = {group.name: group.natt for group in config.live.groups}
+    groups = {group.name: bool(group.natt) for group in config.live.groups}
     assert groups == {"plain": False, "behind-a-nat": True}
-    sites = {site.name: site.group.natt for site in config.restart.sites}
+    sites = {site.name: bool(site.group.natt) for site in config.restart.sites}
     assert sites == {"far": False, "natted": True}
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from culvert.crypto.hash import digest
 from culvert.ike.natt import (
+    DRAFT_00,
+    DRAFT_01,
     DRAFT_02,
     DRAFT_02_NEWLINE,
     DRAFT_03,
@@ -20,8 +22,9 @@ from culvert.ike.natt import (
     detection,
     guess,
     nat_d,
+    permitted,
 )
-from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, Chain, Part
+from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, NAT_D_LATE, Chain, Part
 from culvert.inet.address import Address
 
 COOKIES = bytes(range(16))
@@ -121,6 +124,24 @@ def test_without_nat_d_the_addresses_alone_are_asked(
     own: Address, peer: Address, guessed: Nat
 ) -> None:
     assert guess(own, peer) == guessed
+
+
+@pytest.mark.requirement("S1-182", part="drafts 04 to 08 are read")
+def test_what_drafts_04_to_08_call_nat_d_is_read() -> None:
+    late = tuple([Part(NAT_D_LATE, part.body) for part in sent(CLIENT, GATEWAY)])
+    assert found(late, GATEWAY, CLIENT) == Nat()
+    assert found(late, GATEWAY, CLIENT_OUTSIDE) == Nat(remote=True)
+    assert found(late, GATEWAY, CLIENT, DRAFT_02) is None
+
+
+def test_the_first_drafts_are_used_only_by_their_switch() -> None:
+    both = frozenset(("natt-00", "natt-01"))
+    assert best(both, permitted("auto", ())) is None
+    assert best(both, permitted("auto", ("natt-early",))) is DRAFT_01
+    assert best(frozenset(("natt-00",)), permitted("force", ("natt-early",))) is DRAFT_00
+    assert best(both | {"natt-02"}, permitted("auto", ("natt-early",))) is DRAFT_02
+    assert best(both | {"natt-rfc3947"}, permitted("early", ("natt-early",))) is DRAFT_01
+    assert permitted("off", ("natt-early",)) == ()
 
 
 def test_fewer_than_two_say_nothing() -> None:

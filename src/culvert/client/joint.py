@@ -17,7 +17,7 @@ from culvert.client.polling import Polling
 from culvert.client.progress import CLIENT_TYPE, Progress
 from culvert.client.returning import Returning
 from culvert.client.settings import NATT_PORT, settings_of
-from culvert.datapath.mtu import Carriage
+from culvert.datapath.mtu import Carriage, carriage_of
 from culvert.effects import (
     Effect,
     Record,
@@ -100,7 +100,7 @@ class Joint(ABC):
     def _settings_for(self, path: Path) -> Settings:
         if not streamed(path):
             return self._endpoint.settings
-        return replace(self._endpoint.settings, natt=False, over_udp=False, streamed=True)
+        return replace(self._endpoint.settings, natt=(), over_udp=False, streamed=True)
 
     def _awaited(self, ticket: int) -> bool:
         return ticket == self._ticket and bool(self._waits_for)
@@ -147,7 +147,10 @@ class Joint(ABC):
     def _carriage(self) -> Carriage:
         if self._so_far.stream is not None:
             return Carriage.TCP
-        return Carriage.UDP if self._encapsulated or self._so_far.udp_port else Carriage.BARE
+        if not self._encapsulated:
+            return Carriage.UDP if self._so_far.udp_port else Carriage.BARE
+        sa = self._endpoint.get(self._sa)
+        return carriage_of(sa.path.local[1]) if sa is not None else Carriage.UDP
 
     @property
     def _unity(self) -> bool:

@@ -83,7 +83,7 @@ def status_row(
         "next_attempt": again_at,
         "protocol": "IPSec",
         "transport": "" if esp is None else way,
-        "tunnel_port": _port(so_far, way),
+        "tunnel_port": _port(so_far, way, sa),
         "assigned_ip": so_far.given.address,
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,
@@ -122,6 +122,7 @@ def _counters(traffic: Traffic | None) -> Mapping[str, int]:
     }
 
 
-def _port(so_far: Progress, way: str) -> int:
+def _port(so_far: Progress, way: str, sa: IkeSa | None) -> int:
     """The gateway's port that ESP goes to; of a stream, the one on loopback tells nobody much."""
-    return {"udp": so_far.udp_port, "nat-t": NATT_PORT, "tcp": so_far.tcp_port}.get(way, 0)
+    natt = sa.path.remote[1] if sa is not None else NATT_PORT
+    return {"udp": so_far.udp_port, "nat-t": natt, "tcp": so_far.tcp_port}.get(way, 0)

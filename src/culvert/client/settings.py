@@ -5,6 +5,7 @@ from __future__ import annotations
 from culvert.crypto.packet import packet_suite
 from culvert.datapath.mtu import Carriage, inner_mtu
 from culvert.identity.certificates.names import identity_from
+from culvert.ike.natt import permitted
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import Role, Settings, Timing
 from culvert.ike.suite import AUTHENTICATION, EspSuite, ike_suites
@@ -30,7 +31,7 @@ def settings_of(
     """``bare_esp``: this machine can send ESP without UDP; else encapsulation is forced."""
     ways = AUTHENTICATIONS[profile.authentication].methods
     pfs = f"-{profile.pfs}" if profile.pfs else ""
-    natt = profile.nat_traversal != "off"
+    natt = permitted(profile.nat_traversal, profile.legacy)
     most = 1 if profile.one_proposal else None
     names = profile.remote_id if needs_group_key(profile) else ""
     return Settings(

@@ -8,6 +8,7 @@ from culvert.crypto.packet import HEADER_OCTETS, PacketSuite
 
 TRAILER_OCTETS = 2  # pad length and next header
 ETHERNET = 1500
+IKE_PORT = 500
 OUTER_IPV4, OUTER_IPV6 = 20, 40
 
 
@@ -16,11 +17,14 @@ class Carriage(IntEnum):
 
     BARE = 0
     UDP = 8  # RFC 3948
+    EARLY_UDP = 16  # drafts 00 and 01 of it: eight zero octets behind the UDP header
     TCP = 36  # Cisco's TCP encapsulation: header 20, trailer 16
 
 
 def carriage_of(local_port: int) -> Carriage:
     """What the data path sends in from this port of ours; plain ESP has none."""
+    if local_port == IKE_PORT:
+        return Carriage.EARLY_UDP
     return Carriage.UDP if local_port else Carriage.BARE
 
 

@@ -37,6 +37,8 @@ from culvert.inet.address import Address, Path
 from culvert.inet.address import text as address_text
 
 NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
+EARLY_MARKER = bytes(8)
+"""Before ESP on port 500: where IKE has a cookie, which is never zero (NAT-T drafts 00 and 01)."""
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
 EMPTY_READS = 64
@@ -145,6 +147,7 @@ class Pump:
             self._by_port[BARE] = [esp]
         self._tun: Inside | None = None
         self._empty_reads = 0
+        self._early = False  # whether a peer has ESP on port 500
         self._listener: PacketListener | None = None
         self._told: dict[int, Counters] = {}
         self.carried = Carried()
@@ -232,11 +235,16 @@ class Pump:
     def _read_ike(self, source: Datagrams) -> None:
         if self._listener is None:
             return
+        early: list[tuple[bytes, Path]] = []
         for octets, path in source.read_batch():
-            if octets != KEEPALIVE:
+            if self._early and octets.startswith(EARLY_MARKER):
+                early.append((octets[len(EARLY_MARKER) :], path))
+            elif octets != KEEPALIVE:
                 if self._bare is not None:
                     self._bare.answer(path.remote[0], path.local[0])
                 self._listener.ike(octets, self._known_by(path))
+        if early:
+            self._open(early, self._ports[0])
 
     def _read_natt(self, source: Datagrams) -> None:
         self._read_esp(source, self._port_of(source))
@@ -245,11 +253,12 @@ class Pump:
         self._read_esp(source, BARE)
 
     def _read_esp(self, source: Datagrams, local_port: int) -> None:
+        if self._listener is not None and (batch := source.read_batch()):
+            self._open(batch, local_port)
+
+    def _open(self, batch: Sequence[tuple[bytes, Path]], local_port: int) -> None:
         listener = self._listener
         if listener is None:
-            return
-        batch = source.read_batch()
-        if not batch:
             return
         try:
             found = self._plane.from_network(
@@ -405,8 +414,9 @@ class Pump:
 
     def _send_burst(self, burst: Burst) -> None:
         sender = self._sender(burst.local_port, burst.peer)
+        front = EARLY_MARKER if burst.local_port == self._ports[0] else b""
         if sender is not None:
-            sender.send_batch([(datagram, burst.peer) for datagram in burst.datagrams])
+            sender.send_batch([(front + datagram, burst.peer) for datagram in burst.datagrams])
 
     def _sender(self, local_port: int, to: Address) -> Datagrams | None:
         """The socket of that port that speaks the family of ``to``."""
@@ -422,6 +432,8 @@ class Pump:
         self.carried.note(order)
         match order:
             case InstallSa():
+                if order.local_port == self._ports[0]:
+                    self._carry_early()
                 self._plane.install(order)
                 self._told.setdefault(order.session, Counters())
                 self._answer_from_where_called(order.session, order.peer, order.local_port)
@@ -432,6 +444,22 @@ class Pump:
             case MovePeer(session=session, peer=peer, local_port=local_port):
                 self._plane.move(session, peer, local_port)
                 self._answer_from_where_called(session, peer, local_port)
+
+    def _carry_early(self) -> None:
+        """From now on ESP goes beside IKE on port 500, too (NAT-T drafts 00 and 01). The engines
+        do not know that form: what they read and sent by themselves goes through here."""
+        self._early = True
+        if self._direct is None:
+            return
+        tun = self.detach()
+        self._direct = None
+        loop = asyncio.get_running_loop()
+        for one, read in self._readers.items():
+            if read == self._receive:
+                self._readers[one] = self._read_natt
+                loop.add_reader(one.fileno(), self._read_natt, one)
+        if tun is not None:
+            self.attach(tun)
 
     def called(self, peer: Address, local_port: int) -> bytes:
         """From which of our addresses this peer is answered (in_pktinfo or in6_pktinfo)."""

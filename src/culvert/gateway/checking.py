@@ -13,6 +13,7 @@ from pathlib import Path
 from culvert.errors import ConfigError
 from culvert.gateway.reading import TABLE, Table
 from culvert.identity.account import Account
+from culvert.ike.natt import permitted
 from culvert.ike.selector import Network
 from culvert.ike.settings import GROUP_KEYS
 from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite
@@ -20,7 +21,14 @@ from culvert.ike.wire.firewall import ARE_YOU_THERE, CENTRAL_POLICY, Firewall
 from culvert.policy.group import Group, Liveness
 from culvert.policy.hours import Hours
 from culvert.policy.pool import AddressRange, PoolPlan
-from culvert.profile.proposal import AGGRESSIVE_PSK, WEAKNESSES, LegacyMode, shown, suggestion
+from culvert.profile.proposal import (
+    AGGRESSIVE_PSK,
+    EARLY_SWITCH,
+    WEAKNESSES,
+    LegacyMode,
+    shown,
+    suggestion,
+)
 from culvert.secret import Secret
 from culvert.store.users import check_name
 from culvert.tables.loader import rows
@@ -320,7 +328,7 @@ def _group(
         ike_life_seconds=table.number("phase1_lifetime"),
         esp_life_seconds=table.number("phase2_lifetime"),
         esp_life_kilobytes=table.number("phase2_volume"),
-        natt=table.text("nat_traversal") != "off",
+        natt=permitted(table.text("nat_traversal"), on),
         natt_force=table.text("nat_traversal") == "force",
         over_udp=table.flag("ipsec_over_udp"),
         keepalive_seconds=table.number("keepalive_interval"),
@@ -329,7 +337,18 @@ def _group(
     return KeyedGroup(made, key)
 
 
+def check_early(table: Table, on: frozenset[str]) -> None:
+    """NAT traversal by its first drafts alone needs their switch."""
+    if table.text("nat_traversal") == "early" and EARLY_SWITCH not in on:
+        table.problem(
+            "nat_traversal",
+            f'nat_traversal "early" needs the legacy switch {EARLY_SWITCH} '
+            f'({SWITCHES[EARLY_SWITCH]}); add "{EARLY_SWITCH}" to legacy, or take "auto"',
+        )
+
+
 def _check_group(table: Table, on: frozenset[str], key: Secret, *, aggressive: bool) -> None:
+    check_early(table, on)
     name = table.text("name")
     if table.gives("name") and not (0 < len(name.encode()) <= LONGEST_GROUP_NAME):
         table.problem("name", f"name: a group name has 1 to {LONGEST_GROUP_NAME} octets")

@@ -330,7 +330,7 @@ class IpsecGateway(OtherGateways, TakingOver):
             role=sa.settings.role,
             # A group has no name of its own for us: we stay who was called.
             identity=sa.settings.identity,
-            natt=settings.natt and not sa.settings.streamed,
+            natt=() if sa.settings.streamed else settings.natt,
             streamed=sa.settings.streamed,
             # Plain ESP is built for IPv4.
             force_encapsulation=settings.force_encapsulation or ":" in sa.path.remote[0],
@@ -584,7 +584,7 @@ class IpsecGateway(OtherGateways, TakingOver):
         site = self._sites.at(path.remote[0])
         settings = self._sites.settings[site.name] if site else self._settings
         known = replace(settings, identity=identity_at(path, self._config))
-        return replace(known, natt=False, streamed=True) if streamed(path) else known
+        return replace(known, natt=(), streamed=True) if streamed(path) else known
 
     def _client(self, number: int) -> Caller:
         return self._clients[number]

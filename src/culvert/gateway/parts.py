@@ -21,7 +21,7 @@ from culvert.ike.farewells import Farewell, Farewells
 from culvert.ike.informational import Informational
 from culvert.ike.keys import Phase1Keys
 from culvert.ike.liveness import Liveness
-from culvert.ike.natt import PREFERENCE, Nat, Version
+from culvert.ike.natt import EARLY, PREFERENCE, Nat, Version
 from culvert.ike.negotiator import Negotiator
 from culvert.ike.outputs import Authenticated, Configuration
 from culvert.ike.owner import Phase
@@ -338,7 +338,7 @@ def _ike_suite(text: str) -> IkeSuite:
 
 
 def _version(feature: str) -> Version:
-    return {one.feature: one for one in PREFERENCE}[feature]
+    return {one.feature: one for one in (*PREFERENCE, *EARLY)}[feature]
 
 
 FORMS: dict[object, Form] = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from culvert.gateway.config import GatewayConfig
 from culvert.ike.endpoint import Limits
+from culvert.ike.natt import EARLY, PREFERENCE, Version
 from culvert.ike.proposal import Lifetime
 from culvert.ike.settings import GROUP_KEYS, Answered, Role, Settings, Timing
 from culvert.ike.suite import AUTHENTICATION, EspSuite, IkeSuite, ike_suites
@@ -40,12 +42,18 @@ def general_settings(
         (),
         answered=_answered(config),
         authorities=authorities,
-        natt=any(group.natt for group in live.groups),
+        natt=_natt(live.groups),
         force_encapsulation=not bare_esp,
         application=live.application_version,
         fragmentation=live.ike_fragmentation,
         shows=("altiga",) if live.vpn3000_vendor_id else (),
     )
+
+
+def _natt(groups: Iterable[Group]) -> tuple[Version, ...]:
+    """What any group may use; a group narrows it to its own."""
+    used = {version for group in groups for version in group.natt}
+    return tuple([version for version in (*PREFERENCE, *EARLY) if version in used])
 
 
 def with_sites(general: Settings) -> Settings:

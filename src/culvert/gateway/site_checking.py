@@ -10,6 +10,7 @@ from pathlib import Path
 from culvert.errors import ConfigError
 from culvert.gateway import checking
 from culvert.gateway.reading import Table
+from culvert.ike.natt import permitted
 from culvert.ike.selector import Network
 from culvert.policy.group import Group
 from culvert.policy.site import MOST_DYNAMIC, Site
@@ -71,6 +72,7 @@ def _site(table: Table, folder: Path, outer: frozenset[str]) -> KeyedSite:
                     f"{far} and {near} of local_networks overlap: one of the two sites has to "
                     "take other addresses",
                 )
+    checking.check_early(table, on)
     made = Site(
         Group(
             name=table.text("name"),
@@ -80,7 +82,7 @@ def _site(table: Table, folder: Path, outer: frozenset[str]) -> KeyedSite:
             ike_life_seconds=table.number("phase1_lifetime"),
             esp_life_seconds=table.number("phase2_lifetime"),
             esp_life_kilobytes=table.number("phase2_volume"),
-            natt=table.text("nat_traversal") != "off",
+            natt=permitted(table.text("nat_traversal"), on),
             natt_force=table.text("nat_traversal") == "force",
             keepalive_seconds=table.number("keepalive_interval"),
             liveness=checking.liveness(table),

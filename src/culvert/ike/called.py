@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from culvert.errors import MisuseError, NegotiationError
 from culvert.eventlog.event import LogEvent
-from culvert.ike import vendor
+from culvert.ike import natt, vendor
 from culvert.ike.outputs import AskGroup, CertificateVerdict
 from culvert.ike.owner import Owner, Phase
 from culvert.ike.phase1 import Phase1
@@ -69,8 +69,10 @@ class Called(Phase1):
         """The group is known: from here on its settings hold."""
         self.group = group
         self.settings = settings or self.settings
-        if not self.settings.natt:
-            self.version = None
+        if self.version not in self.settings.natt:
+            # In aggressive mode nothing was announced yet.
+            early = self.exchange == "aggressive"
+            self.version = natt.best(self.features, self.settings.natt) if early else None
 
     def _unknown_group(self, name: str) -> None:
         if not self.group:

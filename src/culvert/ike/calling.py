@@ -20,8 +20,6 @@ from culvert.inet.address import Path
 from culvert.rng import Random
 from culvert.tables.algorithms import Authentication
 
-NATT_OFFERED = ("natt-rfc3947", "natt-03", "natt-02n", "natt-02")
-
 ANY_AUTHORITY = b""
 
 PADDED = 1200
@@ -57,7 +55,7 @@ class Calling(Phase1):
         raise MisuseError("who calls is never half open")
 
     def _announced(self) -> Chain:
-        versions = NATT_OFFERED if self.settings.natt else ()
+        versions = [version.feature for version in self.settings.natt]
         cuts = ("fragmentation",) if self.settings.fragmentation else ()
         shows = self.settings.shows
         return vendor.announcing(("xauth", *versions, "dpd", "unity", *cuts, "culvert", *shows))
@@ -102,6 +100,8 @@ class Calling(Phase1):
     def _float(self) -> None:
         """RFC 3947 §4: from here on both ends use the NAT-T port."""
         path = self._owner.channel.path
+        if self.version is not None and not self.version.floats:
+            return
         if self.encapsulated and not path.encapsulated:
             self._owner.channel.path = Path(
                 (path.local[0], self._natt_port),

@@ -7,16 +7,27 @@ The first NAT-D of a message names its receiver, the rest its sender (RFC 3947 �
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from culvert.crypto.hash import digest
 from culvert.ike.wire.identity import Identity
-from culvert.ike.wire.payload import NAT_D, NAT_D_DRAFT, NAT_OA, NAT_OA_DRAFT, Chain, Part, of_kind
+from culvert.ike.wire.payload import (
+    NAT_D,
+    NAT_D_DRAFT,
+    NAT_D_LATE,
+    NAT_OA,
+    NAT_OA_DRAFT,
+    Chain,
+    Part,
+    of_kind,
+)
 from culvert.inet.address import Address
 
 IKE_PORT = 500
 NATT_PORT = 4500
+EARLY_SWITCH = "natt-early"
 
 # Encapsulation modes of phase 2 (RFC 2407 §4.5, RFC 3947 §5.1, its drafts)
 TUNNEL = 1
@@ -28,11 +39,14 @@ TRANSPORT_OF = {TUNNEL: 2, UDP_TUNNEL: 4, UDP_TUNNEL_DRAFT: 61444}
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One way to do it: the vendor id's feature, the NAT-D payload, the phase 2 mode."""
+    """One way to do it: the vendor id's feature, the NAT-D payload, the phase 2 mode, and whether
+    both ends go over to the NAT-T port. Without that, ESP goes beside IKE on port 500, behind eight
+    zero octets in the place of a cookie."""
 
     feature: str
     nat_d: int
     mode: int
+    floats: bool = True
 
 
 RFC_3947 = Version("natt-rfc3947", NAT_D, UDP_TUNNEL)
@@ -40,7 +54,17 @@ DRAFT_03 = Version("natt-03", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
 DRAFT_02_NEWLINE = Version("natt-02n", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
 DRAFT_02 = Version("natt-02", NAT_D_DRAFT, UDP_TUNNEL_DRAFT)
 
+DRAFT_01 = Version("natt-01", NAT_D_DRAFT, UDP_TUNNEL_DRAFT, floats=False)
+DRAFT_00 = Version("natt-00", NAT_D_DRAFT, UDP_TUNNEL_DRAFT, floats=False)
+
 PREFERENCE = (RFC_3947, DRAFT_03, DRAFT_02_NEWLINE, DRAFT_02)
+EARLY = (DRAFT_01, DRAFT_00)
+"""Only where the switch natt-early allows them: some devices take port 500 for IKE alone and alter
+or drop what else goes there."""
+
+_READ = {NAT_D: (NAT_D, NAT_D_LATE)}
+"""Drafts 04 to 08 used another number for the same payload (it collides with GDOI's SAK). Nobody
+announces those any more; what comes under that number counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +83,18 @@ class Nat:
         return self.local or self.remote
 
 
-def best(features: frozenset[str]) -> Version | None:
-    """The version to use with a peer that announces these features."""
-    for version in PREFERENCE:
+def permitted(mode: str, switches: Container[str]) -> tuple[Version, ...]:
+    """What the key nat_traversal ("auto", "off", "force", "early") and legacy switches allow."""
+    if mode == "off":
+        return ()
+    if mode == "early":
+        return EARLY
+    return (*PREFERENCE, *EARLY) if EARLY_SWITCH in switches else PREFERENCE
+
+
+def best(features: frozenset[str], versions: tuple[Version, ...] = PREFERENCE) -> Version | None:
+    """The version to use with a peer that announces these features, of those we may."""
+    for version in versions:
         if version.feature in features:
             return version
     return None
@@ -107,7 +140,7 @@ def detect(
     Peers that have floated to 4500 hash either that port or 500 for a side that is not translated,
     so both count as untranslated.
     """
-    found = [part.body for part in of_kind(parts, version.nat_d)]
+    found = [part.body for part in of_kind(parts, *_READ.get(version.nat_d, (version.nat_d,)))]
     if len(found) < 2:
         return None
     true = _untranslated(hash_name, cookies, peer)

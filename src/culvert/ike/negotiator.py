@@ -212,7 +212,7 @@ class Negotiator:
 
     def _original_addresses(self, *, initiator: bool) -> Chain:
         owner = self._owner
-        version = natt.best(owner.features)
+        version = natt.best(owner.features, owner.settings.natt)
         if not owner.settings.transport or not owner.encapsulated or version is None:
             return ()
         ours, theirs = owner.path.local[0], owner.path.remote[0]

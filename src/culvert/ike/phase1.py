@@ -191,8 +191,7 @@ class Phase1:
 
     def _know_peer(self, parts: Chain) -> None:
         self.features = vendor.features(parts)
-        if self.settings.natt:
-            self.version = natt.best(self.features)
+        self.version = natt.best(self.features, self.settings.natt)
         channel = self._owner.channel
         channel.cuts = self.settings.fragmentation and "fragmentation" in self.features
         for part in of_kind(parts, VENDOR_ID):

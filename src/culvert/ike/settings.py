@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from culvert.ike.natt import PREFERENCE, Version
 from culvert.ike.proposal import Lifetime
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.firewall import Firewall
@@ -60,6 +61,7 @@ class Answered:
 class Settings:
     """What holds before and, narrowed to a group, after the peer is known.
 
+    ``natt``: the versions of NAT traversal that may be used, best first.
     ``exchange`` is the mode we call in, "aggressive" or "main"; ``answered`` what callers may
     use. ``authorities``: DER names of those whose certificates we ask for. ``force_encapsulation``:
     act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
@@ -83,7 +85,7 @@ class Settings:
     exchange: str = "aggressive"
     answered: Answered = Answered()
     authorities: tuple[bytes, ...] = ()
-    natt: bool = True
+    natt: tuple[Version, ...] = PREFERENCE
     force_encapsulation: bool = False
     phase1_life: Lifetime = PHASE1_LIFE
     phase2_life: Lifetime = PHASE2_LIFE

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from culvert.ike.natt import PREFERENCE, Version
 from culvert.ike.selector import Network
 from culvert.ike.wire.firewall import Firewall
 from culvert.policy.hours import Hours, allowed
@@ -65,7 +66,7 @@ class Group:
     ike_life_seconds: int = 86400
     esp_life_seconds: int = 28800
     esp_life_kilobytes: int = 0
-    natt: bool = True
+    natt: tuple[Version, ...] = PREFERENCE
     natt_force: bool = False
     over_udp: bool = False
     keepalive_seconds: int = 20

@@ -17,6 +17,7 @@ from culvert.errors import ConfigError
 from culvert.profile.identifiers import wrong_identifiers
 from culvert.profile.proposal import (
     AGGRESSIVE_PSK,
+    EARLY_SWITCH,
     WEAKNESSES,
     group_of,
     group_problem,
@@ -339,7 +340,17 @@ def _proposals(profile: Profile) -> Iterator[Mistake]:
             yield Mistake("pfs", sentence)
         elif switch := switch_of_group(profile.pfs):
             needed.append((switch, profile.pfs))
+    yield from _early(profile)
     yield from _switches(profile.legacy, needed)
+
+
+def _early(profile: Profile) -> Iterator[Mistake]:
+    if profile.nat_traversal == "early" and EARLY_SWITCH not in profile.legacy:
+        yield Mistake(
+            "legacy",
+            f'must contain "{EARLY_SWITCH}" for nat_traversal "early"; it is weak: '
+            f"{WEAKNESSES[EARLY_SWITCH]}",
+        )
 
 
 def _other_way(profile: Profile, name: str) -> str:

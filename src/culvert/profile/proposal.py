@@ -42,6 +42,7 @@ class LegacyMode:
 Words = dict[str, Token]
 
 MODES = rows("profile_names.toml", "legacy", LegacyMode)
+EARLY_SWITCH = "natt-early"
 AGGRESSIVE_PSK = "aggressive-psk"
 
 _CIPHER: Words = {r.token: Token(r.token, r.legacy, r.weak) for r in IKE_CIPHERS}

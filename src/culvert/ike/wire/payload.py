@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from culvert.errors import WireError
 from culvert.octets.cursor import Cursor
 
-# RFC 2408 §3.1; 14 draft-ietf-ipsec-isakmp-mode-cfg; 20, 21 RFC 3947; 130, 131 its drafts 00-03
+# RFC 2408 §3.1; 14 draft-ietf-ipsec-isakmp-mode-cfg; 20, 21 RFC 3947; its drafts: 15 in
+# 04-08, 130, 131 in 00-03
 NONE = 0
 SA = 1
 PROPOSAL = 2
@@ -29,6 +30,7 @@ NOTIFY = 11
 DELETE = 12
 VENDOR_ID = 13
 ATTRIBUTES = 14
+NAT_D_LATE = 15
 NAT_D = 20
 NAT_OA = 21
 NAT_D_DRAFT = 130

@@ -65,6 +65,8 @@ def losses(
         value = getattr(profile, key.name)
         if key.name not in carried and value != implied.get(key.name, default(key)):
             yield f"{key.name} has no place in this format and is left out"
+    if profile.nat_traversal == "early":
+        yield "nat_traversal has no word for early here and becomes auto"
     for other in profile.extra:
         if other != origin:
             yield f"extra: keys kept from {other} are left out"
