@@ -6,13 +6,13 @@ that is known of a connection and tells its last attempt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from culvert.eventlog.diagnosis import Verdict, diagnose
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.ring import Recent
-from culvert.eventlog.sentence import joined, sentence, told
+from culvert.eventlog.sentence import joined, told
 from culvert.eventlog.summary import summary
 from culvert.eventlog.wording import one_line, time_text, value_text
 
@@ -22,12 +22,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``after`` seconds from the beginning; ``count`` times in a row."""
+    """``after`` seconds from the beginning; ``count`` times in a row. ``number``: the first entry
+    of it."""
 
     after: float
     text: str
     code: str
     count: int = 1
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,30 +134,35 @@ def last_attempt(entries: Sequence[Entry]) -> int:
     return begins[-1] if begins else 0
 
 
-def steps(entries: Sequence[Entry]) -> tuple[Step, ...]:
-    """One step for every entry that has a sentence; what belongs together is one step."""
+def steps(
+    entries: Sequence[Entry], tell: Callable[[Entry, Sequence[str]], str] = told
+) -> tuple[Step, ...]:
+    """One step for every entry that has a sentence; what belongs together is one step.
+
+    ``tell`` says an entry in another language, with the parts that are joined in it.
+    """
     made: list[Step] = []
     shared: dict[str, tuple[int, list[str]]] = {}  # steps still open for more of their code
     for entry in entries:
-        text = sentence(entry)
+        text = tell(entry, (joined(entry),))
         if not text:
             continue
         if not entry.row.join:
             shared.clear()
             if made and made[-1].text == text:
                 last = made[-1]
-                made[-1] = Step(last.after, last.text, last.code, last.count + 1)
+                made[-1] = replace(last, count=last.count + 1)
                 continue
         elif entry.code in shared:
             place, parts = shared[entry.code]
             if (part := joined(entry)) not in parts:
                 parts.append(part)
             last = made[place]
-            made[place] = Step(last.after, told(entry, parts), last.code, last.count + 1)
+            made[place] = replace(last, text=tell(entry, parts), count=last.count + 1)
             continue
         else:
             shared[entry.code] = (len(made), [joined(entry)])
-        made.append(Step(_after(entries, entry), text, entry.code))
+        made.append(Step(_after(entries, entry), text, entry.code, number=entry.number))
     return tuple(made)
 
 

@@ -14,7 +14,7 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.render import own
 from culvert.eventlog.ring import Recent, Rings
 from culvert.eventlog.story import Explanation as Story
-from culvert.eventlog.story import tell
+from culvert.eventlog.story import last_attempt, steps, tell
 from culvert.explain.catalogue import catalogue, words
 from culvert.explain.explanation import (
     WORST_FIRST,
@@ -30,6 +30,7 @@ from culvert.explain.facts import phases, place
 from culvert.explain.join import joined
 from culvert.explain.marks import DAY, Marks, named
 from culvert.explain.mask import masked
+from culvert.explain.own_steps import teller
 from culvert.explain.sentence import clause
 from culvert.explain.smallest import smallest_change
 from culvert.explain.written import RAW, Written
@@ -135,6 +136,7 @@ def _attempt(recent: Recent, language: str) -> Attempt:
     story = tell(recent)
     entries = recent.entries
     verdict = story.verdict
+    told_steps = steps(entries[last_attempt(entries) :], teller(language))
     reach = max((place(REACHED.get(entry.code, "")) for entry in entries), default=-1)
     known = catalogue().get(verdict.id)
     if known is not None:
@@ -148,7 +150,7 @@ def _attempt(recent: Recent, language: str) -> Attempt:
         story.began,
         round(story.steps[-1].after, 3) if story.steps else None,
         (_diagnosis(story, entries, language),),
-        tuple(Step(0, f"+{step.after:.3f} s", step.text) for step in story.steps),
+        tuple(Step(step.number, f"+{step.after:.3f} s", step.text) for step in told_steps),
         Proposals(
             tuple(dict.fromkeys(one.local for one in story.comparisons)),
             tuple(dict.fromkeys(one.remote for one in story.comparisons)),
