@@ -37,14 +37,11 @@ def wordings(language: str) -> Mapping[str, str]:
 @cache
 def other(language: str, side: str) -> Mapping[str, str]:
     """Words for the other side."""
-    return next(
-        (
-            {name: str(row[name]) for name in ("They", "they", "them")}
-            for row in document(TABLE)["other"]
-            if (row["language"], row["side"]) == (language, side)
-        ),
-        {},
-    )
+    found: dict[str, str] = {}
+    for row in document(TABLE)["other"]:
+        if (row["language"], row["side"]) == (language, side):
+            found.update({name: str(row[name]) for name in ("They", "they", "them")})
+    return found
 
 
 def teller(language: str) -> Tell:
