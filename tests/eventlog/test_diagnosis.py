@@ -61,6 +61,8 @@ DISPUTED: Happening = (
     "ike.notify-received",
     {"name": "INVALID-ID-INFORMATION", "peer": CALLER},
 )
+ANNOUNCED = {"peer": "192.0.2.9:4500", "dns": (), "nbns": ()}
+FOLLOWED: Happening = (90.0, "dynamic.received", ANNOUNCED)
 MOVED: Happening = (90.0, "ike.peer-moved", {"old": CALLER, "new": "171.69.89.78:2048"})
 
 
@@ -363,6 +365,7 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*GOOD, *[AGAIN] * 3),
         client(*GOOD[:-1], *[AGAIN] * 3, UP),
     ),
+    ("ok.followed", "client"): (client(*GOOD, FOLLOWED), client(FOLLOWED, *GOOD)),
     ("ok.moved", "gateway"): (gateway(STARTED, MOVED), gateway(MOVED, STARTED)),
     ("ok.established", ""): (client(*GOOD), client(*GOOD[:-1])),
     ("unknown.incomplete", ""): (client(*CONNECTING), client(*GOOD)),

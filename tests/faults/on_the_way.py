@@ -157,6 +157,21 @@ def _again(world: World, client: ClientEnd) -> Provoked:
     return over(world, client, took, **counted(world, client))
 
 
+@provokes("gateway-announced")
+def gateway_announced() -> Provoked:
+    """Who is in the public network can be told."""
+    world = World(SEED)
+    client = world.client(profile(reconnect=3600))
+    up(world, client)
+    talks(world, client, 5.0)
+    link = world.gateway.link
+    if link is None:
+        raise AssertionError("the gateway is joined to no network")
+    world.network.move(link, MOVED_TO, None)
+    world.gateway.do(world.gateway.core.announce(now=world.now))
+    return over(world, client, back_after(world, client), **counted(world, client))
+
+
 @provokes("gateway-moved")
 def gateway_moved() -> Provoked:
     """Its name has another address from now on, as with a dynamic address."""

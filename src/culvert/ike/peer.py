@@ -462,7 +462,8 @@ class IkeSa:
             return
         old = self.channel.path
         self.channel.path = path
-        self.channel.log("ike.peer-moved", old=text(old.remote), new=text(path.remote))
+        if path.remote != old.remote:  # else it called another address of ours
+            self.channel.log("ike.peer-moved", old=text(old.remote), new=text(path.remote))
         self.channel.out.append(Moved(path))
 
     def _is_left(self, path: Path) -> bool:
