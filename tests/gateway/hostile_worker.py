@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from culvert.gateway import worker
+from culvert.gateway import vault_process, worker
 
 FILES = ("/etc/passwd", "/proc/self/environ", os.environ.get("LD_LIBRARY_PATH", ""))
 """The last stands for the gateway's configuration: a variable that a worker is handed down."""
@@ -73,7 +73,10 @@ def tell() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        worker.main(hook=tell)
-    else:
-        tell()
+    match sys.argv[1:]:
+        case ["worker", *words]:
+            worker.main(words, hook=tell)
+        case ["vault", *words]:
+            vault_process.main(words, hook=tell)
+        case _:
+            tell()

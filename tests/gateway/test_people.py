@@ -65,7 +65,7 @@ class Desk:
         self.database = open_database(path)
         self.answers: Queue[tuple[Judged, LogEvent]] = Queue()
         self.judge: PasswordJudge = judge(
-            CONFIG, self.database, lambda judged, event: self.answers.put((judged, event))
+            CONFIG, Users(self.database), lambda judged, event: self.answers.put((judged, event))
         )
 
     def ask(self, user: str, word: str, group: str = "sales") -> str:

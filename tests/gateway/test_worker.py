@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -60,10 +61,15 @@ def wait_for(holds: Callable[[], bool], log: Path) -> None:
         time.sleep(0.05)
 
 
-def workers(monitor: int) -> list[int]:
-    """The children of the gateway's process."""
+def processes(monitor: int, module: str) -> list[int]:
+    """The children of the gateway's process that run this module."""
     children = Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()
-    return [int(one) for one in children]
+    name = f"culvert.gateway.{module}".encode()
+    return [int(one) for one in children if name in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def workers(monitor: int) -> list[int]:
+    return processes(monitor, "worker")
 
 
 def words(folder: Path) -> tuple[str, ...]:
@@ -71,8 +77,12 @@ def words(folder: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.root
-def test_a_captured_worker_can_open_nothing_start_nothing_and_reach_nobody(tmp_path: Path) -> None:
-    with running(tmp_path, str(HERE / "hostile_gateway.py"), *words(tmp_path)) as (_, log):
+@pytest.mark.parametrize("captured", ["worker", "vault"])
+def test_a_captured_process_can_open_nothing_start_nothing_and_reach_nobody(
+    tmp_path: Path, captured: str
+) -> None:
+    program = (str(HERE / "hostile_gateway.py"), captured, *words(tmp_path))
+    with running(tmp_path, *program) as (_, log):
         wait_for(lambda: "TRIED" in log.read_text(), log)
         line = next(line for line in log.read_text().splitlines() if line.startswith("TRIED"))
     tried = json.loads(line.removeprefix("TRIED "))
@@ -134,3 +144,49 @@ def test_a_worker_outlives_its_monitor_by_no_moment(tmp_path: Path) -> None:
         process.kill()
         process.wait(PATIENCE)
         wait_for(lambda: not Path(f"/proc/{worker}").exists(), log)
+
+
+@pytest.mark.root
+def test_keys_and_passwords_are_in_the_vault_alone(tmp_path: Path) -> None:
+    """The monitor has read the file, as anybody may who starts a gateway; then it forgot."""
+    config, state, control = words(tmp_path)
+    places = ("--state-dir", state, "--socket", control)
+    program = ("-m", "culvert", "gateway", "run", "-c", config, *places)
+    with running(tmp_path, *program) as (process, _):
+        (vault,) = processes(process.pid, "vault_process")
+        status = Path(f"/proc/{vault}/status").read_text()
+        assert "Seccomp:\t2" in status
+        assert "CapEff:\t0000000000000000" in status
+        assert "Uid:\t0" not in status
+        (worker,) = workers(process.pid)
+        secret = b"the group key that no worker may read"
+        assert secret in memory(vault)
+        assert secret not in memory(worker)
+
+
+def memory(pid: int) -> bytes:
+    """What a process can write to: heap, stacks, private mappings."""
+    found: list[bytes] = []
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as stream:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            places, rights, *_ = line.split()
+            begin, end = (int(one, 16) for one in places.split("-"))
+            if rights.startswith("rw") and "[v" not in line:
+                stream.seek(begin)
+                with contextlib.suppress(OSError):
+                    found.append(stream.read(end - begin))
+    return b"".join(found)
+
+
+@pytest.mark.root
+def test_a_vault_that_dies_takes_the_gateway_to_a_cold_start(tmp_path: Path) -> None:
+    config, state, control = words(tmp_path)
+    places = ("--state-dir", state, "--socket", control)
+    program = ("-m", "culvert", "gateway", "run", "-c", config, *places)
+    with running(tmp_path, *program) as (process, log):
+        (vault,) = processes(process.pid, "vault_process")
+        os.kill(vault, signal.SIGKILL)
+        wait_for(lambda: log.read_text().count("gateway.started") == 2, log)
+        assert "gateway.vault-lost" in log.read_text()
+        (other,) = processes(process.pid, "vault_process")
+        assert other != vault

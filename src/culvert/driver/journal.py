@@ -32,6 +32,11 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def local_time() -> datetime:
+    """Now, in the machine's own zone."""
+    return wall_clock().astimezone()
+
+
 class Journal:
     """The event log of one process, with its files in ``where.state``."""
 

@@ -26,12 +26,10 @@ from culvert.driver.process import STOP_SECONDS, Ending, Listening, check_vacant
 from culvert.driver.stream import StreamGate
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
-from culvert.gateway import people
 from culvert.gateway.config import GatewayConfig, RestartSettings, load
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
-from culvert.gateway.keys_door import KeysDoor
-from culvert.gateway.monitor import Monitor, without_secrets
+from culvert.gateway.monitor import Monitor, handed_down, without_secrets
 from culvert.gateway.moving import Moving
 from culvert.gateway.restarting import Restarting
 from culvert.gateway.settings import compresses
@@ -46,7 +44,6 @@ from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.policy.pool import PoolPlan
-from culvert.rng import SystemRandom
 from culvert.store.database import FILE_NAME, open_database
 from culvert.store.lifetime import Lifetime
 from culvert.store.users import Users
@@ -171,8 +168,9 @@ class _Gateway:
         self._esp = self._plain_esp()
         self._ike, self._natt = open_sockets(config.restart, self._before)
         self._beside = open_beside(config, self._before)
-        house = GatewayHouse(config, self._database, record)
-        keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
+        house = GatewayHouse(
+            config.trust, Users(self._database), record, self._vault_lost, handed_down()
+        )
         streams = self._streams = StreamGate(config.restart.natt_port, record)
         listening, watched = Listening(), None
         try:
@@ -181,13 +179,13 @@ class _Gateway:
             monitor = Monitor(
                 self._orders,
                 self._descriptors,
-                keys,
                 house,
                 record,
                 self._lifetime.keep,
                 boottime,
                 watched.add if watched.wants_keys else None,
             )
+            await self._start_vault(house)
             await self._start_worker(monitor)
             await self._open_streams(streams)
             if self._before is not None:
@@ -209,7 +207,7 @@ class _Gateway:
                 if not self._handed:
                     record(LogEvent("gateway.stopping", {"reason": ending.reason}))
                 await monitor.stop(STOP_SECONDS * 0.7)
-                await asyncio.to_thread(house.close)
+                await house.close()
 
             fields: dict[str, Field] = {
                 "version": __version__,
@@ -305,6 +303,35 @@ class _Gateway:
         asyncio.get_running_loop().remove_reader(before.warden)
         ending.ask("SIGTERM")
 
+    @property
+    def _empty(self) -> str:
+        empty = self._where.state / EMPTY
+        empty.mkdir(mode=0o555, exist_ok=True)
+        return str(empty.resolve())
+
+    def _vault_lost(self, why: str) -> None:
+        """Without it nobody can log in: everything begins again."""
+        self._journal.record(LogEvent("gateway.vault-lost", {"why": why}))
+        if self._restarting is not None:
+            self._restarting.start_cold(f"the vault is gone: {why}")
+
+    async def _start_vault(self, house: GatewayHouse) -> None:
+        """From then on the keys are there, and here no more."""
+        try:
+            missing = await house.start(self._config, self._empty)
+        except (MessageError, TimeoutError) as error:
+            await house.close()
+            raise PlatformError(
+                f"the gateway's vault does not start: {error}",
+                action="see its message above; `culvert check` looks at this machine",
+            ) from error
+        own = self._config.trust.own
+        self._shown = ShownCertificate(own.key, own.payloads, own.identity) if own else None
+        self._authorities = self._config.trust.requests
+        self._config = without_secrets(self._config)
+        for sentence in missing:
+            self._journal.record(LogEvent("gateway.less-confined", {"why": sentence}))
+
     async def _start_worker(self, monitor: Monitor) -> None:
         try:
             if self._before is None:
@@ -341,10 +368,7 @@ class _Gateway:
 
     def _orders(self) -> Orders:
         """What the next worker is told."""
-        tun, trust = self._tun, self._config.trust
-        own = trust.own
-        empty = self._where.state / EMPTY
-        empty.mkdir(mode=0o555, exist_ok=True)
+        tun = self._tun
         return Orders(
             without_secrets(self._config),
             self._began,
@@ -355,10 +379,10 @@ class _Gateway:
             tuple([one.fileno() for one in self._beside]),
             self._esp.fileno() if self._esp else -1,
             TunEnd(tun.fileno(), tun.name, tun.virtio, tuple(tun.offloads)),
-            str(empty.resolve()),
+            self._empty,
             self._listening,
-            ShownCertificate(own.key, own.payloads, own.identity) if own else None,
-            trust.requests,
+            self._shown,
+            self._authorities,
             tell_keys=bool(self.key_log),
         )
 

@@ -1,60 +1,134 @@
-"""What surrounds the gateway's coordinator: the vault's judges, in threads beside the loop."""
+"""What surrounds the gateway's worker: the vault's process, and judges of certificates, who know no
+secret but have to ask web servers."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from culvert.driver.certificates import CertificateOffice
-from culvert.driver.surroundings import NoSurroundings
+from culvert.driver.channel import Channel, Message
+from culvert.driver.message import MessageError
 from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
 from culvert.eventlog.event import LogEvent
-from culvert.gateway import people
+from culvert.gateway.accounts_door import AccountsDoor
 from culvert.gateway.config import GatewayConfig
+from culvert.identity.account import Accounts
+from culvert.vault.trust import Trust
+
+VAULT = (sys.executable, "-m", "culvert.gateway.vault_process")
+READY = 20.0
+"""Seconds for the vault to read its files."""
+PATIENCE = 2.0
+"""Seconds that passwords under way are waited for at the end."""
+
+_Answer = TypeVar("_Answer")
 
 
-class GatewayHouse(NoSurroundings):
-    """Brings the judge's words, which come from its threads, back to the loop."""
+class GatewayHouse:
+    """``environment``: what the vault sees of ours. ``lost`` is called with why, if it dies."""
 
     def __init__(
         self,
-        config: GatewayConfig,
-        database: sqlite3.Connection,
+        trust: Trust,
+        accounts: Accounts,
         record: Callable[[LogEvent], None],
+        lost: Callable[[str], None],
+        environment: Mapping[str, str],
     ) -> None:
         self._record = record
-        self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, asyncio.Future[Judged]] = {}
-        self._judge = people.judge(config, database, self._said)
-        self._certificates = CertificateOffice(config.trust, record)
+        self._lost = lost
+        self._environment = environment
+        self._accounts = AccountsDoor(accounts)
+        self._certificates = CertificateOffice(replace(trust, credential=None), record)
+        self._channel = Channel(self._heard, self._ended)
+        self._ready: asyncio.Future[tuple[str, ...]] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._doors, self._their_doors = socket.socketpair()
+        self._closing = False
+        self._tickets = 0
+
+    async def start(self, config: GatewayConfig, empty: str) -> tuple[str, ...]:
+        """A vault that is ready; what its confinement lacks on this system. Raises MessageError,
+        and TimeoutError."""
+        self._ready = asyncio.get_running_loop().create_future()
+        ours, theirs = socket.socketpair()
+        users, their_users = socket.socketpair()
+        with theirs, their_users, self._their_doors as doors:
+            handed = tuple([one.fileno() for one in (theirs, doors, their_users)])
+            await self._channel.open(ours)
+            self._process = await asyncio.create_subprocess_exec(
+                *VAULT,
+                *map(str, handed),
+                config.path,
+                empty,
+                pass_fds=handed,
+                stdout=asyncio.subprocess.DEVNULL,
+                env=dict(self._environment),
+            )
+        self._accounts.serve(users)
+        return await asyncio.wait_for(self._ready, READY)
+
+    def serve(self, end: socket.socket) -> None:
+        """A worker asks for SKEYID at the other end of this."""
+        with end:
+            socket.send_fds(self._doors, [b"."], [end.fileno()])
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
+
+    # --- orders ------------------------------------------------------------------------------
 
     async def judge(self, order: Judge) -> Judged:
-        waiting: asyncio.Future[Judged] = self._loop.create_future()
-        self._waiting[order.ticket] = waiting
-        try:
-            self._judge.judge(order)
-            return await waiting
-        finally:
-            del self._waiting[order.ticket]
+        # Tickets of a worker that died may come again.
+        self._tickets += 1
+        judged = await self._ask(replace(order, ticket=self._tickets), Judged)
+        return replace(judged, ticket=order.ticket)
 
     async def sign(self, order: Sign) -> Signed:
-        return await self._certificates.sign(order)
+        return await self._ask(order, Signed)
 
     async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
         return await self._certificates.judge(order)
 
-    def close(self) -> None:
-        """Waiting logins are dropped; those being checked end first. Blocks."""
-        self._judge.close()
-        self._certificates.close()
+    async def _ask(self, order: Judge | Sign, wanted: type[_Answer]) -> _Answer:
+        answer = (await self._channel.ask({"order": order})).get("answer")
+        if not isinstance(answer, wanted):
+            raise MessageError(f"the vault answers {type(order).__name__} with something else")
+        return answer
 
-    def _said(self, judged: Judged, event: LogEvent) -> None:
-        """Called from a hashing thread."""
-        self._loop.call_soon_threadsafe(self._judged, judged, event)
+    async def close(self) -> None:
+        """Waiting logins are dropped."""
+        self._closing = True
+        self._channel.close()
+        self._doors.close()
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), PATIENCE)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        await asyncio.to_thread(self._certificates.close)
 
-    def _judged(self, judged: Judged, event: LogEvent) -> None:
-        self._record(event)
-        waiting = self._waiting.get(judged.ticket)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(judged)
+    # --- what it says ------------------------------------------------------------------------
+
+    def _heard(self, message: Message) -> None:
+        match message:
+            case {"event": LogEvent() as event}:
+                self._record(event)
+            case {"ready": missing} if isinstance(missing, tuple):
+                if self._ready is not None and not self._ready.done():
+                    self._ready.set_result(tuple([str(one) for one in missing]))
+            case _:
+                raise MessageError("a vault does not say that")
+
+    def _ended(self, why: str) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(MessageError(f"the vault did not come up: {why}"))
+        elif not self._closing:
+            self._lost(why)

@@ -14,17 +14,23 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import cast
+from typing import Protocol, cast
 
 from culvert.driver.channel import Channel, Message
 from culvert.driver.control import Request, RequestError
 from culvert.driver.loop import NewKeys
 from culvert.driver.message import MessageError
-from culvert.effects import InstallSa, Judge, JudgeCertificate, Sign
+from culvert.effects import (
+    CertificateJudged,
+    InstallSa,
+    Judge,
+    JudgeCertificate,
+    Judged,
+    Sign,
+    Signed,
+)
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
-from culvert.gateway.house import GatewayHouse
-from culvert.gateway.keys_door import KeysDoor
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
 from culvert.secret import Secret
@@ -56,12 +62,25 @@ MOST_ORDERS = 5000
 """Orders of a worker under way; the vault refuses logins long before."""
 
 
+def handed_down() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key in HANDED_DOWN}
+
+
 def without_secrets(config: GatewayConfig) -> GatewayConfig:
-    """What a worker may know of the configuration."""
+    """What everybody but the vault may know of the configuration."""
     trust = Trust(replace(config.trust.rules, authorities=(), known=(), lists=()))
     nothing: Mapping[str, Secret] = {}
     restart = replace(config.restart, accounts=())
     return replace(config, restart=restart, group_keys=nothing, trust=trust)
+
+
+class House(Protocol):
+    """The vault, and who judges certificates (`culvert.gateway.house`)."""
+
+    def serve(self, end: socket.socket) -> None: ...
+    async def judge(self, order: Judge) -> Judged: ...
+    async def sign(self, order: Sign) -> Signed: ...
+    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged: ...
 
 
 class Monitor:
@@ -72,8 +91,7 @@ class Monitor:
         self,
         orders: Callable[[], Orders],
         descriptors: Sequence[int],
-        door: KeysDoor,
-        house: GatewayHouse,
+        house: House,
         record: Callable[[LogEvent], None],
         counted: Callable[[int], None],
         clock: Callable[[], float],
@@ -81,7 +99,6 @@ class Monitor:
     ) -> None:
         self._orders = orders
         self._descriptors = tuple(descriptors)
-        self._door = door
         self._house = house
         self._record = record
         self._counted = counted
@@ -124,14 +141,14 @@ class Monitor:
                 *map(str, (*handed, attempt)),
                 pass_fds=tuple([one for one in (*handed, *self._descriptors) if one >= 0]),
                 stdout=asyncio.subprocess.DEVNULL,
-                env={key: value for key, value in os.environ.items() if key in HANDED_DOWN},
+                env=handed_down(),
             )
         finally:
             os.close(told)
             theirs.close()
             their_door.close()
             their_heir.close()
-        self._door.serve(door)
+        self._house.serve(door)
         return await asyncio.wait_for(self._ready, READY)
 
     # --- hot restart -------------------------------------------------------------------------

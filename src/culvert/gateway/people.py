@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 
+from culvert.driver.journal import local_time
 from culvert.gateway.config import GatewayConfig
+from culvert.identity.account import Accounts
 from culvert.identity.chain import Chain
 from culvert.identity.lockout import Lockout
 from culvert.profile.proposal import AGGRESSIVE_PSK
 from culvert.rng import Random
 from culvert.session.table import SessionTable
 from culvert.store.lifetime import Lifetime
-from culvert.store.users import Users
 from culvert.vault.accounts import FirstOf, FixedAccounts
 from culvert.vault.group_keys import GroupKeys
 from culvert.vault.judge import Answer, PasswordJudge
 from culvert.vault.password import SCHEMES
 
 
-def judge(config: GatewayConfig, database: sqlite3.Connection, answer: Answer) -> PasswordJudge:
+def judge(
+    config: GatewayConfig,
+    stored: Accounts,
+    answer: Answer,
+    *,
+    wall: Callable[[], datetime] = local_time,
+) -> PasswordJudge:
     """The judge for this configuration: its own users first, then those of the store."""
     scheme = SCHEMES[config.restart.users_backend]()
     chain = Chain(
-        FirstOf((FixedAccounts(config.restart.accounts), Users(database))),
+        FirstOf((FixedAccounts(config.restart.accounts), stored)),
         Lockout(config.live.lockout),
         decoy_hash=scheme.decoy,
         group_open=lambda group, at: is_open(config, group, at),
     )
-    return PasswordJudge(chain, scheme, answer)
+    return PasswordJudge(chain, scheme, answer, wall=wall)
 
 
 def is_open(config: GatewayConfig, name: str, at: datetime) -> bool:

@@ -100,7 +100,7 @@ class Restarting:
                 over = await heir.hear(SERVING)
             except (MessageError, TimeoutError):
                 await heir.dismiss()
-                return self._start_cold("the new process died at the moment it took over")
+                return self.start_cold("the new process died at the moment it took over")
         except BaseException:
             await heir.dismiss()
             raise
@@ -131,9 +131,10 @@ class Restarting:
         why = str(result.get("why", ""))
         if result.get("unreadable") is not True:
             raise self._failed(why)
-        return self._start_cold(why)
+        return self.start_cold(why)
 
-    def _start_cold(self, why: str) -> Mapping[str, object]:
+    def start_cold(self, why: str) -> Mapping[str, object]:
+        """Sessions end, in words, and everything begins again."""
         self._record(LogEvent("gateway.restarted-cold", {"why": why}))
         self._cold = True
         self._end_soon()

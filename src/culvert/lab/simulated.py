@@ -62,6 +62,7 @@ from culvert.rng import SystemRandom
 from culvert.session.ending import endings
 from culvert.session.view import row, summary
 from culvert.store.database import FILE_NAME, open_database
+from culvert.store.users import Users
 
 MEBI = 1 << 20
 FILE_OCTETS = 100 * MEBI
@@ -102,7 +103,7 @@ class Simulated:
     def _start_gateway(self) -> None:
         config = load(gateway_file(self._secrets), "gateway.toml")
         self._database: sqlite3.Connection = open_database(Path(self._folder.name) / FILE_NAME)
-        self._judge = people.judge(config, self._database, self._hear)
+        self._judge = people.judge(config, Users(self._database), self._hear)
         self._table = people.session_table(config, self._database)
         keys = people.group_keys(config, self._rng)
         self._gateway = IpsecGateway(config, self._table, keys, self._rng, began=self._began)
