@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.channel import Channel, Message
@@ -123,7 +123,8 @@ class GatewayHouse:
                 self._record(event)
             case {"ready": missing} if isinstance(missing, tuple):
                 if self._ready is not None and not self._ready.done():
-                    self._ready.set_result(tuple([str(one) for one in missing]))
+                    found = cast("tuple[object, ...]", missing)
+                    self._ready.set_result(tuple(map(str, found)))
             case _:
                 raise MessageError("a vault does not say that")
 
