@@ -136,6 +136,18 @@ def gateway_restart() -> Provoked:
     return _again(world, client)
 
 
+@provokes("gateway-replaced")
+def gateway_replaced() -> Provoked:
+    """What the new process writes; that it goes on is proved in interop/test_restarting.py."""
+    world = World(SEED)
+    client = reconnecting(world)
+    talks(world, client, 5.0)
+    say(world.gateway, "gateway.restarted", version="0", sessions=1, seconds="0.004")
+    say(world.gateway, "gateway.started", version="0", listen=(f"{GATEWAY}:500",), engine="python")
+    took = back_after(world, client)
+    return over(world, client, took, **counted(world, client))
+
+
 @provokes("gateway-killed")
 def gateway_killed() -> Provoked:
     world = World(SEED)

@@ -65,7 +65,8 @@ REACHED = {
 CERTAIN = 0.95
 LONGEST_COOKIE = 16
 
-ANEW = frozenset({"gateway.started", "gateway.worker-lost"})
+STARTED, HANDED_OVER = "gateway.started", "gateway.restarted"
+ANEW = frozenset({STARTED, "gateway.worker-lost"})
 """After these no session of before is left."""
 
 
@@ -106,8 +107,12 @@ def _stories(entries: Iterable[Entry]) -> list[Recent]:
     """
     rings = {"client": Rings(), "gateway": Rings()}
     whole: list[Recent] = []
+    handed_over = False
     for entry in entries:
-        if entry.code in ANEW:
+        # A process that takes over tells so before it says that it has started.
+        anew = entry.code in ANEW and not (handed_over and entry.code == STARTED)
+        handed_over = entry.code == HANDED_OVER or (handed_over and entry.code != STARTED)
+        if anew:
             whole += [_broken_off(one, entry) for one in _kept(rings["gateway"])]
             rings["gateway"] = Rings()
         rings[entry.side].add(entry)
