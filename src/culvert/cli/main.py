@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": ("culvert.cli.logs:logs", "Session logs: where they are, and a pack for support."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),
+    "setmtu": ("culvert.cli.setmtu:setmtu", "The MTU of network adapters, for troubleshooting."),
     "profile": ("culvert.cli.profile:profile", "Import, list and show profiles."),
     "certificate": ("culvert.cli.certificate:certificate", "Import, list and show certificates."),
     "gateway": ("culvert.cli.gateway:gateway", "Run and administer a gateway."),
@@ -38,7 +39,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab", "logs", "trace"),
+    unlisted=("service", "completion", "lab", "logs", "setmtu", "trace"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )
