@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
     "log": ("culvert.cli.log:log", "The event log."),
     "trace": ("culvert.cli.trace:trace", "The live trace, in the words of LANCOM's."),
+    "replay": ("culvert.cli.replay:replay", "Run a recorded session again, packet by packet."),
     "logs": ("culvert.cli.logs:logs", "Session logs: where they are, and a pack for support."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),
@@ -39,7 +40,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab", "logs", "setmtu", "trace"),
+    unlisted=("service", "completion", "lab", "logs", "replay", "setmtu", "trace"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )

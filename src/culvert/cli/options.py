@@ -35,6 +35,21 @@ key_log = click.option(
     help="Write the keys of IKE and ESP there, to decrypt a capture with. For root only.",
 )
 
+record = click.option(
+    "--record",
+    default="",
+    hidden=True,
+    metavar="FILE",
+    help="Record the session there, for `culvert replay`; without passwords. For root only.",
+)
+
+record_secrets = click.option(
+    "--record-secrets",
+    is_flag=True,
+    hidden=True,
+    help="With --record: keep passwords and the group key in the record.",
+)
+
 capture = click.option(
     "--capture",
     default="",

@@ -42,6 +42,8 @@ WHOLE_STORY = "`culvert why` tells the whole story."
 @click.option("--detach", is_flag=True, help="Return when the login was accepted; go on by itself.")
 @options.key_log
 @options.capture
+@options.record
+@options.record_secrets
 @options.as_json
 @options.state_dir
 @options.socket
@@ -53,6 +55,8 @@ def up(
     detach: bool,
     key_log: str,
     capture: str,
+    record: str,
+    record_secrets: bool,
     as_json: bool,
     state_dir: str,
     socket: str,
@@ -74,7 +78,8 @@ def up(
                 "name": chosen.name,
                 "profile": write(chosen),
                 "detach": detach,
-                **_files(key_log=key_log, capture=capture),
+                **_files(key_log=key_log, capture=capture, record=record),
+                "record_secrets": record_secrets,
                 **certificates_for(chosen, given),
             }
             result = there.request("up", params, event=attempt.hear, ask=attempt.ask)

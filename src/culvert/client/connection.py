@@ -18,7 +18,6 @@ from culvert.client.pairs import SESSION
 from culvert.client.person import GROUP_KEY
 from culvert.client.progress import Progress, status_row
 from culvert.client.settings import needs_group_key
-from culvert.crypto.hash import hmac
 from culvert.effects import (
     Answer,
     AskHuman,
@@ -245,7 +244,7 @@ class Connection(Calls):
     def _skeyid(self, number: int, asked: AskGroupKey, now: float) -> list[Effect]:
         held = self._person.group_key
         key = held.octets() if held else b""
-        skeyid = hmac(asked.hash_name, key, asked.nonce_i + asked.nonce_r)
+        skeyid = self._derive(asked.hash_name, key, asked.nonce_i + asked.nonce_r)
         known = GroupKey(skeyid, self.profile.group)
         return self._carry(self._endpoint.step(number, known, now=now), now)
 

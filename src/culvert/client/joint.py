@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
@@ -17,6 +17,7 @@ from culvert.client.polling import Polling
 from culvert.client.progress import CLIENT_TYPE, Progress
 from culvert.client.returning import Returning
 from culvert.client.settings import NATT_PORT, settings_of
+from culvert.crypto.hash import hmac
 from culvert.datapath.mtu import Carriage, carriage_of
 from culvert.effects import (
     Effect,
@@ -42,11 +43,14 @@ from culvert.profile.profile import Profile
 from culvert.profile.watching import ALWAYS
 from culvert.rng import Random
 
+Derive = Callable[[str, bytes, bytes], bytes]
+
 _OF_A_RENEWAL = (Authenticated, LoggedIn, Configured, Moved, Over)
 
 
 class Joint(ABC):
-    """``began``: wall time and monotonic second of one moment, from which wall times follow."""
+    """``began``: wall time and monotonic second of one moment, from which wall times follow.
+    ``derive``: SKEYID of a hash's name, the group key and both nonces (RFC 2409 §5)."""
 
     def __init__(
         self,
@@ -57,8 +61,10 @@ class Joint(ABC):
         bare_esp: bool = False,
         certificate: Shown | None = None,
         authorities: tuple[bytes, ...] = (),
+        derive: Derive = hmac,
     ) -> None:
         self.profile = profile
+        self._derive = derive
         self.state = "idle"
         self._wall, self._began = began
         self._endpoint = Endpoint(

@@ -16,11 +16,13 @@ from culvert.changes.change import describe
 from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
 from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over
+from culvert.client.recording import Recorded, recorded_to
 from culvert.client.trust import trust_of
 from culvert.driver.capture import Watched
+from culvert.driver.clock import boottime
 from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.engine import Choice
-from culvert.driver.journal import Journal
+from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.places import Places
 from culvert.driver.process import Ending
 from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
@@ -80,6 +82,7 @@ class ClientService:
         self._idle_exit = idle_exit
         self._idle_timer: asyncio.TimerHandle | None = None
         self._live: dict[str, Live] = {}
+        self._records: dict[str, Recorded] = {}
         self._session_logs: dict[str, Callable[[], None]] = {}
         self._past: dict[str, Mapping[str, object]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -110,7 +113,8 @@ class ClientService:
         """Connect ``profile`` (our TOML, ``name``); with ``detach`` return when logged in.
 
         ``certificate`` and ``authorities`` are the contents (PEM) of what the profile names.
-        ``key_log`` and ``capture``: files for keys and packets, for root alone.
+        ``key_log``, ``capture`` and ``record``: files for root alone; ``record_secrets``: the
+        record keeps passwords.
         """
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
         certificate, authorities = request.text("certificate"), request.text("authorities")
@@ -203,9 +207,13 @@ class ClientService:
                 "NAT traversal is off in the profile, and this service may not send plain ESP",
                 "Set nat_traversal to auto, or give the service the capability CAP_NET_RAW.",
             )
-        core: ClientCore = self._make_core(profile, self._rng, trust)
         record = self._journal.tagged(profile.name)
         watched = self._watched(request, profile, record)
+        try:
+            core = self._core(profile, trust, request, record)
+        except PlatformError:
+            watched.close()
+            raise
         self._session_logs[profile.name] = self._journal.session(profile.name)
         try:
             live = Live(
@@ -222,6 +230,7 @@ class ClientService:
             )
         except PlatformError:
             watched.close()
+            self._end_record(profile.name)
             self._session_logs.pop(profile.name)()
             raise
         live.uid = request.peer.uid
@@ -233,15 +242,41 @@ class ClientService:
         self._consider_leaving()
         return live
 
+    def _core(
+        self, profile: Profile, trust: Trust, request: Request, record: Callable[[LogEvent], None]
+    ) -> ClientCore:
+        """The connection's core, with a record if one is wanted."""
+        path = request.text("record")
+        if not path:
+            return self._make_core(profile, self._rng, trust)
+        self._records[profile.name] = recorded = Recorded(
+            profile,
+            self._rng,
+            recorded_to(path, record),
+            began=(wall_clock(), boottime()),
+            bare_esp=self._bare_esp,
+            certificate=trust.own,
+            authorities=trust.requests,
+            secrets=request.flag("record_secrets"),
+        )
+        return recorded
+
+    def _end_record(self, name: str) -> None:
+        if recorded := self._records.pop(name, None):
+            recorded.close()
+
     def _watched(
         self, request: Request, profile: Profile, record: Callable[[LogEvent], None]
     ) -> Watched:
         """Only for who may write any file of this machine: this process writes as root."""
         key_log, capture = request.text("key_log"), request.text("capture")
-        if (key_log or capture) and request.peer.uid not in (0, os.geteuid()):
+        if (key_log or capture or request.text("record")) and request.peer.uid not in (
+            0,
+            os.geteuid(),
+        ):
             raise RequestError(
                 "cli.denied",
-                "only root may have keys or packets written",
+                "only root may have keys, packets or a record written",
                 "Run the command as root: sudo culvert up …",
             )
         return Watched(key_log, capture, (*PORTS, profile.tcp_port), record)
@@ -300,6 +335,7 @@ class ClientService:
         """The ports and the TUN are given back before the name is free again."""
         await live.close(FAREWELL_SECONDS)
         del self._live[live.name]
+        self._end_record(live.name)
         self._session_logs.pop(live.name)()
         self._mark()
         self._consider_leaving()

@@ -67,10 +67,11 @@ class MessageError(CulvertError):
 
 def written(value: object) -> str:
     """One line."""
-    return json.dumps(_plain(value), separators=(",", ":"))
+    return json.dumps(plain(value), separators=(",", ":"))
 
 
-def _plain(value: object) -> object:
+def plain(value: object, known: Mapping[str, type] = KNOWN) -> object:
+    """What JSON can say of it. ``known``: the classes that may be in it."""
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -79,12 +80,12 @@ def _plain(value: object) -> object:
         case Secret():
             return {SECRET: value.reveal()}
         case tuple() | list():
-            return [_plain(one) for one in cast("tuple[object, ...]", value)]
+            return [plain(one, known) for one in cast("tuple[object, ...]", value)]
         case Mapping():
             found = cast("Mapping[str, object]", value)
-            return {key: _plain(one) for key, one in found.items()}
-        case _ if type(value).__name__ in KNOWN and is_dataclass(value):
-            named = {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+            return {key: plain(one, known) for key, one in found.items()}
+        case _ if type(value).__name__ in known and is_dataclass(value):
+            named = {one.name: plain(getattr(value, one.name), known) for one in fields(value)}
             return {KIND: type(value).__name__, **named}
         case _:
             raise MessageError(f"a {type(value).__name__} does not travel between processes")
@@ -95,36 +96,37 @@ def read(text: str | bytes) -> object:
     if len(text) > LONGEST:
         raise MessageError(f"a message of {len(text)} octets")
     try:
-        return _value(json.loads(text), DEEPEST)
+        return value_of(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise MessageError(f"not a message: {error}") from error
 
 
-def _value(found: object, depth: int) -> object:
+def value_of(found: object, known: Mapping[str, type] = KNOWN, depth: int = DEEPEST) -> object:
+    """What `plain` was given. Raises MessageError or ValueError."""
     if depth == 0:
         raise MessageError("a message nested too deeply")
     match found:
         case list():
             listed = cast("list[object]", found)
-            return tuple([_value(one, depth - 1) for one in listed])
+            return tuple([value_of(one, known, depth - 1) for one in listed])
         case {"~x": str(octets)}:
             return bytes.fromhex(octets)
         case {"~s": str(secret)}:
             return Secret(secret)
         case {"~": str(kind)}:
-            return _made(kind, cast("dict[str, object]", found), depth)
+            return _made(kind, cast("dict[str, object]", found), known, depth)
         case dict():
             named = cast("dict[str, object]", found)
-            return {key: _value(one, depth - 1) for key, one in named.items()}
+            return {key: value_of(one, known, depth - 1) for key, one in named.items()}
         case _:
             return found
 
 
-def _made(kind: str, found: Mapping[str, object], depth: int) -> object:
-    wanted = KNOWN.get(kind)
+def _made(kind: str, found: Mapping[str, object], known: Mapping[str, type], depth: int) -> object:
+    wanted = known.get(kind)
     if wanted is None:
         raise MessageError(f"no such kind of value: {kind!r}")
-    given = {key: _value(one, depth - 1) for key, one in found.items() if key != KIND}
+    given = {key: value_of(one, known, depth - 1) for key, one in found.items() if key != KIND}
     hints = _hints(wanted)
     for name, value in given.items():
         if name not in hints or not _fits(value, hints[name]):

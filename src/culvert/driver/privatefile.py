@@ -1,4 +1,4 @@
-"""A file that only its owner may read, with an end: key logs and captures."""
+"""A file that only its owner may read, with an end: key logs, captures and records."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class PrivateFile:
         if self._file < 0:
             return False
         if len(octets) > self._left:
-            self._end("it has its full length")
+            self.end("it has its full length")
             return False
         try:
             os.write(self._file, octets)
         except OSError as error:
-            self._end(error.strerror or str(error))
+            self.end(error.strerror or str(error))
             return False
         self._left -= len(octets)
         return True
@@ -44,7 +44,8 @@ class PrivateFile:
             os.close(self._file)
             self._file = -1
 
-    def _end(self, why: str) -> None:
+    def end(self, why: str) -> None:
+        """Nothing more is written, and the log says why."""
         self.close()
         self._record(LogEvent("service.file-ended", {"path": str(self._path), "why": why}))
 
