@@ -63,3 +63,17 @@ def test_our_own_programs_use_no_id_that_is_not_in_the_catalogue() -> None:
 
 def test_a_family_can_be_named() -> None:
     assert explain(["no response from target"], family="vpnc").family == "vpnc"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.x", "xx.xx.xx.xx", "X.X.X.X", "192.0.*.*"])
+def test_addresses_that_people_hide_are_addresses_still(address: str) -> None:
+    lines = [
+        f"10[IKE] initiating Main Mode IKE_SA office[1] to {address}",
+        "10[ENC] generating ID_PROT request 0 [ SA V V V V ]",
+        f"10[NET] sending packet: from 10.0.0.2[500] to {address}[500] (216 bytes)",
+        "11[ENC] parsed INFORMATIONAL_V1 request 0 [ N(NO_PROP) ]",
+        "11[IKE] received NO_PROPOSAL_CHOSEN error notify",
+    ]
+    told = explain(lines)
+    assert told.attempts[0].peer == address
+    assert told.diagnoses[0].id == "p1.no-proposal"

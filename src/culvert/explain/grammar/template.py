@@ -25,7 +25,8 @@ LONGEST = 300
 LAZY = {"": rf"\S{{1,{LONGEST}}}?", "text": rf".{{1,{LONGEST}}}?"}
 LAST = {"": rf"\S{{1,{LONGEST}}}", "text": rf".{{1,{LONGEST}}}"}
 EXACT = {
-    "ip": r"(?:\d{1,3}(?:\.\d{1,3}){3}+|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]{1,44}+)",
+    # People who show a log write x for the numbers they hide.
+    "ip": r"(?:[\dx*y]{1,3}(?:\.[\dx*y]{1,3}){3}+|[0-9a-fA-F]{0,4}:[0-9a-fA-F:.]{1,44}+)",
     "n": r"\d{1,20}+",
     "hex": r"(?:0x)?[0-9a-fA-F]{1,64}+",
     "word": r"\w{1,80}+",
