@@ -236,12 +236,12 @@ def test_each_of_several_sites_is_known_by_its_own_key_through_the_vaults_door()
         for site in sites:
             theirs = Dynamic([site], keys, SeededRandom(int(site.peer[-1])))
             said = theirs.announcement(site, at)
-            heard = ours.heard(said, at, now=0.0)
+            heard = ours.heard(said, at)
             assert heard is not None
             assert heard[0].name == site.name
-            assert ours.heard(said, at, now=0.0) is None, "an echo"
+            assert ours.heard(said, at) is None, "an echo"
             late = at + timedelta(seconds=301)
-            assert ours.heard(theirs.announcement(site, late), at, now=0.0) is None
+            assert ours.heard(theirs.announcement(site, late), at) is None
     serving.join(5)
 
 

@@ -57,10 +57,12 @@ class Dynamic:
         proof = self._proof(site, stamp, nonce, proved)
         return before_ike.message(proved, proof, self._rng.octets(before_ike.COOKIE))
 
-    def heard(self, octets: bytes, at: datetime, *, now: float) -> tuple[Site, Announcement] | None:
+    def takes(self, *, now: float) -> bool:
+        """Whether one more is looked at."""
+        return self._ration.take(ANYBODY, now=now)
+
+    def heard(self, octets: bytes, at: datetime) -> tuple[Site, Announcement] | None:
         """Who says so, if it is one of them and no echo of earlier. Raises WireError."""
-        if not self.sites or not self._ration.take(ANYBODY, now=now):
-            return None
         said = BeforeIke.parse(octets)
         if abs(said.stamp - _stamp(at)) > APART * 1000:
             return None

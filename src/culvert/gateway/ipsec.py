@@ -186,7 +186,7 @@ class IpsecGateway(OtherGateways, TakingOver):
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
         if self._stopped:
             return []
-        if before_ike.is_one(octets):
+        if self._dynamic.sites and before_ike.is_one(octets):
             return self._heard_before_ike(octets, path, now)
         return self._carry(self._endpoint.receive(octets, path, now=now), now)
 

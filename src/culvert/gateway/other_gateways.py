@@ -67,15 +67,15 @@ class OtherGateways(ABC):
         return [Record(event.with_fields(group=site.name)), SendIke(told, to, to[1])]
 
     def _heard_before_ike(self, octets: bytes, path: Path, now: float) -> list[Effect]:
+        if not self._dynamic.takes(now=now):
+            return []  # strangers send as many as they like
         try:
-            heard = self._dynamic.heard(octets, self._at(now), now=now)
+            heard = self._dynamic.heard(octets, self._at(now))
         except ProtocolError:
             heard = None
         peer = text(path.remote)
         if heard is None:
-            return (
-                [Record(LogEvent("dynamic.refused", {"peer": peer}))] if self._dynamic.sites else []
-            )
+            return [Record(LogEvent("dynamic.refused", {"peer": peer}))]
         site, told = heard
         made: list[Effect] = []
         held = self._endpoint.get(number := self._sites.owner(site.name))
