@@ -148,7 +148,8 @@ def test_a_worker_outlives_its_monitor_by_no_moment(tmp_path: Path) -> None:
 
 @pytest.mark.root
 def test_keys_and_passwords_are_in_the_vault_alone(tmp_path: Path) -> None:
-    """The monitor has read the file, as anybody may who starts a gateway; then it forgot."""
+    """Of the monitor only that it keeps none: what it read at its start may still be in memory that
+    was given back."""
     config, state, control = words(tmp_path)
     places = ("--state-dir", state, "--socket", control)
     program = ("-m", "culvert", "gateway", "run", "-c", config, *places)

@@ -98,10 +98,11 @@ def _run(
     if not options.quiet:
         journal.show_on(sys.stderr)
     try:
-        config = load(read_file(options.path), options.path)
+        # Passed on, not kept: the keys in it are to be forgotten here.
+        config = [load(read_file(options.path), options.path)]
         with closing(open_database(where.state / FILE_NAME)) as database:
             engine = choose(options.engine)
-            gateway = _Gateway(config, where, journal, database, engine, options, before)
+            gateway = _Gateway(config.pop(), where, journal, database, engine, options, before)
             gateway.key_log, gateway.capture = key_log, capture
             asyncio.run(gateway.live())
     except (ConfigError, PlatformError) as error:
@@ -186,6 +187,7 @@ class _Gateway:
                 watched.add if watched.wants_keys else None,
             )
             await self._start_vault(house)
+            config = self._config
             await self._start_worker(monitor)
             await self._open_streams(streams)
             if self._before is not None:
