@@ -348,9 +348,12 @@ class MachineConfigured:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
+    """``path_mtu``: octets of the longest packet that gets to the first IPv4 address whole."""
+
     ticket: int
     addresses: tuple[str, ...]
     problem: str = ""
+    path_mtu: int = 1500
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Calls(Watched):
             problem = found.problem or "the name has no IPv4 address"
             told = self._event("client.resolve-failed", host=host, problem=problem)
             return [told, *self._ended("resolve-failed", now)]
-        self._so_far.address = address
+        self._so_far.address, self._so_far.path_mtu = address, found.path_mtu
         made: list[Effect] = [self._event("client.resolved", host=host, address=address)]
         if unwatched(self.profile):
             made.append(self._event("client.no-poll-entry", profile=self.profile.name))

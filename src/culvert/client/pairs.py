@@ -96,13 +96,16 @@ def tunnel_settings(
 ) -> TunnelSettings:
     """What this machine has to set up for the tunnel."""
     answer: Given = so_far.given
+    whole = inner_mtu_of(esp, carriage, so_far.path_mtu)
+    if profile.transport_mode:
+        whole = UNCUT
     applies = profile.dns == "apply"
     local_lan = answer.exclude if profile.allow_local_lan else ()
     return TunnelSettings(
         connection=profile.name,
         address="" if so_far.own_address else answer.address,
         prefix_length=32,
-        mtu=profile.mtu or (UNCUT if profile.transport_mode else inner_mtu_of(esp, carriage)),
+        mtu=profile.mtu or whole,
         routes=so_far.routes,
         excluded=tuple([str(network) for network in local_lan]),
         dns_servers=answer.dns if applies else (),

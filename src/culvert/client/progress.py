@@ -33,6 +33,7 @@ class Progress:
     """Of one attempt; a new one begins with a new record."""
 
     address: str = ""
+    path_mtu: int = 1500
     own_address: bool = False
     given: Given = NOTHING_GIVEN
     interface: str = ""
@@ -56,7 +57,13 @@ class Progress:
 
     def anew(self, now: float) -> Progress:
         """The next attempt with the same gateway, by the same way."""
-        return Progress(address=self.address, began=now, stream=self.stream, tcp_port=self.tcp_port)
+        return Progress(
+            address=self.address,
+            path_mtu=self.path_mtu,
+            began=now,
+            stream=self.stream,
+            tcp_port=self.tcp_port,
+        )
 
 
 def status_row(

@@ -90,7 +90,7 @@ def _timing(profile: Profile) -> Timing:
     )
 
 
-def inner_mtu_of(suite: EspSuite, carriage: Carriage) -> int:
+def inner_mtu_of(suite: EspSuite, carriage: Carriage, path_mtu: int = USUAL_PATH_MTU) -> int:
     integrity = suite.integrity.name if suite.integrity else ""
     packets = packet_suite(suite.cipher.cipher, integrity)
-    return inner_mtu(packets, path_mtu=USUAL_PATH_MTU, carriage=carriage)
+    return inner_mtu(packets, path_mtu=path_mtu, carriage=carriage)

@@ -50,6 +50,7 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.ike.outputs import Keyed
 from culvert.inet.address import Address, Path
+from culvert.netio.path_mtu import path_mtu
 
 FAULT_PAUSE = 1.0
 """Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
@@ -381,6 +382,11 @@ class Driver:
             self._answer(answer)
 
 
+def _called(addresses: Sequence[str]) -> str:
+    """The address a client takes: the first of IPv4."""
+    return next((one for one in addresses if ":" not in one), addresses[0])
+
+
 async def resolve(order: Resolve) -> Resolved:
     """The system resolver's word (in a thread: it may take many seconds)."""
     loop = asyncio.get_running_loop()
@@ -389,4 +395,5 @@ async def resolve(order: Resolve) -> Resolved:
     except OSError as error:
         return Resolved(order.ticket, (), problem=error.strerror or str(error))
     addresses = tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-    return Resolved(order.ticket, addresses)
+    widest = await asyncio.to_thread(path_mtu, _called(addresses))
+    return Resolved(order.ticket, addresses, path_mtu=widest)

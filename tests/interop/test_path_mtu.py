@@ -1,0 +1,103 @@
+"""The client finds the MTU of its tunnel by itself: on narrow paths it sends no fragment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from culvert.lab import namespace, topology
+from culvert.lab.lab import Lab
+from interop.ours import OurClient, OurGateway
+from interop.peers.tunnel import prove_data
+from interop.test_plain_esp import captured, seen
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+
+WAYS = {
+    "esp": ("pub", {}),
+    "nat-t": ("client1", {}),
+    "udp": ("client1", {"nat_traversal": "off", "ipsec_over_udp": True}),
+    "tcp": ("client1", {"ipsec_over_tcp": True}),
+}
+FRAGMENTS = f"(ip[6:2] & 0x3fff) != 0 and not src host {topology.GATEWAY}"
+SUITES = ("aes128gcm16", "aes256-sha2_256")
+
+
+@pytest.fixture(scope="module")
+def gateway(lab: Lab) -> Iterator[OurGateway]:
+    with OurGateway(lab, general={"ipsec_over_udp": True, "ipsec_over_tcp": True}) as running:
+        yield running
+
+
+@contextmanager
+def narrow(lab: Lab, where: str, mtu: int) -> Iterator[None]:
+    """The way is narrow behind the first router, where only ICMP tells of it."""
+    router, link = ("inet", "gw") if where == "pub" else ("pat", topology.PAT_OUTLINK)
+    change = ["ip", "-n", lab.ns(router), "link", "set", link, "mtu"]
+    namespace.call([*change, str(mtu)])
+    try:
+        yield
+    finally:
+        namespace.call([*change, "1500"])
+        for end in (where, "pub", "client1"):
+            namespace.call(["ip", "-n", lab.ns(end), "route", "flush", "cache"])
+
+
+@pytest.mark.requirement("S0-10", part="found in the lab")
+@pytest.mark.parametrize("mtu", [1500, 1492, 1400, 1280])
+@pytest.mark.parametrize("way", WAYS)
+def test_on_no_path_the_client_sends_a_fragment(
+    lab: Lab, gateway: OurGateway, way: str, mtu: int
+) -> None:
+    where, keys = WAYS[way]
+    suite = SUITES[mtu in (1492, 1280)]
+    with narrow(lab, where, mtu), captured(lab, f"narrow-{way}-{mtu}") as file:
+        with (
+            OurClient(lab, where, {**keys, "phase2": [suite]}) as client,
+            client.connected() as row,
+        ):
+            assert row["transport"] == way
+            full_packets(lab, where, client.tunnel.interface)
+            prove_data(lab, where)
+        gateway.wait_until_empty()
+        time.sleep(0.3)
+    assert seen(file, FRAGMENTS) == 0
+
+
+@pytest.mark.requirement("S0-13", part="inner MTU 1300")
+@pytest.mark.parametrize("way", WAYS)
+def test_with_an_inner_mtu_of_1300_nothing_is_cut(lab: Lab, gateway: OurGateway, way: str) -> None:
+    where, keys = WAYS[way]
+    with captured(lab, f"enough-{way}") as file:
+        with (
+            OurClient(lab, where, {**keys, "phase2": [SUITES[1]], "mtu": 1300}) as client,
+            client.connected(),
+        ):
+            full_packets(lab, where, client.tunnel.interface)
+            prove_data(lab, where)
+        gateway.wait_until_empty()
+        time.sleep(0.3)
+    assert seen(file, FRAGMENTS) == 0
+
+
+def full_packets(lab: Lab, where: str, interface: str) -> None:
+    """Packets as long as the tunnel's device takes get there and back."""
+    told = namespace.call(["ip", "-n", lab.ns(where), "-o", "link", "show", interface])
+    mtu = int(told.split(" mtu ")[1].split()[0])
+    words = [namespace.tool("ping"), "-n", "-q", "-M", "do", "-s", str(mtu - 28), "-c", "3"]
+    done = lab.run(where, [*words, "-i", "0.05", "-W", "2", topology.SERVER], check=False)
+    assert " 0% packet loss" in done.stdout, (mtu, done.stdout)
+
+
+def test_a_larger_mtu_by_hand_is_cut_on_the_way(lab: Lab, gateway: OurGateway) -> None:
+    """What the others would see if the client did not ask the way."""
+    keys = {"phase2": [SUITES[1]], "mtu": 1410}
+    with narrow(lab, "client1", 1400), captured(lab, "too-wide") as file:
+        with OurClient(lab, "client1", keys) as client, client.connected():
+            full_packets(lab, "client1", client.tunnel.interface)
+        gateway.wait_until_empty()
+        time.sleep(0.3)
+    assert seen(file, FRAGMENTS) > 0
