@@ -130,7 +130,8 @@ class Calls(Watched):
             made.append(RestoreMachine(self.profile.name))
         row = ending(reason)
         peer = self._so_far.address if by_peer else ""
-        words = closing_words(row.delete_text or row.sentence, peer=peer)
+        given = "" if reason == "peer-deleted" else row.delete_text or row.sentence
+        words = closing_words(given, peer=peer)
         made.append(
             self._event(
                 "client.down",

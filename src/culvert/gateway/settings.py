@@ -47,6 +47,7 @@ def general_settings(
         application=live.application_version,
         fragmentation=live.ike_fragmentation,
         shows=("altiga",) if live.vpn3000_vendor_id else (),
+        reasons=live.alert_when_disconnecting,
     )
 
 

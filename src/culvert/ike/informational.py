@@ -213,7 +213,8 @@ class Informational:
         channel = self._owner.channel
         deleted = Delete(PROTO_ISAKMP, (channel.cookies,))
         channel.log("ike.delete-sent", what="IKE SA", spi=channel.cookies.hex())
-        if words is not None and "culvert" in self._owner.features:
+        known = self._owner.settings.reasons and "culvert" in self._owner.features
+        if words is not None and known:
             self.farewell = self._send((words.part(deleted), deleted.part()))
         else:
             self.farewell = self._send((deleted.part(),))

@@ -75,7 +75,8 @@ class Settings:
     TCP stream. ``named``: a caller says its ``identity`` even in main mode with a group key, where
     it is its address else. ``expected``: who a peer with a group key must be; without
     ``verify_identity`` another one is only warned of. ``shows``: features of tables/vendor_ids.toml
-    that are told beside those we speak of anyway.
+    that are told beside those we speak of anyway. ``reasons``: who knows them is told why
+    we leave.
     """
 
     role: Role
@@ -105,6 +106,7 @@ class Settings:
     expected: Identity | None = None
     verify_identity: bool = True
     shows: tuple[str, ...] = ()
+    reasons: bool = True
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""
