@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from culvert.client.recording import COMMANDS, again
 from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.record import Fed, RecordError, entries, head
+from culvert.driver.replaying import replay
 from culvert.errors import ConfigError, ProtocolError, WireError
 from culvert.esp.ipcomp import MOST, NAMES, PROTOCOL, IpComp
 from culvert.esp.sa import Refusal
@@ -220,6 +223,15 @@ def profiles(octets: bytes) -> None:
     assert read(write(adapted.profile), name="fuzz") == adapted.profile
 
 
+def records(octets: bytes) -> None:
+    """A record file: replayed as far as it makes sense, refused with its line where it does not."""
+    lines = octets.split(b"\n")
+    fed = Fed()
+    with suppress(RecordError):
+        core = again(head(lines[0]), fed)
+        replay(core, fed, entries(lines[1:]), COMMANDS, lambda _: None)
+
+
 def configurations(octets: bytes) -> None:
     """The gateway's configuration file."""
     found = examine(_text(octets), "gateway.toml")
@@ -284,6 +296,7 @@ TARGETS: dict[str, Fuzzed] = {
         packets,
         compressed,
         profiles,
+        records,
         configurations,
         certificates,
         answers,

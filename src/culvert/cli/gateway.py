@@ -21,6 +21,7 @@ COMMANDS = {
     "why": ("culvert.cli.why:gateway_why", "What happened to a session, step by step."),
     "log": ("culvert.cli.log:gateway_log", "The gateway's event log."),
     "trace": ("culvert.cli.trace:gateway_trace", "The gateway's live trace."),
+    "group": ("culvert.cli.gateway_group:group", "Keys for the gateway's groups."),
     "user": ("culvert.cli.gateway_user:user", "The gateway's users."),
 }
 
