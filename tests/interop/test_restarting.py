@@ -89,6 +89,8 @@ def restart(gateway: OurGateway) -> dict[str, object]:
     return done.document
 
 
+@pytest.mark.cell("hot-restart", "ourselves")
+@pytest.mark.cell("hot-restart", "vpnc")
 def test_no_session_ends_and_no_packet_waits_for_long(
     lab: Lab, gateway: OurGateway, client: OurClient
 ) -> None:
