@@ -10,6 +10,7 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway
+from interop.peers.credentials import GROUP_KEY, PASSWORD
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
 
@@ -29,3 +30,26 @@ def test_a_session_with_pings_and_a_farewell_replays(lab: Lab) -> None:
         traced = client.culvert("replay", str(path), "--trace").out
         assert "client.up" in traced
         assert "client.down" in traced
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"group_key": "not-the-key-of-this-group-at-all"}, "group-mismatch"),
+        ({"phase2": ["aes192-sha2_256"]}, "phase2-refused"),
+    ],
+    ids=["wrong group key", "refused phase 2"],
+)
+def test_a_failing_attempt_fails_again(lab: Lab, changes: dict[str, object], reason: str) -> None:
+    path = lab.state / f"{reason}.record"
+    with OurGateway(lab), OurClient(lab, options=("--record", str(path))) as client:
+        client.profile = changes
+        assert client.try_up().status
+        said = client.culvert("replay", str(path), "--trace")
+        assert said.status == 0, said.err + said.out
+        (end,) = [line for line in said.out.splitlines() if "client.down" in line]
+        assert f"reason={reason}" in end
+        text = path.read_text()
+        assert PASSWORD not in text
+        for key in (GROUP_KEY, str(changes.get("group_key", GROUP_KEY))):
+            assert key not in text
