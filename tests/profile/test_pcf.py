@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.errors import ConfigError
-from culvert.profile.adapters.pcf import KEYS, adapt
+from culvert.profile.adapters.pcf import KEYS, adapt, export
 from culvert.profile.profile import Profile
 from culvert.profile.text import decoded
+from culvert.rng import SeededRandom
 from culvert.secret import Secret
 
 GROUP_KEY = (
@@ -257,15 +258,27 @@ def test_quotes_as_windows_writes_them_are_taken_off() -> None:
 
 
 def test_what_is_not_built_yet_is_kept_and_said() -> None:
-    text = SMALLEST + "TunnelingMode=1\nTcpTunnelingPort=10001\nSingleDES=1\nISPCommand=dial.exe\n"
+    text = SMALLEST + "SingleDES=1\nISPCommand=dial.exe\n"
     adapted = adapt(text, name="n")
     assert adapted.profile.extra["pcf"] == {
-        "TunnelingMode": "1",
-        "TcpTunnelingPort": "10001",
         "SingleDES": "1",
         "ISPCommand": "dial.exe",
     }
     assert [w.key for w in adapted.warnings if w.line] == list(adapted.profile.extra["pcf"])
+
+
+def test_transparent_tunnelling_over_tcp_is_taken_over() -> None:
+    tcp = SMALLEST + "TunnelingMode=1\nTcpTunnelingPort=10001\n"
+    taken = adapt(tcp + "EnableNat=1\n", name="n").profile
+    assert (taken.ipsec_over_tcp, taken.tcp_port) == (True, 10_001)
+    assert "TunnelingMode=1\r\nTcpTunnelingPort=10001" in export(taken, SeededRandom(1)).text
+    off = adapt(tcp + "EnableNat=0\n", name="n")
+    assert not off.profile.ipsec_over_tcp
+    assert off.profile.extra["pcf"] == {"TunnelingMode": "1"}
+    assert any("EnableNat is 0" in str(warning) for warning in off.warnings)
+    for wrong in ("0", "65536", "x"):
+        with pytest.raises(ConfigError):
+            adapt(SMALLEST + f"TcpTunnelingPort={wrong}\n", name="n")
 
 
 def test_no_warning_repeats_a_secret() -> None:

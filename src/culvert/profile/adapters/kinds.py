@@ -17,6 +17,7 @@ LONGEST_NUMBER = 9
 """Digits of a number; more cannot be meant."""
 DPD_DELAY = 30
 """Seconds of silence before the first question, where the time-out leaves room for it."""
+MOST_PORTS = 1 << 16
 SHORTEST_PEER_TIMEOUT, LONGEST_PEER_TIMEOUT = 30, 480
 """The range that the Cisco client allows."""
 
@@ -90,6 +91,15 @@ def _flag(draft: Draft, row: Row, entry: Entry) -> None:
     if entry.value not in ("", "0", "1"):
         raise draft.refuse(entry, f"{shown(entry.value)} is neither 0 nor 1")
     draft.put(entry, row.ours, entry.value == "1")
+
+
+def _port(draft: Draft, row: Row, entry: Entry) -> None:
+    if not entry.value:
+        return
+    found = number(entry.value)
+    if found is None or not 0 < found < MOST_PORTS:
+        raise draft.refuse(entry, f"{shown(entry.value)} is no port ({row.meaning})")
+    draft.put(entry, row.ours, found)
 
 
 def _switch(draft: Draft, row: Row, entry: Entry) -> None:
@@ -219,5 +229,6 @@ KINDS: Mapping[str, Callable[[Draft, Row, Entry], None]] = {
     "timeout": _timeout,
     "dpd": _dpd,
     "mtu": _mtu,
+    "port": _port,
     "networks": _networks,
 }

@@ -60,6 +60,7 @@ def adapt(text: str, *, name: str, path: str = "") -> Adapted:
     take_all(draft, _entries(text, draft.remarks))
     _settle_backup(draft)
     _settle_password(draft)
+    _settle_tcp(draft)
     return draft.finish(name)
 
 
@@ -104,6 +105,12 @@ def _settle_password(draft: Draft) -> None:
         draft.warn(entry, "not taken over, because SaveUserPassword is not 1; you will be asked")
 
 
+def _settle_tcp(draft: Draft) -> None:
+    if draft.get("ipsec_over_tcp") and draft.get("nat_traversal") == "off":
+        entry = draft.drop("ipsec_over_tcp")
+        draft.keep(entry, "is not used, because EnableNat is 0; kept")
+
+
 def export(profile: Profile, rng: Random) -> Exported:
     """``profile`` as the Cisco client reads it; ``rng`` for the obfuscated passwords."""
     kept = Kept(profile, ORIGIN)
@@ -133,7 +140,7 @@ def _value(row: Row, profile: Profile, rng: Random) -> str | None:
     match row.kind:
         case "":
             return None
-        case "text" | "flag":
+        case "text" | "flag" | "port":
             value = text_of(row, profile)
             return quoted(value, taken_off=_unquoted(value) != value)
         case "choice" if row.name == "X-NM-Force-NAT-T":
@@ -178,6 +185,8 @@ def _limits(profile: Profile) -> Iterator[str]:
         yield f"the Cisco client knows the groups 1, 2 and 5; it will not understand {number}"
     if not SHORTEST_PEER_TIMEOUT <= profile.peer_timeout <= LONGEST_PEER_TIMEOUT:
         yield "peer_timeout was brought into the client's range of 30 to 480 seconds"
+    if profile.ipsec_over_tcp and profile.nat_traversal == "off":
+        yield "ipsec_over_tcp goes only with transparent tunnelling, which is off: it is not used"
     if profile.remote_networks != (EVERYTHING,):
         yield "remote_networks is written for NetworkManager; the Cisco client ignores it"
     if profile.nat_traversal == "force":
