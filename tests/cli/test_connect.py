@@ -14,6 +14,11 @@ from cli.place import GROUP_KEY, OWN_DNS, PASSWORD, Place, place
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
+CLOSING = (
+    "Secure VPN Connection terminated locally by the Client\n"
+    "Reason: Manually disconnected by administrator.\n"
+)
+
 ROW_KEYS = {
     "name", "user", "state", "protocol", "transport", "tunnel_port", "assigned_ip", "public_ip",
     "encryption", "authentication", "since", "bytes_in", "bytes_out", "packets_in", "packets_out",
@@ -51,6 +56,8 @@ def command_line(pid: str | int) -> bytes:
         return b""
 
 
+@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-23", part="command line: terminal and log")
 def test_up_ping_status_down(at: Place) -> None:
     before = at.client.traces()
     up = at.up()
@@ -66,7 +73,8 @@ def test_up_ping_status_down(at: Place) -> None:
     assert at.client.culvert("status", "--established").status == 0
     assert (at.client.state / "TunnelEstablished").read_text() == "1\n"
     down = at.client.culvert("down")
-    assert (down.status, down.out) == (0, "office: disconnected\n")
+    assert (down.status, down.out) == (0, f"{CLOSING}office: disconnected\n")
+    assert CLOSING.splitlines()[0] in at.client.culvert("log").out
     assert at.client.traces() == before
     assert at.client.culvert("status", "--established").status == 1
     assert (at.client.state / "TunnelEstablished").read_text() == "0\n"

@@ -130,7 +130,7 @@ def test_a_plain_delete_is_the_user_or_unexplained() -> None:
     assert heard(99, from_client=True).id == "peer-deleted"
 
 
-@pytest.mark.requirement("S0-21", part="wording")
+@pytest.mark.requirement("S0-21")
 def test_what_ends_here_opens_with_the_clients_words() -> None:
     assert closing_words(delete_text(8)) == (
         "Secure VPN Connection terminated locally by the Client",
@@ -138,7 +138,7 @@ def test_what_ends_here_opens_with_the_clients_words() -> None:
     )
 
 
-@pytest.mark.requirement("S0-22", part="wording")
+@pytest.mark.requirement("S0-22")
 @pytest.mark.parametrize("address", ["172.16.172.50", "2001:db8::50"])
 def test_what_the_gateway_ends_opens_with_its_address(address: str) -> None:
     assert closing_words(delete_text(5), peer=address) == (

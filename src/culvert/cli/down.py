@@ -9,7 +9,7 @@ import click
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
 from culvert.cli.output import document
-from culvert.cli.reading import texts
+from culvert.cli.reading import row, texts
 from culvert.driver.control import RequestError
 from culvert.driver.places import SERVICE, places
 
@@ -36,5 +36,8 @@ def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str
     if as_json:
         document(result)
         return
-    names = texts(result.get("ended"))
-    click.echo("\n".join(f"{item}: disconnected" for item in names) or "Nothing was connected.")
+    words = row(result.get("words"))
+    lines: list[str] = []
+    for item in texts(result.get("ended")):
+        lines += [*texts(words.get(item)), f"{item}: disconnected"]
+    click.echo("\n".join(lines) or "Nothing was connected.")

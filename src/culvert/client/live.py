@@ -73,10 +73,14 @@ Ask = Callable[[AskHuman], Awaitable[HumanAnswered]]
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """The connection is over; ``reason`` is a row of tables/endings.toml."""
+    """The connection is over; ``reason`` is a row of tables/endings.toml.
+
+    ``words``: the closing message, line by line.
+    """
 
     reason: str
     by_peer: bool
+    words: tuple[str, ...] = ()
 
 
 class Live(NoSurroundings):
@@ -263,7 +267,9 @@ class Live(NoSurroundings):
                 self.logged_in.set()
             case "client.down" if not self.over.done():
                 reason = str(event.fields.get("reason", "error"))
-                self.over.set_result(Over(reason, event.fields.get("by_peer") is True))
+                by_peer, said = event.fields.get("by_peer") is True, event.fields.get("words")
+                words = said if isinstance(said, tuple) else ()
+                self.over.set_result(Over(reason, by_peer, words))
             case _:
                 pass
 

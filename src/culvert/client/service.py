@@ -155,7 +155,10 @@ class ClientService:
             live.leave()
         await asyncio.gather(*(asyncio.shield(live.over) for live in ending))
         await asyncio.gather(*self._closing, return_exceptions=True)
-        return {"ended": [live.name for live in ending]}
+        return {
+            "ended": [live.name for live in ending],
+            "words": {live.name: list(live.over.result().words) for live in ending},
+        }
 
     async def status(self, request: Request) -> Mapping[str, object]:
         """A row per connection, those that ended by themselves last."""
