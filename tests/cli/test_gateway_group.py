@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from culvert.cli.gateway_group import SAFE_BITS, bits, generated, group
+from culvert.cli.gateway_group import LENGTH, SAFE_BITS, bits, generated, group
 from culvert.errors import ConfigError, PlatformError
 from culvert.gateway.config import load
 from culvert.rng import SystemRandom
@@ -34,6 +34,8 @@ def add(*words: str, given: str = "") -> str:
 def test_a_generated_key_has_128_bits_and_is_never_the_same() -> None:
     keys = {generated(SystemRandom()).reveal() for _ in range(100)}
     assert len(keys) == 100
+    assert bits(Secret("abcdefghijklmnopqrstuvwxyzab")) >= SAFE_BITS, "one without digits"
+    assert all(len(key) == LENGTH for key in keys)
     assert all(bits(Secret(key)) >= SAFE_BITS for key in keys)
 
 
