@@ -20,7 +20,7 @@ SAFE_BITS = 128
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 """Five bits a letter, and none that is taken for another one when it is typed."""
 LENGTH = 28
-"""Letters of a generated key: 140 bits, and above `SAFE_BITS` in `bits` even if no digit is drawn."""
+"""Letters of a generated key: 140 bits, and by `bits` enough even if no digit is drawn."""
 FEWEST_LETTERS = 8
 """Different characters of a key that may count as drawn by chance."""
 CLASSES = ((str.islower, 26), (str.isupper, 26), (str.isdecimal, 10))
