@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.errors import ConfigError
-from culvert.profile.adapters.vpnc import KEYS, adapt
+from culvert.profile.adapters.vpnc import KEYS, adapt, export
+from culvert.rng import SeededRandom
 from culvert.secret import Secret
 
 WHOLE = """\
@@ -94,10 +95,13 @@ def test_peculiarities_of_reading_are_those_of_vpnc() -> None:
     ]
 
 
-def test_what_is_taken_over_only_in_part_is_kept_too() -> None:
-    adapted = adapt(SMALLEST + "NAT Traversal Mode cisco-udp\n", name="n")
-    assert adapted.profile.nat_traversal == "auto"
-    assert adapted.profile.extra == {"vpnc": {"NAT Traversal Mode": "cisco-udp"}}
+def test_ciscos_own_udp_is_taken_over_and_given_back() -> None:
+    taken = adapt(SMALLEST + "NAT Traversal Mode cisco-udp\n", name="n").profile
+    assert (taken.nat_traversal, taken.ipsec_over_udp) == ("off", True)
+    assert taken.extra == {}
+    assert "NAT Traversal Mode cisco-udp\n" in export(taken, SeededRandom(1)).text
+    none = adapt(SMALLEST + "NAT Traversal Mode none\n", name="n").profile
+    assert (none.nat_traversal, none.ipsec_over_udp) == ("off", False)
 
 
 @pytest.mark.parametrize(

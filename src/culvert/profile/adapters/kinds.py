@@ -17,6 +17,7 @@ LONGEST_NUMBER = 9
 """Digits of a number; more cannot be meant."""
 DPD_DELAY = 30
 """Seconds of silence before the first question, where the time-out leaves room for it."""
+CISCO_UDP = "cisco-udp"
 MOST_PORTS = 1 << 16
 SHORTEST_PEER_TIMEOUT, LONGEST_PEER_TIMEOUT = 30, 480
 """The range that the Cisco client allows."""
@@ -83,6 +84,8 @@ def _choice(draft: Draft, row: Row, entry: Entry) -> None:
     # Another key may already have said something stronger (X-NM-Force-NAT-T after EnableNat).
     if draft.get(row.ours) != "force":
         draft.put(entry, row.ours, value)
+    if entry.value.lower() == CISCO_UDP:  # vpnc's word for both: no NAT traversal, and this
+        draft.put(entry, "ipsec_over_udp", True)
     if entry.value.lower() in row.loses:
         draft.keep(entry, row.how)
 

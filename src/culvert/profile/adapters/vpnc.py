@@ -20,7 +20,7 @@ from culvert.profile.adapters.exported import (
     quoted,
     text_of,
 )
-from culvert.profile.adapters.kinds import implied_by_idle_time, take_all
+from culvert.profile.adapters.kinds import CISCO_UDP, implied_by_idle_time, take_all
 from culvert.profile.obfuscation import encode
 from culvert.profile.profile import Profile
 from culvert.profile.proposal import group_of
@@ -104,11 +104,16 @@ def export(profile: Profile, rng: Random) -> Exported:
         **implied_offers(profile, profile.pfs),
         **implied_by_idle_time(profile.dpd_delay),
         "save_password": profile.password is not None,
+        "ipsec_over_udp": _over_udp(profile),
     }
     warnings = list(losses(profile, ORIGIN, carried, implied))
     if len(profile.remote_networks) > 1:
         warnings.append("remote_networks: vpnc knows only one, so only the first is written")
     return Exported("".join(f"{line}\n" for line in lines), tuple(warnings))
+
+
+def _over_udp(profile: Profile) -> bool:
+    return profile.ipsec_over_udp and profile.nat_traversal == "off"
 
 
 # vpnc offers weak algorithms only when told so; older versions warn of these keys and go on.
@@ -118,6 +123,8 @@ _SWITCHES = {"Enable weak encryption": "3des", "Enable weak authentication": "md
 def _value(row: Row, profile: Profile, rng: Random) -> str | None:
     """What the profile has for this key ("" for a switch that is on); None for nothing."""
     match row.kind:
+        case "choice" if row.ours == "nat_traversal" and _over_udp(profile):
+            return CISCO_UDP
         case "text" | "choice":
             return text_of(row, profile) or None
         case "switch":
