@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from culvert.profile.adapters import pcf, vpnc
 from culvert.profile.profile import AUTHENTICATIONS, KEYS, Key, Profile
 from culvert.profile.proposal import WEAKNESSES
@@ -37,6 +39,18 @@ def unit_of(key: Key) -> str:
     return f"{unit}, {key.low} to {key.high}" if key.high else unit
 
 
+@pytest.mark.requirement("S1-82")
+def test_every_setting_has_a_line_of_help_and_a_default_that_need_not_be_touched() -> None:
+    for key in KEYS.values():
+        assert key.meaning[0].isupper() and key.meaning.endswith("."), key.name
+        assert "\n" not in key.meaning, key.name
+        needed = key.name == "host"
+        assert bool(key.default) != (needed or key.kind == "secret"), key.name
+    for page in (SAMPLE, (REFERENCE / "profile.md").read_text()):
+        assert "If you do not know a setting, do not touch it" in page
+
+
+@pytest.mark.requirement("S1-82")
 def test_the_sample_documents_every_key_where_it_stands() -> None:
     blocks = {found["key"]: found for found in BLOCK.finditer(SAMPLE)}
     assert list(blocks) == list(KEYS)
