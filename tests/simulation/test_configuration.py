@@ -40,7 +40,7 @@ def handed_out(client: ClientEnd) -> dict[str, str]:
     return {str(each.fields["name"]): str(each.fields["value"]) for each in told}
 
 
-@pytest.mark.requirement("S4-47", part="Mode Config reply")
+@pytest.mark.requirement("S4-47")
 def test_the_reply_of_the_sample_group_holds_exactly_what_the_sample_shows() -> None:
     world = world_of(split_include=())
     with world.shown_if_wrong():
@@ -127,7 +127,7 @@ def test_a_lost_push_or_acknowledgement_is_made_good() -> None:
             assert world.passes_both_ways(client)
 
 
-@pytest.mark.requirement("S4-47", part="client firewall")
+@pytest.mark.requirement("S4-47")
 @pytest.mark.parametrize("claims", [False, True])
 @pytest.mark.parametrize("policy", ["none", "optional", "required"])
 def test_a_firewall_is_asked_for_and_answered_by_the_groups_policy(

@@ -78,6 +78,7 @@ WAYS: list[Way] = [
 
 @pytest.mark.requirement("S0-26", part="by hand, shutdown, longest and idle time")
 @pytest.mark.requirement("S0-22")
+@pytest.mark.requirement("S4-46", part="longest and idle time")
 @pytest.mark.parametrize("alerts", [True, False])
 @pytest.mark.parametrize(("reason", "terms", "happens"), WAYS)
 def test_a_client_is_told_why_unless_the_gateways_alerts_are_off(
