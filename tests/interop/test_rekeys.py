@@ -69,6 +69,7 @@ def test_both_phases_are_renewed_under_load(lab: Lab, pki: Pki, kind: str) -> No
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("kind", GATEWAYS)
 def test_a_long_run_renews_hundreds_of_times(
     lab: Lab, pki: Pki, kind: str, record_property: Callable[[str, object], None]
