@@ -58,24 +58,24 @@ class Machine:
     def culvert(self, *words: str, given: str = "", seconds: float = 15) -> Done:
         """Run the command line here; ``given`` is its standard input."""
         done = subprocess.run(
-            self._line(*words),
+            self.line(*words),
             input=given,
             capture_output=True,
             text=True,
             timeout=seconds,
             check=False,
-            env=self._environment(),
+            env=self.environment(),
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Run a daemon here; it ends with the test."""
         daemon = subprocess.Popen(
-            self._line(*words),
+            self.line(*words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=self._environment(),
+            env=self.environment(),
         )
         self.daemons.append(daemon)
         return daemon
@@ -112,10 +112,10 @@ class Machine:
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
-    def _line(self, *words: str) -> tuple[str, ...]:
+    def line(self, *words: str) -> tuple[str, ...]:
         return ("ip", "netns", "exec", self.name, sys.executable, "-m", "culvert", *words)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {**os.environ, "CULVERT_STATE_DIR": str(self.state), "TERM": "dumb"}
 
 

@@ -89,11 +89,11 @@ def test_a_client_service_killed_at_any_moment_leaves_nothing(at: Place, seed: i
     for _ in range(MOMENTS):
         line = ("up", str(at.profile), "--user", "ann", "--password-fd", "0", "--no-input")
         attempt = subprocess.Popen(
-            at.client._line(*line),
+            at.client.line(*line),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=at.client._environment(),
+            env=at.client.environment(),
         )
         assert attempt.stdin is not None
         attempt.stdin.write(f"{PASSWORD}\n".encode())

@@ -132,23 +132,40 @@ def test_a_plain_delete_is_the_user_or_unexplained() -> None:
 
 @pytest.mark.requirement("S0-21")
 def test_what_ends_here_opens_with_the_clients_words() -> None:
-    assert closing_words(delete_text(8)) == (
+    assert closing_words("by-user") == (
         "Secure VPN Connection terminated locally by the Client",
-        "Reason: Maximum idle time for session exceeded.",
+        "Reason: The user ended the connection.",
     )
 
 
 @pytest.mark.requirement("S0-22")
 @pytest.mark.parametrize("address", ["172.16.172.50", "2001:db8::50"])
 def test_what_the_gateway_ends_opens_with_its_address(address: str) -> None:
-    assert closing_words(delete_text(5), peer=address) == (
+    assert closing_words("peer-shutdown", peer=address, code=5) == (
         f"Secure VPN Connection terminated by Peer {address}",
         "Reason: Peer has been shut down",
     )
 
 
+def test_what_the_gateway_ends_has_the_text_of_the_number_that_it_gave() -> None:
+    for code, reason in delete_reasons().items():
+        assert closing_words(reason.ending, peer="192.0.2.1", code=code) == (
+            "Secure VPN Connection terminated by Peer 192.0.2.1",
+            f"Reason: {reason.text}",
+        )
+    assert closing_words("peer-deleted", peer="192.0.2.1", code=99)[1] == (
+        "Reason: Unknown error. (99)"
+    )
+
+
+def test_a_reason_that_our_own_kind_tells_without_a_number_is_said_in_our_words() -> None:
+    assert closing_words("outside-hours", peer="192.0.2.1")[1] == (
+        f"Reason: {ending('outside-hours').sentence}"
+    )
+
+
 def test_without_a_reason_only_the_opening_is_said() -> None:
-    assert closing_words("", peer="192.0.2.1") == (
+    assert closing_words("peer-deleted", peer="192.0.2.1") == (
         "Secure VPN Connection terminated by Peer 192.0.2.1",
     )
 

@@ -118,6 +118,7 @@ class End:
         self.plane = PythonEngine(rng)
         self.link: Link | None = None
         self.suspended = False
+        self.mute = False
         self.vault: Vault | None = None
         self._rng = rng
         self.network = network
@@ -266,6 +267,8 @@ class End:
         self._timeline.after(wait, bring)
 
     def _send(self, octets: bytes, to: Address, port: int) -> None:
+        if self.mute:
+            return
         self.sent.append((self.now, octets, to))
         self.network.send(self._joined, octets, port, to)
 

@@ -17,10 +17,10 @@ SEED = 1
 CPP = "deny any inbound"
 
 
-def world_of(**group: Any) -> World:
+def world_of(terms: Terms | None = None, **group: Any) -> World:
     """A gateway whose group has these beside the usual."""
     made = World(SEED)
-    before = configuration(Terms())
+    before = configuration(terms or Terms())
     groups = tuple([replace(each, **group) for each in before.live.groups])
     config: GatewayConfig = replace(before, live=replace(before.live, groups=groups))
     made.gateway.config = config

@@ -67,6 +67,7 @@ class Terms:
     phase1_lifetime: int = 86_400
     phase2_lifetime: int = 28_800
     phase2_volume: int = 0
+    alert: bool = True
     idle_timeout: int = 0
     max_connect_time: int = 0
     identity: str = ""
@@ -114,6 +115,7 @@ half_open_per_source = {self.half_open_per_source}
 phase1_lifetime = {self.phase1_lifetime}
 phase2_lifetime = {self.phase2_lifetime}
 phase2_volume = {self.phase2_volume}
+alert_when_disconnecting = {str(self.alert).lower()}
 [lockout]
 tries = {self.tries}
 [users]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
 
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
-from culvert.cli.output import document
+from culvert.cli.output import document, printable
 from culvert.cli.reading import row, texts
 from culvert.driver.control import RequestError
 from culvert.driver.places import SERVICE, places
@@ -37,7 +37,12 @@ def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str
         document(result)
         return
     words = row(result.get("words"))
-    lines: list[str] = []
-    for item in texts(result.get("ended")):
-        lines += [*texts(words.get(item)), f"{item}: disconnected"]
-    click.echo("\n".join(lines) or "Nothing was connected.")
+    for ended in texts(result.get("ended")):
+        click.echo(closing(ended, texts(words.get(ended))))
+    if not result.get("ended"):
+        click.echo("Nothing was connected.")
+
+
+def closing(name: str, words: Sequence[str]) -> str:
+    """The closing message of a connection, below its name."""
+    return "\n".join((f"{name}: disconnected", *(f"  {printable(line)}" for line in words)))

@@ -86,6 +86,7 @@ style_option = click.option(
 
 @click.command(epilog="Example: culvert log office -f")
 @click.argument("name", required=False, default="")
+@click.option("--notices", is_flag=True, help="Only what `culvert notify` shows as well.")
 @follow_option
 @count_option
 @level_option
@@ -97,6 +98,7 @@ style_option = click.option(
 def log(
     chosen: dict[str, Any],
     name: str,
+    notices: bool,
     follow: bool,
     count: int,
     level: int,
@@ -108,7 +110,7 @@ def log(
     """Show what happened: all of it, or what concerns the connection NAME."""
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     render = STYLES["json" if as_json else style]()
-    params = {**chosen, "level": level, "name": name}
+    params = {**chosen, "level": level, "name": name, "notices": notices}
     show(where, params, daemon="the service", follow=follow, count=count, render=render)
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "log": ("culvert.cli.log:log", "The event log."),
     "trace": ("culvert.cli.trace:trace", "The live trace, in the words of LANCOM's."),
     "replay": ("culvert.cli.replay:replay", "Run a recorded session again, packet by packet."),
+    "notify": ("culvert.cli.notify:notify", "Pop-ups of the desktop for what happens."),
     "logs": ("culvert.cli.logs:logs", "Session logs: where they are, and a pack for support."),
     "check": ("culvert.cli.check:check", "Test this machine: TUN, ports, privileges."),
     "repair": ("culvert.cli.repair:repair", "Undo changes a crash left behind."),
@@ -40,7 +41,7 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab", "logs", "replay", "setmtu", "trace"),
+    unlisted=("service", "completion", "lab", "logs", "replay", "setmtu", "trace", "notify"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )

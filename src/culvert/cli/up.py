@@ -13,6 +13,7 @@ from culvert.cli import credentials, options
 from culvert.cli.certificate_files import certificates_for
 from culvert.cli.conversation import Answer, Conversation
 from culvert.cli.credentials import Credentials
+from culvert.cli.down import closing
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import complain, document, printable
 from culvert.cli.reading import Row, row, texts
@@ -44,6 +45,7 @@ WHOLE_STORY = "`culvert why` tells the whole story."
 @options.capture
 @options.record
 @options.record_secrets
+@click.option("--stay", is_flag=True, help="Stay until it ends, and say why; Ctrl-C disconnects.")
 @options.as_json
 @options.state_dir
 @options.socket
@@ -57,6 +59,7 @@ def up(
     capture: str,
     record: str,
     record_secrets: bool,
+    stay: bool,
     as_json: bool,
     state_dir: str,
     socket: str,
@@ -65,6 +68,8 @@ def up(
 
     Waits until the connection is up, then returns; `culvert down` ends it.
     """
+    if stay and detach:
+        raise click.UsageError("--stay and --detach exclude each other.")
     chosen = _chosen(profile, quiet=as_json)
     given = credentials_for(chosen.name)
     chosen = _completed(chosen, user, given)
@@ -94,7 +99,25 @@ def up(
         document(result)
     else:
         click.echo(told([connection]))
-    return status_of("ok")
+    return _stay(where.socket, chosen.name, as_json=as_json) if stay else status_of("ok")
+
+
+def _stay(socket: Path, name: str, *, as_json: bool) -> int:
+    """Until the connection is over; an interruption is a wish to end it."""
+    try:
+        with Conversation(socket, daemon="the service") as service:
+            over = service.request("wait", {"name": name})
+    except KeyboardInterrupt:
+        with Conversation(socket, daemon="the service") as service:
+            ended = service.request("down", {"name": name})
+        over = {"name": name, "reason": "by-user", "by_peer": False}
+        over["words"] = row(ended.get("words")).get(name)
+    if as_json:
+        document({"ended": over})
+    else:
+        click.echo(closing(name, texts(over.get("words"))))
+    reason = str(over.get("reason") or "error")
+    return status_of("ok" if reason == "by-user" else reason)
 
 
 def _files(**named: str) -> dict[str, str]:

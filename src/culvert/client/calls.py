@@ -31,7 +31,7 @@ from culvert.ike.outputs import (
 from culvert.ike.peer import IkeSa
 from culvert.inet.address import Path
 from culvert.profile.watching import unwatched
-from culvert.session.ending import closing_words, ending, endings, heard
+from culvert.session.ending import closing_words, endings, heard
 
 
 class Calls(Watched):
@@ -107,9 +107,11 @@ class Calls(Watched):
         if reason == "peer-deleted":
             told = endings().get(over.told)
             reason = told.id if told and told.tell_peer else heard(over.code, from_client=False).id
-        return self._ended(reason, now, by_peer=by_peer)
+        return self._ended(reason, now, by_peer=by_peer, code=over.code)
 
-    def _ended(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
+    def _ended(
+        self, reason: str, now: float, *, by_peer: bool = False, code: int = 0
+    ) -> list[Effect]:
         """This attempt or connection is over: is another gateway, or a later moment, worth it?"""
         if not self._leaving:
             if self.state in ("up", "reconnecting") and self._returning.wanted(reason):
@@ -117,9 +119,11 @@ class Calls(Watched):
             unheard = self.state in ("resolving", "connecting") and reason in UNREACHED
             if unheard and self._hosts.next():
                 return self._next_gateway()
-        return self._down(reason, now, by_peer=by_peer)
+        return self._down(reason, now, by_peer=by_peer, code=code)
 
-    def _down(self, reason: str, now: float, *, by_peer: bool = False) -> list[Effect]:
+    def _down(
+        self, reason: str, now: float, *, by_peer: bool = False, code: int = 0
+    ) -> list[Effect]:
         """Everything of this connection is undone; told exactly once."""
         self.state = "down"
         self._person.forget()
@@ -128,10 +132,8 @@ class Calls(Watched):
         if self._set_up is not None:
             self._set_up = None
             made.append(RestoreMachine(self.profile.name))
-        row = ending(reason)
         peer = self._so_far.address if by_peer else ""
-        given = "" if reason == "peer-deleted" else row.delete_text or row.sentence
-        words = closing_words(given, peer=peer)
+        words = closing_words(reason, peer=peer, code=code)
         made.append(
             self._event(
                 "client.down",

@@ -267,9 +267,9 @@ class Live(NoSurroundings):
                 self.logged_in.set()
             case "client.down" if not self.over.done():
                 reason = str(event.fields.get("reason", "error"))
-                by_peer, said = event.fields.get("by_peer") is True, event.fields.get("words")
-                words = said if isinstance(said, tuple) else ()
-                self.over.set_result(Over(reason, by_peer, words))
+                words = event.fields.get("words")
+                said = words if isinstance(words, tuple) else ()
+                self.over.set_result(Over(reason, event.fields.get("by_peer") is True, said))
             case _:
                 pass
 

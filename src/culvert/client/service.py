@@ -98,6 +98,7 @@ class ClientService:
             "up": self.up,
             "answer": self.answer,
             "down": self.down,
+            "wait": self.wait,
             "status": self.status,
             "story": self.story,
             "log": self.log,
@@ -155,9 +156,20 @@ class ClientService:
             live.leave()
         await asyncio.gather(*(asyncio.shield(live.over) for live in ending))
         await asyncio.gather(*self._closing, return_exceptions=True)
+        words = {live.name: list(live.over.result().words) for live in ending}
+        return {"ended": [live.name for live in ending], "words": words}
+
+    async def wait(self, request: Request) -> Mapping[str, object]:
+        """Until ``name`` is over: why, and the closing message."""
+        (live,) = self._chosen(request.text("name"), everything=False) or (None,)
+        if live is None:
+            raise RequestError("cli.not-found", "nothing is connected")
+        over = await asyncio.shield(live.over)
         return {
-            "ended": [live.name for live in ending],
-            "words": {live.name: list(live.over.result().words) for live in ending},
+            "name": live.name,
+            "reason": over.reason,
+            "by_peer": over.by_peer,
+            "words": list(over.words),
         }
 
     async def status(self, request: Request) -> Mapping[str, object]:

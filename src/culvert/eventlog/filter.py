@@ -23,7 +23,7 @@ class Filter:
     """Everything given must hold; what is left empty does not matter.
 
     ``severity_to`` is the level: entries of a higher number are left out. ``levels`` gives classes
-    a level of their own in its place.
+    a level of their own in its place. ``notices``: only what a person should see at once.
     """
 
     classes: frozenset[str] = frozenset()
@@ -35,6 +35,7 @@ class Filter:
     user: str = ""
     group: str = ""
     address: str = ""
+    notices: bool = False
     since: datetime | None = None
     until: datetime | None = None
 
@@ -44,6 +45,7 @@ class Filter:
         return (
             self.severity_from <= row.severity <= level
             and (not self.classes or row.event_class in self.classes)
+            and (row.notice or not self.notices)
             and self._about(entry)
             and (self.since is None or entry.at >= self.since)
             and (self.until is None or entry.at <= self.until)
@@ -67,7 +69,7 @@ EVERYTHING = Filter()
 
 def filter_from(given: Mapping[str, object]) -> Filter:
     """A filter from what a request carries: ``class`` (names behind commas), ``level``,
-    ``from_level``, ``name``, ``session``, ``user``, ``group``, ``address``, ``since``, ``until``
+    ``from_level``, ``name``, ``session``, ``user``, ``group``, ``address``, ``notices``, ``since``, ``until``
     (ISO 8601; UTC where no zone is named). Raises ConfigError.
     """
     classes = {name.strip().upper() for name in _text(given, "class").split(",")} - {""}
@@ -83,6 +85,7 @@ def filter_from(given: Mapping[str, object]) -> Filter:
         user=_text(given, "user"),
         group=_text(given, "group"),
         address=_text(given, "address"),
+        notices=given.get("notices") is True,
         since=_time(given, "since"),
         until=_time(given, "until"),
     )

@@ -32,6 +32,7 @@ class EventRow:
     severity: int
     text: str
     fields: tuple[str, ...] = ()
+    notice: bool = False
     why: str = ""
     join: str = ""
     action: str = ""

@@ -26,6 +26,7 @@ from culvert.driver.process import STOP_SECONDS, Ending, Listening, check_vacant
 from culvert.driver.stream import StreamGate
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
+from culvert.gateway import departure
 from culvert.gateway.config import GatewayConfig, RestartSettings, load
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
@@ -208,7 +209,7 @@ class _Gateway:
                 moving.close()
                 if not self._handed:
                     record(LogEvent("gateway.stopping", {"reason": ending.reason}))
-                await monitor.stop(STOP_SECONDS * 0.7)
+                await monitor.stop(STOP_SECONDS * 0.7, await departure.reason())
                 await house.close()
 
             fields: dict[str, Field] = {

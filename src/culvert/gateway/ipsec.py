@@ -222,13 +222,16 @@ class IpsecGateway(OtherGateways, TakingOver):
         """End session ``number`` by the administrator's word."""
         return self._end(number, "by-administrator", now)
 
-    def shutdown(self, *, now: float) -> list[Effect]:
-        """Say goodbye to everybody; whoever calls from now on shall find us gone already."""
+    def shutdown(self, reason: str = "peer-shutdown", *, now: float) -> list[Effect]:
+        """Say goodbye to everybody; whoever calls from now on shall find us gone already.
+
+        ``reason``: peer-shutdown, or peer-reboot if the machine comes back at once.
+        """
         self._stopped = True
         self._sites.stop()
         made: list[Effect] = []
         for number in list(self._clients):
-            made += self._close(number, "peer-shutdown", now)
+            made += self._close(number, reason, now)
         return made
 
     # --- IKE says ----------------------------------------------------------------------------
@@ -520,7 +523,7 @@ class IpsecGateway(OtherGateways, TakingOver):
 
     def _words(self, reason: str) -> Reason | None:
         row = ending(reason)
-        if not self._config.live.alert_when_disconnecting or not row.tell_peer:
+        if not row.tell_peer:
             return None
         return Reason(row.delete_code, row.delete_text or row.sentence, row.id)
 

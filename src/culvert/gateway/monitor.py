@@ -193,11 +193,11 @@ class Monitor:
             raise MessageError("there is nobody to take over from")
         return await self._taken
 
-    async def stop(self, patience: float) -> None:
-        """Farewells are sent; after ``patience`` seconds it is ended."""
+    async def stop(self, patience: float, reason: str = "peer-shutdown") -> None:
+        """Farewells with this ``reason`` are sent; after ``patience`` seconds it is ended."""
         self._stopping = True
         if self._channel is not None:
-            self._channel.say({"stop": "now"})
+            self._channel.say({"stop": reason})
         if self._process is not None:
             try:
                 await asyncio.wait_for(self._process.wait(), patience)

@@ -261,8 +261,8 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
-            case {"stop": str()}:
-                self._begin(self._stop())
+            case {"stop": "peer-shutdown" | "peer-reboot" as reason}:
+                self._begin(self._stop(reason))
             case _:
                 raise MessageError("the monitor says what a worker does not know")
 
@@ -289,8 +289,8 @@ class Worker:
         except Exception as error:  # a defect here ends the request, nothing else
             self._channel.say({"answers": number, "error": problem(error)})
 
-    async def _stop(self) -> None:
-        self._driver.command(lambda now: self._core.shutdown(now=now), "shutdown")
+    async def _stop(self, reason: str) -> None:
+        self._driver.command(lambda now: self._core.shutdown(reason, now=now), "shutdown")
         await self._driver.stop(STOP_SECONDS / 2)
         self._ended.set()
 

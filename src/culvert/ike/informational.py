@@ -121,6 +121,8 @@ class Informational:
                 self._owner.channel.log(
                     "live.peer-dead", seconds=round(seconds, 1), questions=questions
                 )
+                # What we said may have been lost, and not what we heard.
+                self.delete_everything(Reason(code=1, ending="lost-peer"))
                 self._owner.end("lost-peer", now=now)
                 return
             case None:

@@ -105,12 +105,18 @@ def heard(code: int, *, from_client: bool) -> Ending:
     return ending((from_client and reason.ending_from_client) or reason.ending)
 
 
-def closing_words(reason: str, *, peer: str = "") -> tuple[str, ...]:
-    """The closing message, line by line: who ended it and, where known, why.
+def closing_words(reason: str, *, peer: str = "", code: int = 0) -> tuple[str, ...]:
+    """The closing message, line by line: who ended it and, where known, why (S0-21, S0-22).
 
-    ``peer`` is the address of the other end if that ended it; ``reason`` may be empty (peers that
-    know no reasons).
+    ``reason`` is a row's id. ``peer`` is the address of the other end if that ended it, ``code``
+    the reason number that it gave: a plain delete says no more than that it is over.
     """
+    if peer and code:
+        return _closing(delete_text(code), peer)
+    return _closing("" if peer and reason == "peer-deleted" else ending(reason).sentence, peer)
+
+
+def _closing(reason: str, peer: str) -> tuple[str, ...]:
     written = {row.kind: row.text for row in openings() if row.written}
     first = written["peer"].format(address=peer) if peer else written["local"]
     return (first, written["reason"].format(text=reason)) if reason else (first,)
