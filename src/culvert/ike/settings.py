@@ -28,8 +28,8 @@ class Timing:
     each other until the next multiple of this."""
 
     dpd_delay: float = 30.0
-    dpd_retry: float = 5.0
-    dpd_tries: int = 5
+    dpd_retry: float = 2.5
+    dpd_tries: int = 10
     dpd_grain: float = 0.0
     keepalive: float = 20.0  # RFC 3948 §4
     heartbeat: float = 0.0  # to a VPN 3000 concentrator (S4-63)

@@ -23,8 +23,8 @@ class Liveness:
     """
 
     idle_seconds: int = 30
-    retry_seconds: int = 5
-    tries: int = 4
+    retry_seconds: int = 2
+    tries: int = 10
 
 
 USUAL_FIREWALL = Firewall()
