@@ -69,8 +69,8 @@ EVERYTHING = Filter()
 
 def filter_from(given: Mapping[str, object]) -> Filter:
     """A filter from what a request carries: ``class`` (names behind commas), ``level``,
-    ``from_level``, ``name``, ``session``, ``user``, ``group``, ``address``, ``notices``, ``since``, ``until``
-    (ISO 8601; UTC where no zone is named). Raises ConfigError.
+    ``from_level``, ``name``, ``session``, ``user``, ``group``, ``address``, ``notices``, ``since``,
+    ``until`` (ISO 8601; UTC where no zone is named). Raises ConfigError.
     """
     classes = {name.strip().upper() for name in _text(given, "class").split(",")} - {""}
     known = {row.name for row in event_classes()}
