@@ -261,7 +261,7 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
-            case {"stop": "peer-shutdown" | "peer-reboot" as reason}:
+            case {"stop": str(reason)} if reason in FAREWELLS:
                 self._begin(self._stop(reason))
             case _:
                 raise MessageError("the monitor says what a worker does not know")
