@@ -110,8 +110,8 @@ def _stay(socket: Path, name: str, *, as_json: bool) -> int:
     except KeyboardInterrupt:
         with Conversation(socket, daemon="the service") as service:
             ended = service.request("down", {"name": name})
-        over = {"name": name, "reason": "by-user", "by_peer": False}
-        over["words"] = row(ended.get("words")).get(name)
+        words = row(ended.get("words")).get(name)
+        over = {"name": name, "reason": "by-user", "by_peer": False, "words": words}
     if as_json:
         document({"ended": over})
     else:

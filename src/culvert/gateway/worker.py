@@ -48,6 +48,8 @@ from culvert.rng import SystemRandom
 from culvert.session.table import SessionTable
 from culvert.tables import loader
 
+FAREWELLS = ("peer-shutdown", "peer-reboot")  # why the monitor ends us
+
 _Answer = TypeVar("_Answer")
 Hook = Callable[[], None]
 """Runs in the confined worker: for tests of what is left possible to it."""
