@@ -22,7 +22,9 @@ CANNOT = "tests/interop/cannot.toml"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="interop_matrix", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="interop_matrix", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help="the project's folder")
     parser.add_argument(
         "--check", action="store_true", help="only compare the page with what is kept"
