@@ -7,9 +7,10 @@ import re
 import pytest
 
 from culvert.eventlog.vocabulary import variants, vocabulary
-from culvert.eventlog.wording import placeholders
+from culvert.eventlog.wording import placeholders, reasons
 from culvert.explain import explain
-from culvert.explain.own_steps import wordings
+from culvert.explain.own_steps import endings, phrases, wordings
+from culvert.tables.loader import document
 from explain.test_renderings import logs, written
 
 OTHER = {"They", "they", "them"}
@@ -58,3 +59,31 @@ def test_a_gateway_tells_of_its_client_in_german() -> None:
     said = " ".join(step.says for step in explain(lines, language="de").attempts[0].timeline)
     assert "Der Client" in said
     assert "The client" not in said
+
+
+@pytest.mark.parametrize("language", ["de", "nl"])
+def test_every_reason_why_a_session_ends_is_translated(language: str) -> None:
+    assert set(endings(language)) == set(reasons())
+    for id, sentence in endings(language).items():
+        assert sentence.endswith("."), id
+        assert sentence != reasons()[id]["sentence"], id
+
+
+def test_the_reason_of_an_end_is_in_the_readers_language() -> None:
+    lines = written(logs("wrong password")[0], "json")
+    said = [step.says for step in explain(lines, language="de").attempts[0].timeline]
+    assert said[-1].endswith("Die Anmeldung wurde abgelehnt.")
+
+
+def test_every_weakness_of_the_tables_is_translated() -> None:
+    weak = {
+        row["weak"]
+        for table in ("algorithms.toml", "groups.toml")
+        for listed in document(table).values()
+        if isinstance(listed, list)
+        for row in listed
+        if row.get("weak")
+    }
+    assert len(weak) >= 8
+    assert weak <= set(phrases("de"))
+    assert all(phrases("de")[text] != text != phrases("nl")[text] for text in phrases("de"))
