@@ -284,6 +284,7 @@ class Lab:
             "any",
             "-n",
             "-U",
+            "--immediate-mode",  # else what came within the last second is lost at its end
             "-Z",
             "root",
             "-w",

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from culvert.lab import topology
+from culvert.netio.path_mtu import DISCARD
 from culvert.tables.loader import document
 
 WORD = re.compile(r"(\w+)=(\S+)")
@@ -65,7 +66,8 @@ class Neighbour:
 
 
 def translation(line: str) -> Translation | None:
-    """One line of `conntrack -L` or `-E`; None if its source was not rewritten."""
+    """One line of `conntrack -L` or `-E`; None if its source was not rewritten, or if a client
+    asked there how wide the way is (netio.path_mtu): no tunnel of these is meant."""
     pairs: list[tuple[str, str]] = WORD.findall(line)
     halves: list[dict[str, str]] = []
     for name, value in pairs:
@@ -77,6 +79,8 @@ def translation(line: str) -> Translation | None:
         return None
     there, back = halves
     if "dst" not in there or "dst" not in back or there["src"] == back["dst"]:
+        return None
+    if port(there, "dport") == DISCARD:
         return None
     words = [word for word in line.split() if not word.startswith("[")]
     return Translation(
