@@ -285,6 +285,10 @@ class Lab:
             "-n",
             "-U",
             "--immediate-mode",  # else what came within the last second is lost at its end
+            "-s",  # a slot of the ring is this large; with the default a megabyte overruns it
+            "2048",
+            "-B",
+            "32768",  # KiB: 16,000 packets
             "-Z",
             "root",
             "-w",
