@@ -108,3 +108,29 @@ def test_a_worn_pair_is_renewed_at_once_unless_its_successor_carries() -> None:
     made.retire(1, now=11.0)
     made.worn(1, now=12.0)
     assert timers.due(12.0) == []
+
+
+def test_what_is_used_up_fast_is_renewed_so_early_that_the_rest_lasts_for_a_renewal() -> None:
+    made, _ = pairs()
+    volume = Lifetime(3_600, 1_000_000)  # a gigabyte
+    first, hard = made.volumes(pair(1), volume, now=0.0)
+    assert 0.8 * hard < first <= 0.9 * hard
+    made.add(pair(1), volume, now=0.0)
+    made.worn(1, now=first / 100e6)  # at 100 MB a second
+    assert made.volumes(pair(2), volume, now=10.0) == (pytest.approx(0.7 * hard, abs=2), hard)
+    made.add(pair(2), volume, now=10.0)
+    made.worn(2, now=10.5)  # faster than can be provided for: not before its half
+    assert made.volumes(pair(3), volume, now=11.0) == (hard // 2, hard)
+    made.add(pair(3), volume, now=11.0)
+    made.worn(3, now=1_000.0)
+    slow, _ = made.volumes(pair(4), volume, now=1_000.0)
+    assert 0.8 * hard < slow <= 0.9 * hard
+
+
+def test_the_responder_asks_late_however_fast_it_goes() -> None:
+    made, _ = pairs()
+    volume = Lifetime(3_600, 1_000_000)
+    soft, hard = made.volumes(pair(1, initiator=False), volume, now=0.0)
+    made.add(pair(1, initiator=False), volume, now=0.0)
+    made.worn(1, now=0.1)
+    assert (soft, hard) == made.volumes(pair(2, initiator=False), volume, now=1.0)

@@ -120,7 +120,16 @@ PARTS = (
         # The rest, and what the four machines add, is of use until phase 1 is over.
         frozenset(("settings", "proofs", "_owner", "_complaints")),
     ),
-    Part(Pairs, {"_live": dict[int, Pair], "_last": int}, frozenset(("_timers", "_rng"))),
+    Part(
+        Pairs,
+        {
+            "_live": dict[int, Pair],
+            "_last": int,
+            "_filling": dict[int, tuple[Moment, int]],
+            "_rate": float,
+        },
+        frozenset(("_timers", "_rng")),
+    ),
     Part(
         Informational,
         {

@@ -324,7 +324,7 @@ class Negotiator:
                 agreed.life.kilobytes,
                 quick.replaces,
                 self._owner.settings.transport,
-                *pairs.volumes(pair, agreed.life),
+                *pairs.volumes(pair, agreed.life, now=now),
                 agreed.cpi_in,
                 agreed.cpi_out,
             )

@@ -13,6 +13,8 @@ from culvert.rng import Random, fraction
 
 SOFT = 0.9  # of the lifetime, less up to a tenth of it, so that two ends rarely renew at once
 LATE = 0.95  # of the volume: where the responder asks, should the initiator not have done so
+NOTICE = 3.0  # seconds that a renewal may take, at the rate at which the last pair was used up
+EARLIEST = 0.5  # of the volume: no pair is renewed before, however fast
 KILOBYTE = 1000  # the smaller of both readings in use (strongSwan's), so no peer sees it exceeded
 KINDS = ("pair-hard", "pair-soft", "pair-retired", "pair-carries")  # timers of a pair
 SETTLING = 0.1
@@ -39,6 +41,8 @@ class Pairs:
         self._rng = rng
         self._live: dict[int, Pair] = {}
         self._last = 0
+        self._filling: dict[int, tuple[float, int]] = {}  # since when, and to what soft volume
+        self._rate = 0.0  # octets a second, of the last that was used up
 
     def __len__(self) -> int:
         return len(self._live)
@@ -57,13 +61,19 @@ class Pairs:
             if pair.initiator:
                 self._timers.set("pair-soft", now + soft_life(life, self._rng), pair.number)
 
-    def volumes(self, pair: Pair, life: Lifetime) -> tuple[int, int]:
-        """Octets after which this pair is renewed, and after which it must end (0: neither)."""
+    def volumes(self, pair: Pair, life: Lifetime, *, now: float) -> tuple[int, int]:
+        """Octets after which this pair is renewed, and after which it must end (0: neither).
+
+        What is used up quickly is renewed sooner, so that packets need not wait for the successor.
+        """
         if not life.kilobytes:
             return 0, 0
         hard = life.kilobytes * KILOBYTE
         part = SOFT - fraction(self._rng) / 10 if pair.initiator else LATE
-        return int(hard * part), hard
+        ahead = max(EARLIEST, 1 - NOTICE * self._rate / hard)
+        soft = int(hard * (min(part, ahead) if pair.initiator else part))
+        self._filling[pair.number] = now, soft
+        return soft, hard
 
     def renew(self, number: int, *, now: float) -> None:
         """It must be renewed at once."""
@@ -73,18 +83,24 @@ class Pairs:
     def worn(self, number: int, *, now: float) -> None:
         """As `renew`, unless a successor carries already."""
         if not self._timers.running("pair-retired", number):
+            began, octets = self._filling.pop(number, (now, 0))
+            if now > began:
+                self._rate = octets / (now - began)
             self.renew(number, now=now)
 
     def take(self, other: Pairs) -> None:
         """All pairs of another IKE SA, with their names and times, are this one's from now on."""
         for pair in other:
             times = {kind: other._timers.at(kind, pair.number) for kind in KINDS}
+            if filling := other._filling.get(pair.number):
+                self._filling[pair.number] = filling
             other.drop(pair.number)
             self._live[pair.number] = pair
             for kind, at in times.items():
                 if at < inf:
                     self._timers.set(kind, at, pair.number)
         self._last = max(self._last, other._last)
+        self._rate = other._rate
 
     def same(self, local: Selector, remote: Selector) -> int:
         """The newest pair for these selectors, 0 if there is none."""
@@ -122,6 +138,7 @@ class Pairs:
     def drop(self, number: int) -> Pair | None:
         for kind in KINDS:
             self._timers.stop(kind, number)
+        self._filling.pop(number, None)
         return self._live.pop(number, None)
 
 
