@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from culvert.cli.gateway_group import LENGTH, SAFE_BITS, bits, generated, group
+from culvert.cli.gateway_group import LENGTH, generated, group
 from culvert.errors import ConfigError, PlatformError
 from culvert.gateway.config import load
+from culvert.gateway.key_strength import SAFE_BITS, bits
 from culvert.rng import SystemRandom
 from culvert.secret import Secret
 

@@ -49,7 +49,7 @@ TYPING = 17.0
 
 CONFIG = """
 [gateway]
-legacy = ["aggressive-psk", "modp1024", "sha1"]
+legacy = ["aggressive-psk", "weak-group-key", "modp1024", "sha1"]
 [[pool]]
 name = "clients"
 addresses = ["40.1.1.1-40.1.1.1"]

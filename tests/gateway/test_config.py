@@ -113,6 +113,7 @@ def test_every_mistake_comes_at_once_in_the_order_of_the_file() -> None:
         (22, 'did you mean "192.168.2.0/24"?'),
         (23, '"fry" is no day'),
         (26, "[[group]] 'sales' stands here a second time"),
+        (27, "the key of group 'sales' has at most 0 bits where 128 are needed"),
         (29, 'add "aggressive-psk" to legacy'),
         (33, "password_hash of 'ann' is no hash of back end local"),
         (34, "there is no group 'sails'; did you mean"),
@@ -256,21 +257,39 @@ def test_every_switch_that_is_on_is_warned_of_where_it_stands() -> None:
     assert any(one.startswith("8: legacy md5 is on: ") for one in warned)
 
 
-def test_a_short_key_is_warned_of_and_works() -> None:
-    examined = examine(SMALL.replace("c!sc0-is-long-enough-here", "cisco123"), "gateway.toml")
+WEAK = 'legacy = ["aggressive-psk", "weak-group-key"]'
+
+
+@pytest.mark.parametrize("key", ["cisco123", "ab" * 40, "only-letters-at-hand"])
+def test_a_weak_key_is_refused_unless_its_switch_is_on(key: str) -> None:
+    text = SMALL.replace("c!sc0-is-long-enough-here", key)
+    said = only(text)
+    assert said.startswith("7: the key of group 'ciscovpn' has at most ")
+    for part in ("128 are needed", "guess", "culvert gateway group add", "weak-group-key"):
+        assert part in said
+    assert key not in said
+    examined = examine(text.replace('legacy = ["aggressive-psk"]', WEAK), "gateway.toml")
     assert examined.config is not None
-    assert any("shorter than 20" in one.what and one.line == 7 for one in examined.warnings)
-    assert not any("cisco123" in str(one) for one in examined.warnings)
+    assert examined.config.group_keys["ciscovpn"] == Secret(key)
+    assert any("legacy weak-group-key is on" in one.what for one in examined.warnings)
+    assert not any(key in str(one) for one in examined.warnings)
+
+
+def test_the_switch_of_the_gateway_holds_for_groups_without_switches_of_their_own() -> None:
+    weak = SMALL.replace("c!sc0-is-long-enough-here", "cisco123")
+    inherited = weak.replace('legacy = ["aggressive-psk"]\n', "")
+    assert told(f"[gateway]\n{WEAK}\n{inherited}") == []
+    assert "weak-group-key" in only(f"[gateway]\n{WEAK}\n{weak}")
 
 
 def test_a_key_file_is_read_beside_the_configuration(tmp_path: Path) -> None:
     key = tmp_path / "sales.key"
-    key.write_text("cisco123\n")
+    key.write_text("c!sc0-from-a-file-of-its-own\n")
     key.chmod(0o640)
     text = SMALL.replace('key = "c!sc0-is-long-enough-here"', 'key_file = "sales.key"')
     examined = examine(text, str(tmp_path / "gateway.toml"))
     assert examined.config is not None
-    assert examined.config.group_keys["ciscovpn"] == Secret("cisco123")
+    assert examined.config.group_keys["ciscovpn"] == Secret("c!sc0-from-a-file-of-its-own")
     assert any("chmod 600" in one.what for one in examined.warnings)
     key.chmod(0o600)
     again = examine(text, str(tmp_path / "gateway.toml"))

@@ -6,11 +6,11 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from culvert.lab import topology
 from culvert.lab.lab import Lab
@@ -46,6 +46,14 @@ STRONG_PHASE1 = ("aes256-sha2_256-modp2048", "aes128-sha2_256-modp2048")
 STRONG_PHASE2 = ("aes256gcm16", "aes128gcm16", "aes256-sha2_256", "aes128-sha2_256")
 
 _HASH = Argon2id().hash(Secret(PASSWORD))
+
+
+def _with_weak_key(table: Mapping[str, object]) -> dict[str, object]:
+    """With the switch for the lab's group key, which is short as those of old networks are."""
+    given = table.get("legacy")
+    if not isinstance(given, (list, tuple)):
+        return dict(table)
+    return {**table, "legacy": [*cast("Sequence[object]", given), "weak-group-key"]}
 
 
 @dataclass(frozen=True)
@@ -201,13 +209,15 @@ class OurGateway(Program):
 
     def text(self) -> str:
         """Its configuration."""
-        general = {
-            "lan": [topology.PRIVATE],
-            "phase1": self.phase1,
-            "phase2": self.phase2,
-            "legacy": self.legacy,
-            **self.general,
-        }
+        general = _with_weak_key(
+            {
+                "lan": [topology.PRIVATE],
+                "phase1": self.phase1,
+                "phase2": self.phase2,
+                "legacy": self.legacy,
+                **self.general,
+            }
+        )
         group = {
             "name": GROUP,
             "key": GROUP_KEY,
@@ -216,7 +226,7 @@ class OurGateway(Program):
             "default_domain": DOMAIN,
             "banner": BANNER,
             "split_include": [topology.PRIVATE],
-            **self.group,
+            **_with_weak_key(self.group),
         }
         people = "".join(
             "[[user]]\n" + toml({"name": name, "password_hash": _HASH, "groups": [GROUP]})

@@ -5,26 +5,21 @@ from __future__ import annotations
 
 import json
 import os
-from math import log2
 from pathlib import Path
 
 import click
 
 from culvert.cli.gateway_user import asked
 from culvert.errors import ConfigError, PlatformError
-from culvert.gateway.checking import LONGEST_GROUP_NAME
+from culvert.gateway.checking import LONGEST_GROUP_NAME, WEAK_KEY
+from culvert.gateway.key_strength import SAFE_BITS, bits, strong
 from culvert.rng import Random, SystemRandom
 from culvert.secret import Secret
 
-SAFE_BITS = 128
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 """Five bits a letter, and none that is taken for another one when it is typed."""
 LENGTH = 28
 """Letters of a generated key: 140 bits, and by `bits` enough even if no digit is drawn."""
-FEWEST_LETTERS = 8
-"""Different characters of a key that may count as drawn by chance."""
-CLASSES = ((str.islower, 26), (str.isupper, 26), (str.isdecimal, 10))
-OTHER_CHARACTERS = 33
 
 
 @click.group(epilog="Example: culvert gateway group add sales")
@@ -54,7 +49,7 @@ def add(name: str, key_file: str, key_fd: int | None, weak_key: bool) -> None:
     if not key_file and "/" in name:
         raise ConfigError("a group name with a slash names no file: say where with --key-file")
     key = generated(SystemRandom()) if key_fd is None else asked(key_fd)
-    if bits(key) < SAFE_BITS and not weak_key:
+    if not strong(key) and not weak_key:
         raise ConfigError(
             f"this key has at most {bits(key)} bits where {SAFE_BITS} are needed: whoever asks the "
             "gateway once can guess it offline. Leave --key-fd out to have one generated, or say "
@@ -64,22 +59,13 @@ def add(name: str, key_file: str, key_fd: int | None, weak_key: bool) -> None:
     _written(path, key)
     click.echo(f"[[group]]\nname = {_quoted(name)}\nkey_file = {_quoted(str(path))}")
     click.echo(f"The key is in {path}. Put the lines above into the configuration.", err=True)
+    if not strong(key):
+        click.echo(f'A key this weak is taken where "{WEAK_KEY}" is in legacy.', err=True)
 
 
 def generated(rng: Random) -> Secret:
     """A key of `LENGTH` letters."""
     return Secret("".join(LETTERS[one % len(LETTERS)] for one in rng.octets(LENGTH)))
-
-
-def bits(key: Secret) -> int:
-    """What the key has at most: as if every character were drawn from the kinds that are in it."""
-    text = key.reveal()
-    if len(set(text)) < FEWEST_LETTERS:
-        return 0
-    size = sum(count for of, count in CLASSES if any(map(of, text)))
-    if any(not any(of(letter) for of, _ in CLASSES) for letter in text):
-        size += OTHER_CHARACTERS
-    return int(len(text) * log2(size))
 
 
 def _written(path: Path, key: Secret) -> None:

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 from culvert.errors import ConfigError
+from culvert.gateway.key_strength import SAFE_BITS, bits, strong
 from culvert.gateway.reading import TABLE, Table
 from culvert.identity.account import Account
 from culvert.ike.natt import permitted
@@ -43,8 +44,8 @@ LONGEST_IDENTITY = 128
 """Octets: it stands in the answer to strangers, which must not be large."""
 MOST_BACKUP_SERVERS = 10
 """What the Cisco client keeps."""
-SHORTEST_SAFE_KEY = 20
-"""Characters. Aggressive mode lets anyone try keys offline; 20 random letters withstand that."""
+WEAK_KEY = "weak-group-key"
+"""The switch for group keys of fewer than `SAFE_BITS`."""
 OTHERS = 0o077
 
 SWITCHES: Mapping[str, str] = WEAKNESSES | {
@@ -358,11 +359,12 @@ def _check_group(table: Table, on: frozenset[str], key: Secret, *, aggressive: b
             f"group {shown(name)}: clients with a group key come by aggressive mode "
             f'({SWITCHES[AGGRESSIVE_PSK]}); add "{AGGRESSIVE_PSK}" to legacy to let them',
         )
-    elif key and len(key.reveal()) < SHORTEST_SAFE_KEY:
-        table.warning(
+    if key and not strong(key) and WEAK_KEY not in on:
+        table.problem(
             "key_file" if table.gives("key_file") else "key",
-            f"the key of group {shown(name)} is shorter than {SHORTEST_SAFE_KEY} characters: "
-            "whoever asks the gateway once can guess it offline",
+            f"the key of group {shown(name)} has at most {bits(key)} bits where {SAFE_BITS} are "
+            f"needed: {SWITCHES[WEAK_KEY]}; `culvert gateway group add` makes a good one, or "
+            f'add "{WEAK_KEY}" to legacy',
         )
     if len(table.text("banner").encode()) > LONGEST_BANNER:
         table.problem("banner", f"banner is longer than {LONGEST_BANNER} octets")
@@ -424,6 +426,7 @@ def _key_in_file(table: Table, path: Path) -> Secret:
     key = text.removesuffix("\n").removesuffix("\r")
     if not key or "\n" in key:
         table.problem("key_file", f"key_file {path} must hold the key in one line and nothing else")
+        return Secret("")
     return Secret(key)
 
 
