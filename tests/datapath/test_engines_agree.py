@@ -13,6 +13,7 @@ from culvert.crypto.packet import packet_suite
 from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import BARE, NATT_PORT, Counters, Inbound, Outbound, Plane
 from culvert.inet.address import Address
+from culvert.inet.marks import ALL, DSCP, ECN
 from culvert.inet.packet import addresses
 from culvert.rng import SeededRandom
 from datapath.engines import kernel, make
@@ -42,9 +43,10 @@ class Stage:
     clients: dict[int, Plane]
 
 
-def stage(suite: tuple[str, int, str], path_mtu: int = 1500) -> Stage:
+def stage(suite: tuple[str, int, str], path_mtu: int = 1500, copied: int = ALL) -> Stage:
     gateways = tuple(
-        make(kind, SeededRandom(7), path_mtu=path_mtu) for kind in ("python", "kernel")
+        make(kind, SeededRandom(7), path_mtu=path_mtu, copied=copied)
+        for kind in ("python", "kernel")
     )
     clients: dict[int, Plane] = {}
     for session in range(1, SESSIONS + 1):
@@ -79,9 +81,28 @@ SIZES = st.sampled_from(
 )
 
 
+MARKS = st.sampled_from([0, 0, 1, 2, 3, 0xB8, 0xB9, 0xBB, 0xFF])
+
+
 @st.composite
 def inner(draw: st.DrawFn, *, downwards: bool) -> bytes:
     """A packet between a client and the networks, mostly."""
+    return marked(draw(unmarked(downwards=downwards)), draw(MARKS))
+
+
+def marked(packet: bytes, mark: int) -> bytes:
+    """With this DSCP and ECN; the sum of an IPv4 header is left as it is, right or wrong."""
+    if len(packet) < 2:
+        return packet
+    if packet[0] >> 4 == 6:
+        head = bytes((0x60 | mark >> 4, mark << 4 & 0xF0 | packet[1] & 15))
+    else:
+        head = packet[:1] + bytes([mark])
+    return head + packet[2:]
+
+
+@st.composite
+def unmarked(draw: st.DrawFn, *, downwards: bool) -> bytes:
     six = draw(st.booleans())
     far, near = (
         leased(draw(st.integers(1, SESSIONS + 1)), six),
@@ -123,11 +144,12 @@ def inner(draw: st.DrawFn, *, downwards: bool) -> bytes:
     suite=st.sampled_from(SUITES),
     batches=st.lists(st.lists(inner(downwards=True), max_size=12), max_size=3),
     path_mtu=st.sampled_from([576, 1280, 1500, 9000]),
+    copied=st.sampled_from([ALL, ALL, DSCP, ECN, 0]),
 )
-def test_both_engines_seal_the_same_octets(
-    suite: tuple[str, int, str], batches: list[list[bytes]], path_mtu: int
+def test_both_engines_seal_the_same_octets_under_the_same_marks(
+    suite: tuple[str, int, str], batches: list[list[bytes]], path_mtu: int, copied: int
 ) -> None:
-    on = stage(suite, path_mtu)
+    on = stage(suite, path_mtu, copied)
     for batch in batches:
         pure, compiled = (one.from_tunnel(batch, 1.0) for one in on.gateways)
         assert by_spi(compiled) == by_spi(pure)
@@ -252,6 +274,7 @@ STRAYS = st.lists(
     strays=STRAYS,
     ports=st.lists(st.sampled_from([1001, 1002, 9]), min_size=3, max_size=3),
     local_port=st.sampled_from([NATT_PORT, BARE, 4501]),
+    marks=st.lists(MARKS, max_size=5),
 )
 def test_both_engines_open_and_refuse_the_same(
     suite: tuple[str, int, str],
@@ -259,6 +282,7 @@ def test_both_engines_open_and_refuse_the_same(
     strays: list[bytes],
     ports: list[int],
     local_port: int,
+    marks: list[int],
 ) -> None:
     on = stage(suite)
     for number, arrivals in enumerate(batches):
@@ -267,7 +291,10 @@ def test_both_engines_open_and_refuse_the_same(
             for at, (session, datagram) in enumerate(delivered(on, arrivals))
         ]
         batch += [(stray, ("192.0.2.1", number)) for stray in strays]
-        pure, compiled = (one.from_network(batch, float(number), local_port) for one in on.gateways)
+        outer = [marks[at % len(marks)] for at in range(len(batch))] if marks else []
+        pure, compiled = (
+            one.from_network(batch, float(number), local_port, outer) for one in on.gateways
+        )
         assert by_flow(compiled) == by_flow(pure)
         assert compiled.ike == pure.ike
         assert compiled.unknown == pure.unknown
@@ -353,11 +380,15 @@ def adopt(engine: Plane, suite: tuple[str, int, str]) -> None:
         engine.activate(session, 1)
 
 
-def by_spi(out: Outbound) -> dict[bytes, tuple[Address, int, list[bytes]]]:
-    return {
-        burst.datagrams[0][:4]: (burst.peer, burst.local_port, burst.datagrams)
-        for burst in out.bursts
-    }
+def by_spi(out: Outbound) -> dict[bytes, list[tuple[Address, int, int, bytes]]]:
+    found: dict[bytes, list[tuple[Address, int, int, bytes]]] = defaultdict(list)
+    for peer, port, mark, datagram in (
+        (one.peer, one.local_port, one.mark, datagram)
+        for one in out.bursts
+        for datagram in one.datagrams
+    ):
+        found[datagram[:4]].append((peer, port, mark, datagram))
+    return found
 
 
 def by_flow(found: Inbound) -> dict[bytes, list[bytes]]:

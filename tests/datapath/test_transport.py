@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from culvert.datapath.python_engine import PythonEngine
 from culvert.datapath.transport import with_header, without_header
 from culvert.inet import ipv4
 from culvert.inet.checksum import checksum, sum_of
+from culvert.inet.marks import ALL
+from culvert.rng import SeededRandom
+from datapath.orders import both_ends
 
 NEAR, FAR = bytes((192, 0, 2, 1)), bytes((198, 51, 100, 7))
 INSIDE = bytes((10, 0, 0, 5))  # of a host behind a NAT that shows FAR
@@ -74,3 +80,19 @@ def test_fragments_have_nothing_to_protect() -> None:
     packet[6] = 0  # may be cut
     for piece in ipv4.fragments(bytes(packet), 1400):
         assert without_header(piece) is None
+
+
+@given(st.integers(0, 255), st.sampled_from([0, ALL]))
+def test_a_header_has_the_marks_of_the_one_that_travelled(mark: int, copied: int) -> None:
+    """In transport mode it is the same header; whether a tunnel's is copied does not matter."""
+    near, far = (f"{'.'.join(map(str, host))}/32" for host in (NEAR, FAR))
+    here, there = both_ends(near_gateway=(near,), near_client=(far,))
+    ends = [PythonEngine(SeededRandom(n), copied=copied) for n in (1, 2)]
+    for one, order in zip(ends, (here, there), strict=True):
+        one.install(replace(order, transport=True))
+        one.activate(1, 1)
+    packet = ipv4.build(17, FAR, NEAR, udp(b"x", FAR + NEAR), mark=mark)
+    (burst,) = ends[1].from_tunnel([packet], 0.0).bursts
+    assert burst.mark == mark
+    batch = [(one, there.peer) for one in burst.datagrams]
+    assert ends[0].from_network(batch, 0.0, marks=[burst.mark]).inside == [packet]

@@ -91,7 +91,7 @@ static void run(const u8 *script, u32 size)
     static u8 packet[LARGEST + AROUND + 64];
     if (!size) return;
     u32 suite = script[0] & 3, frames = script[0] >> 2 & 1;
-    engine *here = batch_engine(), *there = batch_engine();
+    engine *here = batch_engine(255), *there = batch_engine(255);
     session *s = batch_session(), *t = batch_session();
     peer to = {.host_size = 4, .port = 4500, .local_port = script[0] & 8 ? 4500 : 0};
     static work *works[2];          /* large, so made once; a call leaves nothing behind in one */
@@ -122,7 +122,7 @@ static void run(const u8 *script, u32 size)
                 seal_waiting(w);
                 length = HEADER + q->iv + padded(q, n) + q->icv;
             } else if (kind == 1 && n > 4) put32(from, 0x1000);
-            batch_inward(here, w, from, &length, 1, to.local_port, 1.0);
+            batch_inward(here, w, from, &length, (const u8 *)&how, 1, to.local_port, 1.0);
         }
         check_records(w);
     }

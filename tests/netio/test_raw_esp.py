@@ -145,3 +145,14 @@ def test_without_the_right_it_says_what_is_missing(monkeypatch: pytest.MonkeyPat
     with pytest.raises(PlatformError, match="Operation not permitted") as caught:
         RawEsp.open()
     assert "CAP_NET_RAW" in caught.value.action
+
+
+def test_dscp_and_ecn_travel_with_a_packet() -> None:
+    with pair() as (left, right):
+        for mark in (0, 0xB9, 3, 0):
+            left.send_batch([(bytes(100), FAR)], mark)
+        marks: list[int] = []
+        while len(marks) < 4 and select.select([right], [], [], 5.0)[0]:
+            right.read_batch()
+            marks += right.marks
+        assert marks == [0, 0xB9, 3, 0]

@@ -244,3 +244,15 @@ def test_who_may_cut_decides_whether_a_long_datagram_leaves() -> None:
         assert [len(octets) for octets, _ in read(peer, 1)] == [2000]
         for each in (peer, cutting, whole):
             each.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_dscp_and_ecn_travel_with_trains_and_single_datagrams(host: str) -> None:
+    with pair(host) as (left, right):
+        for mark, count in ((0xB9, 20), (0, 20), (3, 1), (0xFF, 2)):
+            left.send_batch([(bytes(500), right.local)] * count, mark)
+        marks: list[int] = []
+        while len(marks) < 43 and select.select([right], [], [], 5.0)[0]:
+            batch = right.read_batch()
+            marks += right.marks or [0] * len(batch)
+        assert marks == [0xB9] * 20 + [0] * 20 + [3] + [0xFF] * 2

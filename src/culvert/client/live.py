@@ -38,6 +38,7 @@ from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT
 from culvert.ike.suite import EspSuite
+from culvert.inet.marks import chosen
 from culvert.netio.machine import Applied, Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
@@ -123,7 +124,7 @@ class Live(NoSurroundings):
             record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
         ike, natt = open_ports()
         self._pump = Pump(
-            self._engine.make(rng),
+            self._engine.make(rng, copied=chosen(dscp=profile.copy_dscp, ecn=profile.copy_ecn)),
             ike,
             natt,
             esp=RawEsp.open() if bare_esp else None,

@@ -14,6 +14,7 @@ from culvert.datapath.pair import Pair
 from culvert.datapath.plane import BARE, Drop, Inbound, Moved
 from culvert.errors import WireError
 from culvert.esp.sa import Refusal
+from culvert.inet import marks as ecn
 from culvert.inet.address import Address
 from culvert.inet.mss import clamp
 from culvert.inet.packet import addresses, whole
@@ -22,7 +23,8 @@ KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
 SHORTEST = 8  # an ESP header; an ISAKMP header behind its marker is longer
 
-Group = tuple[list[bytes], list[Address]]
+Group = tuple[list[bytes], list[Address], list[int]]
+"""Datagrams, their sources, and their marks, if any datagram of the batch has one."""
 
 
 def open_batch(
@@ -31,13 +33,16 @@ def open_batch(
     sad: Mapping[bytes, Pair],
     refused: Counter[str],
     now: float,
+    marks: Sequence[int] = (),
 ) -> Inbound:
     """Sort and open. ``sad`` finds a pair by its inbound SPI; ``refused`` counts the rest."""
     out = Inbound()
-    for pair, (datagrams, sources) in _sort(batch, local_port, sad, refused, out).items():
-        opened = pair.open(datagrams)
-        _admit(pair, opened, now, out)
-        _notice_move(pair, (datagrams, sources), opened, local_port, out)
+    if not any(marks):
+        marks = ()
+    for pair, group in _sort(batch, marks, local_port, sad, refused, out).items():
+        opened = pair.open(group[0], group[2])
+        _admit(pair, opened, group[2], now, out)
+        _notice_move(pair, group, opened, local_port, out)
         if news := pair.wear():
             out.worn.append(news)
     return out
@@ -45,6 +50,7 @@ def open_batch(
 
 def _sort(
     batch: Sequence[tuple[bytes, Address]],
+    marks: Sequence[int],
     local_port: int,
     sad: Mapping[bytes, Pair],
     refused: Counter[str],
@@ -52,13 +58,15 @@ def _sort(
 ) -> dict[Pair, Group]:
     """ESP by pair, in order of arrival within each; the rest goes where it belongs."""
     groups: dict[Pair, Group] = {}
-    for datagram, source in batch:
+    for position, (datagram, source) in enumerate(batch):
         spi = datagram[:4]
         if (pair := sad.get(spi)) is not None:
             if (group := groups.get(pair)) is None:
-                group = groups[pair] = ([], [])
+                group = groups[pair] = ([], [], [])
             group[0].append(datagram)
             group[1].append(source)
+            if marks:
+                group[2].append(marks[position])
         elif datagram == KEEPALIVE and local_port != BARE:
             continue
         elif len(datagram) < SHORTEST:
@@ -71,11 +79,14 @@ def _sort(
     return groups
 
 
-def _admit(pair: Pair, opened: Sequence[bytes | Refusal], now: float, out: Inbound) -> None:
+def _admit(
+    pair: Pair, opened: Sequence[bytes | Refusal], marks: Sequence[int], now: float, out: Inbound
+) -> None:
     """Count and check what one pair opened; what may enter goes to the TUN."""
+    marked = bool(marks) and not pair.transport
     session = pair.session
     admitted = b""  # the source and destination of the packet before, found good
-    for packet in opened:
+    for position, packet in enumerate(opened):
         if isinstance(packet, Refusal):
             session.dropped_in[packet] += 1
             if _authentic(packet):
@@ -97,6 +108,12 @@ def _admit(pair: Pair, opened: Sequence[bytes | Refusal], now: float, out: Inbou
                 session.dropped_in[Drop.OUT_OF_SCOPE] += 1
                 continue
             admitted = ends
+        if marked:
+            kept = ecn.decapsulated(inner, marks[position])
+            if kept is None:
+                session.dropped_in[Drop.CONGESTED] += 1
+                continue
+            inner = kept
         session.packets_in += 1
         session.octets_in += len(inner)
         out.inside.append(clamp(inner, pair.inner_mtu))
@@ -125,7 +142,7 @@ def _notice_move(
     if local_port == session.local_port and sources.count(session.peer) == len(sources):
         return
     newest = pair.inbound.highest.to_bytes(4, "big")
-    for datagram, peer, packet in zip(*group, opened, strict=True):
+    for datagram, peer, packet in zip(*group[:2], opened, strict=True):
         if datagram[4:8] == newest and _authentic(packet):
             if peer != session.peer or local_port != session.local_port:
                 out.moved.append(Moved(session.number, peer, local_port))

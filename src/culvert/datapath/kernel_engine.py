@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from culvert.crypto.packet import PacketSuite, packet_suite
 from culvert.datapath.kernel_pair import KernelPair, KernelSession
 from culvert.datapath.mtu import ETHERNET
-from culvert.datapath.outbound import sized
+from culvert.datapath.outbound import Run, sized
 from culvert.datapath.pair import check_carriage
 from culvert.datapath.plane import (
     BARE,
@@ -33,6 +33,7 @@ from culvert.errors import MisuseError
 from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, frames_of, named, sizes_of
 from culvert.esp.sa import spi_octets
 from culvert.inet.address import Address
+from culvert.inet.marks import ALL
 from culvert.rng import Random
 
 READS = 64
@@ -47,7 +48,7 @@ class KernelEngine:
     """A `culvert.datapath.plane.Plane` and `Direct`. ``path_mtu`` holds for all peers.
 
     ``virtio`` and ``joins_udp`` are about the batches in memory; a descriptor has what `attach`
-    says.
+    says. ``copied``: which bits of DSCP and ECN datagrams have of the packets in them.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class KernelEngine:
         path_mtu: int = ETHERNET,
         virtio: bool = False,
         joins_udp: bool = False,
+        copied: int = ALL,
     ) -> None:
         self._call = kernel.call
         self._rng = rng
@@ -71,7 +73,7 @@ class KernelEngine:
         frames = frames_of(virtio=virtio, udp=joins_udp)
         self._inward, self._outward = (Work(kernel, frames) for _ in range(2))
         self._receiving, self._sending = (Work(kernel, frames) for _ in range(2))
-        self._engine: int | None = self._call.engine()
+        self._engine: int | None = self._call.engine(copied)
         if not self._engine:
             raise MemoryError("no memory for the data path's tables")
 
@@ -191,9 +193,11 @@ class KernelEngine:
         batch: Sequence[tuple[bytes, Address]],
         now: float,
         local_port: int = NATT_PORT,
+        marks: Sequence[int] = (),
     ) -> Inbound:
         out = Inbound()
         newest: dict[int, Address] = {}
+        left = bytes(marks or len(batch))
         while batch:
             datagrams = [datagram for datagram, _ in batch]
             taken = self._call.inward(
@@ -201,6 +205,7 @@ class KernelEngine:
                 self._inward.handle,
                 b"".join(datagrams),
                 sizes_of(datagrams),
+                left,
                 len(datagrams),
                 local_port,
                 now,
@@ -217,7 +222,7 @@ class KernelEngine:
                     out.worn += self._by_tag[record.tag].wear(record.kind)
                 else:
                     newest[record.tag] = source
-            batch = batch[taken:]
+            batch, left = batch[taken:], left[taken:]
         for tag, source in newest.items():
             session = self._by_tag[tag].session
             if source != session.peer or local_port != session.local_port:
@@ -226,7 +231,7 @@ class KernelEngine:
 
     def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:
         out = Outbound()
-        queues: dict[int, list[bytes]] = {}
+        queues: dict[int, list[Run]] = {}
         rest = [bytes(packet) for packet in packets]
         while rest:
             taken = self._call.outward(
@@ -239,17 +244,19 @@ class KernelEngine:
             for record in self._outward.records():
                 self._sealed(record, queues, out)
             rest = rest[taken:]
-        for tag, queue in queues.items():
-            if queue:
-                session = self._by_tag[tag].session
-                out.bursts.append(Burst(queue, session.peer, session.local_port))
+        for tag, runs in queues.items():
+            session = self._by_tag[tag].session
+            for mark, sealed in runs:
+                out.bursts.append(Burst(sealed, session.peer, session.local_port, mark))
         return out
 
-    def _sealed(self, record: Record, queues: dict[int, list[bytes]], out: Outbound) -> None:
+    def _sealed(self, record: Record, queues: dict[int, list[Run]], out: Outbound) -> None:
         pair = self._by_tag[record.tag]
-        queue = queues.setdefault(record.tag, [])
+        runs = queues.setdefault(record.tag, [])
         if record.kind == Kind.SEALED:
-            queue.append(record.octets)
+            if not runs or runs[-1][0] != record.position:
+                runs.append((record.position, []))
+            runs[-1][1].append(record.octets)
         elif record.kind in WEAR:
             out.worn += pair.wear(record.kind)
         else:

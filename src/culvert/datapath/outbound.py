@@ -14,29 +14,43 @@ from culvert.datapath.plane import BARE, Burst, Drop, Outbound
 from culvert.datapath.spd import Spd
 from culvert.datapath.transport import FRAGMENT
 from culvert.errors import WireError
-from culvert.inet import ipv4, ipv6
+from culvert.inet import ipv4, ipv6, marks
 from culvert.inet.icmp import too_big
 from culvert.inet.mss import clamp
 from culvert.inet.packet import addresses, whole
 
 UDP, ESP = 17, 50
 
+Run = tuple[int, list[bytes]]
+"""Packets that follow each other, and the mark that their datagrams have."""
+
 
 def seal_batch(
-    packets: Sequence[bytes | memoryview], spd: Spd[Pair], refused: Counter[str]
+    packets: Sequence[bytes | memoryview],
+    spd: Spd[Pair],
+    refused: Counter[str],
+    copied: int = marks.ALL,
 ) -> Outbound:
-    """Order is kept within each pair, so within each flow."""
+    """Order is kept within each pair, so within each flow. ``copied``: which bits of DSCP and ECN
+    datagrams have of their packets (RFC 6040 §4.1, RFC 4301 §5.1.2.1)."""
     out = Outbound()
-    for pair, queue in _sort(packets, spd, refused, out).items():
-        _seal(pair, queue, out)
+    for pair, runs in _sort(packets, spd, copied, refused, out).items():
+        for mark, queue in runs:
+            _seal(pair, queue, mark, out)
+        if news := pair.wear():
+            out.worn.append(news)
     return out
 
 
 def _sort(
-    packets: Iterable[bytes | memoryview], spd: Spd[Pair], refused: Counter[str], out: Outbound
-) -> dict[Pair, list[bytes]]:
+    packets: Iterable[bytes | memoryview],
+    spd: Spd[Pair],
+    copied: int,
+    refused: Counter[str],
+    out: Outbound,
+) -> dict[Pair, list[Run]]:
     """Packets by the pair that carries them, each as large as the tunnel takes."""
-    queues: dict[Pair, list[bytes]] = {}
+    runs: dict[Pair, list[Run]] = {}
     ends, pair, looped = b"", None, False  # of the packet before: flows come in runs
     for raw in packets:
         try:
@@ -55,12 +69,22 @@ def _sort(
         if looped and _is_our_own(packet, pair.session):
             pair.session.dropped_out[Drop.LOOP] += 1
             continue
-        queue = queues.setdefault(pair, [])
+        queue = _run(runs, pair, marks.of(packet) & (marks.ALL if pair.transport else copied))
         if len(packet) <= pair.inner_mtu or pair.transport:
             queue.append(clamp(packet, pair.inner_mtu))
         else:
             queue.extend(sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned))
-    return queues
+    return runs
+
+
+def _run(runs: dict[Pair, list[Run]], pair: Pair, mark: int) -> list[bytes]:
+    """Where the pair's next packet goes, if it has this mark."""
+    of_pair = runs.get(pair)
+    if of_pair is None:
+        of_pair = runs[pair] = [(mark, [])]
+    elif of_pair[-1][0] != mark:
+        of_pair.append((mark, []))
+    return of_pair[-1][1]
 
 
 def sized(packet: bytes, mtu: int, dropped: Counter[str], returned: list[bytes]) -> Sequence[bytes]:
@@ -83,7 +107,7 @@ def sized(packet: bytes, mtu: int, dropped: Counter[str], returned: list[bytes])
     return ()
 
 
-def _seal(pair: Pair, queue: list[bytes], out: Outbound) -> None:
+def _seal(pair: Pair, queue: list[bytes], mark: int, out: Outbound) -> None:
     session = pair.session
     cut = session.dropped_out[FRAGMENT]
     sealed = pair.seal(queue)
@@ -93,9 +117,7 @@ def _seal(pair: Pair, queue: list[bytes], out: Outbound) -> None:
     if len(sealed) + cut < len(queue):
         session.dropped_out[Drop.EXHAUSTED] += len(queue) - len(sealed) - cut
     if sealed:
-        out.bursts.append(Burst(sealed, session.peer, session.local_port))
-    if news := pair.wear():
-        out.worn.append(news)
+        out.bursts.append(Burst(sealed, session.peer, session.local_port, mark))
 
 
 def _is_our_own(packet: bytes, session: Session) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from ipaddress import ip_address
+from itertools import repeat
 from math import inf
 
 from culvert.crypto.packet import packet_suite
@@ -148,16 +149,22 @@ class Pair:
         seen = int.from_bytes(progress.seen, "big")
         self.inbound.go_on(progress.highest, seen, progress.octets_in)
 
-    def open(self, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
-        """As `InboundSa.open_batch`, whole packets in either mode."""
+    def open(self, datagrams: Sequence[bytes], marks: Sequence[int] = ()) -> list[bytes | Refusal]:
+        """As `InboundSa.open_batch`, whole packets in either mode. ``marks``: of each datagram, if
+        any has one."""
         if self._ipcomp is not None:
-            return self._open_compressed(self._ipcomp, datagrams)
+            return self._open_compressed(self._ipcomp, datagrams, marks)
         if not self.transport:
             return self.inbound.open_batch(datagrams)
+        return self._with_headers(self.inbound.open_payloads(datagrams), marks)
+
+    def _with_headers(
+        self, opened: Sequence[tuple[int, bytes] | Refusal], marks: Sequence[int]
+    ) -> list[bytes | Refusal]:
         near, far = host_of(self.local_prefixes[0]), host_of(self.remote_prefixes[0])
         return [
-            found if isinstance(found, Refusal) else with_header(found, far, near)
-            for found in self.inbound.open_payloads(datagrams)
+            found if isinstance(found, Refusal) else with_header(found, far, near, mark)
+            for found, mark in zip(opened, marks or repeat(0, len(opened)), strict=True)
         ]
 
     def seal(self, packets: Sequence[bytes]) -> list[bytes]:
@@ -175,18 +182,16 @@ class Pair:
             whole = [self._ipcomp.wrap(payload) for payload in whole]
         return self.outbound.seal_payloads(whole)
 
-    def _open_compressed(self, ipcomp: IpComp, datagrams: Sequence[bytes]) -> list[bytes | Refusal]:
+    def _open_compressed(
+        self, ipcomp: IpComp, datagrams: Sequence[bytes], marks: Sequence[int]
+    ) -> list[bytes | Refusal]:
         opened = [
             found if isinstance(found, Refusal) else ipcomp.unwrap(found)
             for found in self.inbound.open_payloads(datagrams)
         ]
         if not self.transport:
             return [inner(found) for found in opened]
-        near, far = host_of(self.local_prefixes[0]), host_of(self.remote_prefixes[0])
-        return [
-            found if isinstance(found, Refusal) else with_header(found, far, near)
-            for found in opened
-        ]
+        return self._with_headers(opened, marks)
 
     def wear(self) -> Worn | None:
         """What the coordinator must hear, said once each: it is worn, it is spent."""

@@ -97,6 +97,7 @@ class Drop(StrEnum):
     NO_SA = "no-sa"  # no active pair carries this source and destination
     TOO_BIG = "too-big"  # larger than the tunnel carries and not to be fragmented: answered by ICMP
     LOOP = "loop"  # a datagram of the tunnel itself, routed into the tunnel
+    CONGESTED = "congested"  # a router marked it, and its sender would not hear (RFC 6040 §4.2)
     EXHAUSTED = (
         "exhausted"  # the sequence numbers of the SA, or its lifetime in octets, are used up
     )
@@ -119,11 +120,15 @@ class Worn(NamedTuple):
 
 
 class Burst(NamedTuple):
-    """Datagrams for one peer from one of our UDP ports, or `BARE`, in order."""
+    """Datagrams for one peer from one of our UDP ports, or `BARE`, in order.
+
+    ``mark``: DSCP and ECN of all of them (`culvert.inet.marks`).
+    """
 
     datagrams: list[bytes]
     peer: Address
     local_port: int
+    mark: int = 0
 
 
 @dataclass(slots=True)
@@ -301,9 +306,10 @@ class Plane(Protocol):
         batch: Sequence[tuple[bytes, Address]],
         now: float,
         local_port: int = NATT_PORT,
+        marks: Sequence[int] = (),
     ) -> Inbound:
         """Datagrams that arrived on the UDP port that carries both IKE and ESP, or, with `BARE`,
-        ESP without UDP."""
+        ESP without UDP. ``marks``: DSCP and ECN of each; none: they had neither."""
         ...
 
     def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:

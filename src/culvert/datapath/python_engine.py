@@ -14,15 +14,18 @@ from culvert.datapath.spd import Spd
 from culvert.errors import MisuseError
 from culvert.esp.sa import spi_octets
 from culvert.inet.address import Address
+from culvert.inet.marks import ALL
 from culvert.rng import Random
 
 
 class PythonEngine:
-    """A `culvert.datapath.plane.Plane`. ``path_mtu`` holds for all peers."""
+    """A `culvert.datapath.plane.Plane`. ``path_mtu`` holds for all peers; ``copied``: which bits
+    of DSCP and ECN datagrams have of the packets in them."""
 
-    def __init__(self, rng: Random, *, path_mtu: int = ETHERNET) -> None:
+    def __init__(self, rng: Random, *, path_mtu: int = ETHERNET, copied: int = ALL) -> None:
         self._rng = rng
         self._path_mtu = path_mtu
+        self._copied = copied
         self._sessions: dict[int, Session] = {}
         self._sad: dict[bytes, Pair] = {}
         self._spd: Spd[Pair] = Spd()
@@ -91,11 +94,12 @@ class PythonEngine:
         batch: Sequence[tuple[bytes, Address]],
         now: float,
         local_port: int = NATT_PORT,
+        marks: Sequence[int] = (),
     ) -> Inbound:
-        return open_batch(batch, local_port, self._sad, self._refused, now)
+        return open_batch(batch, local_port, self._sad, self._refused, now, marks)
 
     def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:
-        return seal_batch(packets, self._spd, self._refused)
+        return seal_batch(packets, self._spd, self._refused, self._copied)
 
     def traffic(self, session: int) -> Counters:
         known = self._sessions.get(session)

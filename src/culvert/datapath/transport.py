@@ -34,13 +34,14 @@ def without_header(packet: bytes) -> Payload | None:
     return header.protocol, packet[header.header_octets : header.total_octets]
 
 
-def with_header(payload: Payload, source: bytes, destination: bytes) -> bytes:
-    """The packet from ``source`` to ``destination`` that carries it. Raises WireError."""
+def with_header(payload: Payload, source: bytes, destination: bytes, mark: int = 0) -> bytes:
+    """The packet from ``source`` to ``destination`` that carries it, its DSCP and ECN those of the
+    one that carried it here. Raises WireError."""
     protocol, octets = payload
     if len(octets) + ipv4.SMALLEST_HEADER > LONGEST:
         raise WireError("too long for an IPv4 packet", offset=0)
     body = _summed(protocol, octets, source + destination)
-    return ipv4.build(protocol, source, destination, body)
+    return ipv4.build(protocol, source, destination, body, mark=mark)
 
 
 LONGEST = 65535  # octets of an IPv4 packet

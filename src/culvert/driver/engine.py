@@ -16,6 +16,7 @@ from culvert.datapath.plane import Plane
 from culvert.datapath.python_engine import PythonEngine
 from culvert.errors import PlatformError
 from culvert.esp.batch import Kernel, load
+from culvert.inet.marks import ALL
 from culvert.rng import Random
 
 ENGINE_VARIABLE = "CULVERT_ENGINE"
@@ -50,9 +51,11 @@ class Choice:
         what = "transport mode" if transport else "compression (IPComp)"
         return Choice(None, f"pure Python, for {what} is not in the compiled engine")
 
-    def make(self, rng: Random) -> Plane:
-        """A fresh engine."""
-        return PythonEngine(rng) if self.kernel is None else KernelEngine(self.kernel, rng)
+    def make(self, rng: Random, *, copied: int = ALL) -> Plane:
+        """A fresh engine. ``copied``: bits of DSCP and ECN for the outside."""
+        if self.kernel is None:
+            return PythonEngine(rng, copied=copied)
+        return KernelEngine(self.kernel, rng, copied=copied)
 
 
 def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Choice:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Protocol
 
 from culvert.datapath.offload import Frame, frames_of, packets_of
@@ -61,6 +62,7 @@ class Datagrams(Protocol):
 
     local: Address
     splits: bool
+    marks: Sequence[int]
 
     def fileno(self) -> int: ...
 
@@ -74,7 +76,7 @@ class Datagrams(Protocol):
 
     def send(self, octets: bytes, to: Address) -> bool: ...
 
-    def send_batch(self, batch: Sequence[tuple[bytes, Address]]) -> int: ...
+    def send_batch(self, batch: Sequence[tuple[bytes, Address]], mark: int = 0) -> int: ...
 
 
 class Bare(Datagrams, Protocol):
@@ -236,15 +238,18 @@ class Pump:
         if self._listener is None:
             return
         early: list[tuple[bytes, Path]] = []
-        for octets, path in source.read_batch():
+        early_marks: list[int] = []
+        batch = source.read_batch()
+        for (octets, path), mark in zip(batch, source.marks or repeat(0, len(batch)), strict=True):
             if self._early and octets.startswith(EARLY_MARKER):
                 early.append((octets[len(EARLY_MARKER) :], path))
+                early_marks.append(mark)
             elif octets != KEEPALIVE:
                 if self._bare is not None:
                     self._bare.answer(path.remote[0], path.local[0])
                 self._listener.ike(octets, self._known_by(path))
         if early:
-            self._open(early, self._ports[0])
+            self._open(early, self._ports[0], early_marks)
 
     def _read_natt(self, source: Datagrams) -> None:
         self._read_esp(source, self._port_of(source))
@@ -254,9 +259,11 @@ class Pump:
 
     def _read_esp(self, source: Datagrams, local_port: int) -> None:
         if self._listener is not None and (batch := source.read_batch()):
-            self._open(batch, local_port)
+            self._open(batch, local_port, source.marks)
 
-    def _open(self, batch: Sequence[tuple[bytes, Path]], local_port: int) -> None:
+    def _open(
+        self, batch: Sequence[tuple[bytes, Path]], local_port: int, marks: Sequence[int]
+    ) -> None:
         listener = self._listener
         if listener is None:
             return
@@ -265,6 +272,7 @@ class Pump:
                 [(octets, path.remote) for octets, path in batch],
                 self._clock(),
                 local_port=local_port,
+                marks=marks,
             )
         except Exception as error:  # a defect costs this batch, not the process
             listener.fault("opening packets", error)
@@ -416,7 +424,8 @@ class Pump:
         sender = self._sender(burst.local_port, burst.peer)
         front = EARLY_MARKER if burst.local_port == self._ports[0] else b""
         if sender is not None:
-            sender.send_batch([(front + datagram, burst.peer) for datagram in burst.datagrams])
+            datagrams = [(front + datagram, burst.peer) for datagram in burst.datagrams]
+            sender.send_batch(datagrams, burst.mark)
 
     def _sender(self, local_port: int, to: Address) -> Datagrams | None:
         """The socket of that port that speaks the family of ``to``."""

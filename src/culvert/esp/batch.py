@@ -16,7 +16,7 @@ from typing import NamedTuple
 from culvert.crypto.packet import PacketSuite
 from culvert.esp.replay import WINDOW
 
-VERSION = 4
+VERSION = 5
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -34,6 +34,7 @@ REASONS = (
     "loop",
     "exhausted",
     "unknown-spi",
+    "congested",
 )
 """Words of `culvert.esp.sa.Refusal` and `culvert.datapath.plane.Drop`, in the order of batch.c."""
 
@@ -194,7 +195,7 @@ _SIZES = POINTER(c_uint32)
 _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("version", c_uint32, ()),
     ("library", c_int, (c_char_p, c_int)),
-    ("engine", pointer, ()),
+    ("engine", pointer, (c_uint32,)),
     ("engine_free", None, (pointer,)),
     ("session", pointer, ()),
     ("session_free", None, (pointer, pointer)),
@@ -214,7 +215,11 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("arena", pointer, (POINTER(WorkC),)),
     ("direct", None, (POINTER(WorkC), *(c_int,) * 6)),
     ("beside", None, (POINTER(WorkC), c_uint32, c_int, c_int)),
-    ("inward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, *(c_uint32,) * 2, c_double)),
+    (
+        "inward",
+        c_uint32,
+        (pointer, POINTER(WorkC), c_char_p, _SIZES, c_char_p, *(c_uint32,) * 2, c_double),
+    ),
     ("outward", c_uint32, (pointer, POINTER(WorkC), c_char_p, _SIZES, c_uint32)),
     ("seal", None, (pointer, POINTER(WorkC), pointer, c_char_p, _SIZES, c_uint32)),
     ("pump_in", None, (pointer, POINTER(WorkC), c_int, c_uint32, c_uint32, c_double)),
@@ -260,7 +265,9 @@ def cipher_name(suite: PacketSuite, key_octets: int) -> bytes:
 
 
 class Record(NamedTuple):
-    """Something the kernel has for us: about which datagram of the batch, or from which address."""
+    """Something the kernel has for us: about which datagram of the batch, or from which address.
+
+    ``position`` of a sealed one is the mark that it travels with."""
 
     kind: int
     tag: int

@@ -19,6 +19,7 @@ from culvert.gateway.trust import CertificateSettings, certificate_settings, gat
 from culvert.identity.account import Account
 from culvert.identity.lockout import LockoutRule
 from culvert.ike.selector import Network
+from culvert.inet.marks import chosen
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
 from culvert.policy.site import Site
@@ -30,7 +31,10 @@ _HOLDS_SECRETS = re.compile(r"""\b(?:key|password_hash)["']?[ \t]*=""")
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """Taken over at start only: sockets, devices, routes, and what sessions stand on."""
+    """Taken over at start only: sockets, devices, routes, and what sessions stand on.
+
+    ``copied``: bits of DSCP and ECN that datagrams have of the packets in them.
+    """
 
     listen: tuple[str, ...]
     ike_port: int
@@ -40,6 +44,7 @@ class RestartSettings:
     tcp_port: int
     tun: str
     mtu: int
+    copied: int
     lan: tuple[Network, ...]
     forwarding: bool
     pools: tuple[PoolPlan, ...]
@@ -165,6 +170,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
             mtu=gateway.number("mtu"),
+            copied=chosen(dscp=gateway.flag("copy_dscp"), ecn=gateway.flag("copy_ecn")),
             lan=lan,
             forwarding=gateway.flag("forwarding"),
             pools=plans,

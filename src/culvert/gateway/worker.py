@@ -185,7 +185,7 @@ class Worker:
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
-        plane = choose(orders.engine).make(self._rng)
+        plane = choose(orders.engine).make(self._rng, copied=restart.copied)
         return Pump(
             plane,
             ike,

@@ -69,11 +69,17 @@ def parse(packet: bytes) -> Ipv4Header:
 
 
 def build(
-    protocol: int, source: bytes, destination: bytes, payload: bytes, *, time_to_live: int = 64
+    protocol: int,
+    source: bytes,
+    destination: bytes,
+    payload: bytes,
+    *,
+    time_to_live: int = 64,
+    mark: int = 0,
 ) -> bytes:
     """A packet without options, of identification 0 and not to be fragmented (RFC 6864 §4.1)."""
     total = SMALLEST_HEADER + len(payload)
-    head = bytearray(b"\x45\x00" + total.to_bytes(2, "big") + b"\x00\x00\x40\x00")
+    head = bytearray(bytes((0x45, mark)) + total.to_bytes(2, "big") + b"\x00\x00\x40\x00")
     head += bytes((time_to_live, protocol, 0, 0)) + source + destination
     head[10:12] = checksum(head).to_bytes(2, "big")
     return bytes(head) + payload

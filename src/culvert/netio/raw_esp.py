@@ -13,7 +13,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,6 +69,8 @@ class RawEsp:
         self._called: dict[str, bytes] = {}
         self._buffer = bytearray(LARGEST_DATAGRAM)
         self._view = memoryview(self._buffer)
+        self.marks: Sequence[int] = ()
+        """As `culvert.netio.udp.UdpSocket.marks`."""
         self.counters = RawCounters()
 
     @classmethod
@@ -106,6 +108,7 @@ class RawEsp:
     def read_batch(self, limit: int = BATCH) -> list[tuple[bytes, Path]]:
         """What has arrived, at most ``limit`` packets, oldest first, from SPI to ICV."""
         batch: list[tuple[bytes, Path]] = []
+        marks: list[int] = []
         for _ in range(limit):
             try:
                 size, ancillary, _, source = self._socket.recvmsg_into([self._buffer], _CMSG_SPACE)
@@ -124,7 +127,9 @@ class RawEsp:
                 continue
             info = next((data for _, kind, data in ancillary if kind == IP_PKTINFO), b"")
             batch.append((bytes(self._view[header:size]), self.heard((host, 0), info)))
+            marks.append(self._buffer[1])
         self.counters.packets_in += len(batch)
+        self.marks = marks
         return batch
 
     def heard(self, remote: Address, info: bytes) -> Path:
@@ -154,25 +159,27 @@ class RawEsp:
 
     # --- out ---
 
-    def send(self, octets: bytes, to: Address) -> bool:
+    def send(self, octets: bytes, to: Address, mark: int = 0) -> bool:
         """Send one packet; False when it was counted as lost."""
         try:
-            self._send(octets, to[0])
+            self._send(octets, to[0], mark)
         except OSError as error:
             self._count(error)
             return False
         self.counters.packets_out += 1
         return True
 
-    def send_batch(self, batch: Iterable[tuple[bytes, Address]]) -> int:
-        """Send in order; how many the kernel took. The rest is counted, as lost on the way."""
-        return sum(self.send(octets, to) for octets, to in batch)
+    def send_batch(self, batch: Iterable[tuple[bytes, Address]], mark: int = 0) -> int:
+        """Send in order, with this DSCP and ECN; how many the kernel took. The rest is counted, as
+        lost on the way."""
+        return sum(self.send(octets, to, mark) for octets, to in batch)
 
-    def _send(self, octets: bytes, host: str) -> None:
+    def _send(self, octets: bytes, host: str, mark: int) -> None:
+        marked = [(socket.IPPROTO_IP, socket.IP_TOS, mark.to_bytes(1, "big"))] if mark else []
         info = self._called.get(host)
         if info is not None:
             try:
-                ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, info)]
+                ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, info), *marked]
                 self._socket.sendmsg((octets,), ancillary, 0, (host, 0))
             except OSError as error:
                 if error.errno not in _NO_SUCH_SOURCE:
@@ -181,7 +188,7 @@ class RawEsp:
                 self._called[host] = _PKTINFO.pack(0, bytes(4), b"")
             else:
                 return
-        self._socket.sendto(octets, (host, 0))
+        self._socket.sendmsg((octets,), marked, 0, (host, 0))
 
     def _count(self, error: OSError) -> None:
         match error.errno:

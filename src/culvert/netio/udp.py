@@ -46,8 +46,10 @@ MAX_CALLED = 65536
 
 # Not in Python's socket module: <linux/in.h>, <linux/in6.h>, <linux/udp.h>, <asm/socket.h>.
 IP_PKTINFO = 8
+IP_RECVTOS = 13
 IP_MTU_DISCOVER = 10
 IPV6_MTU_DISCOVER = 23
+IPV6_RECVTCLASS, IPV6_TCLASS = 66, 67
 UDP_SEGMENT = 103
 UDP_GRO = 104
 SO_SNDBUFFORCE = 32
@@ -75,9 +77,11 @@ _NO_KEEPALIVES = b"".join(
 )
 _INSTRUCTION = 8
 
-_CMSG_SPACE = socket.CMSG_SPACE(_PKTINFO6.size) + socket.CMSG_SPACE(4)
+_MARK = struct.Struct("=i")
+_CMSG_SPACE = socket.CMSG_SPACE(_PKTINFO6.size) + 2 * socket.CMSG_SPACE(4)
 
 Ancillary = list[tuple[int, int, bytes]]
+_UNMARKED: Ancillary = []
 
 
 class Fragmentation(IntEnum):
@@ -124,6 +128,10 @@ class UdpSocket:
         """The kernel hands over trains of datagrams in one read."""
         self.splits = _accepts(bound, UDP_SEGMENT, 0)
         """The kernel takes trains of datagrams in one write."""
+        self._mark_kind = _tells_marks(bound)
+        self.marks: Sequence[int] = ()
+        """DSCP and ECN of each datagram of the last batch read (`culvert.inet.marks`); empty: none
+        had any."""
         self.counters = UdpCounters()
 
     @classmethod
@@ -169,6 +177,7 @@ class UdpSocket:
         At least ``limit`` datagrams if there are so many, and never more than one train beyond.
         """
         batch: list[tuple[bytes, Path]] = []
+        marks: list[int] = []
         errors = 0
         while len(batch) < limit and errors < limit:
             try:
@@ -179,10 +188,12 @@ class UdpSocket:
                 errors += 1
                 self.counters.read_errors += 1
                 continue
-            info, step = b"", 0
+            info, step, mark, first = b"", 0, 0, len(batch)
             for level, kind, data in ancillary:
                 if level == socket.SOL_UDP and kind == UDP_GRO:
                     step = int.from_bytes(data[:4], sys.byteorder)
+                elif (level, kind) == self._mark_kind:
+                    mark = int.from_bytes(data, sys.byteorder)
                 else:
                     info = data
             if source != self._last_source or info != self._last_info:
@@ -196,7 +207,10 @@ class UdpSocket:
                 )
             else:
                 batch.append((bytes(self._view[:size]), path))
+            if mark or marks:
+                marks += [0] * (first - len(marks)) + [mark] * (len(batch) - first)
         self.counters.datagrams_in += len(batch)
+        self.marks = marks
         return batch
 
     def heard(self, remote: Address, info: bytes) -> Path:
@@ -235,25 +249,28 @@ class UdpSocket:
         """Send one datagram; False when it was counted as lost."""
         return self.send_batch([(octets, to)]) == 1
 
-    def send_batch(self, batch: Sequence[tuple[bytes, Address]]) -> int:
-        """Send in order; how many the kernel took. The rest is counted, as lost on the way."""
+    def send_batch(self, batch: Sequence[tuple[bytes, Address]], mark: int = 0) -> int:
+        """Send in order, with this DSCP and ECN; how many the kernel took. The rest is counted, as
+        lost on the way."""
+        marked = [(*self._mark_kind, _MARK.pack(mark))] if mark else _UNMARKED
         if not self.splits:
-            sent = sum(self._send_one(octets, to) for octets, to in batch)
+            sent = sum(self._send_one(octets, to, marked) for octets, to in batch)
         else:
-            sent = sum(self._send_run(run, to) for run, to in _runs(batch))
+            sent = sum(self._send_run(run, to, marked) for run, to in _runs(batch))
         self.counters.datagrams_out += sent
         return sent
 
-    def _send_run(self, run: list[bytes], to: Address) -> int:
+    def _send_run(self, run: list[bytes], to: Address, marked: Ancillary) -> int:
         if len(run) > 1 and self.splits:
             segment = (socket.SOL_UDP, UDP_SEGMENT, _SEGMENT.pack(len(run[0])))
             try:
-                self._socket.sendmsg(run, [*self._called.get(to, ()), segment], 0, to)
+                with_it = [*self._called.get(to, ()), *marked, segment]
+                self._socket.sendmsg(run, with_it, 0, to)
             except OSError as error:
                 self._train_refused(error)
             else:
                 return len(run)
-        return sum(self._send_one(octets, to) for octets in run)
+        return sum(self._send_one(octets, to, marked) for octets in run)
 
     def _train_refused(self, error: OSError) -> None:
         """A full queue or a narrow path says nothing about trains; anything else ends them.
@@ -264,19 +281,19 @@ class UdpSocket:
         if error.errno in {errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT}:
             self.splits = False
 
-    def _send_one(self, octets: bytes, to: Address) -> bool:
+    def _send_one(self, octets: bytes, to: Address, marked: Ancillary) -> bool:
         called = self._called.get(to)
         try:
-            if called is None:
+            if called is None and not marked:
                 self._socket.sendto(octets, to)
             else:
-                self._socket.sendmsg((octets,), called, 0, to)
+                self._socket.sendmsg((octets,), [*(called or ()), *marked], 0, to)
         except OSError as error:
             if called is not None and error.errno in _NO_SUCH_SOURCE:
                 # That address has left this machine (the laptop moved): send from what we have.
                 del self._called[to]
                 self._last_source = None
-                return self._send_one(octets, to)
+                return self._send_one(octets, to, marked)
             self._count(error)
             return False
         return True
@@ -349,6 +366,15 @@ def _drop_keepalives(opened: socket.socket) -> None:
         opened.setsockopt(
             socket.SOL_SOCKET, SO_ATTACH_FILTER, _FILTER.pack(count, ctypes.addressof(program))
         )
+
+
+def _tells_marks(opened: socket.socket) -> tuple[int, int]:
+    """Ask for DSCP and ECN of every datagram; as what control message they come, and are sent."""
+    if opened.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVTCLASS, 1)
+        return socket.IPPROTO_IPV6, IPV6_TCLASS
+    opened.setsockopt(socket.IPPROTO_IP, IP_RECVTOS, 1)
+    return socket.IPPROTO_IP, socket.IP_TOS
 
 
 def _accepts(opened: socket.socket, option: int, value: int) -> bool:

@@ -153,6 +153,8 @@ class Profile:
     use_two_phase2: bool = False
     allow_local_lan: bool = False
     mtu: int | None = None
+    copy_dscp: bool = True
+    copy_ecn: bool = True
     dns: str = "apply"
     keepalive_interval: int = 10
     heartbeat_interval: int = 20

@@ -124,6 +124,7 @@ static void open_one(work *w, pair *p, u8 *d, u32 n, double now)
     if (!size) { count->dropped_in[why]++; return; }
     if (!(size = whole(inner, size))) { count->dropped_in[R_NOT_IP]++; return; }
     if (!admitted(p, inner, &why)) { count->dropped_in[why]++; return; }
+    if (w->mark && !unmarked(inner, w->mark)) { count->dropped_in[R_CONGESTED]++; return; }
     count->packets_in++;
     count->octets_in += size;
     clamp(inner, size, p->inner_mtu);
@@ -148,8 +149,8 @@ static u8 *basket_room(work *w)     /* LARGEST octets, after what still waits in
 }
 
 /* A batch in memory. How many datagrams were taken; call again for the rest. */
-API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, u32 count,
-                     u32 local_port, double now)
+API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, const u8 *marks,
+                     u32 count, u32 local_port, double now)
 {
     u32 i = 0;
     pthread_mutex_lock(&e->inbound);
@@ -161,6 +162,7 @@ API u32 batch_inward(engine *e, work *w, const u8 *octets, const u32 *sizes, u32
         memcpy(d, octets, n);
         w->basket_used += n;
         w->from.index = i;
+        w->mark = marks[i];
         datagram(e, w, d, n, now);
     }
     run_flush(w);
@@ -205,14 +207,20 @@ API void batch_pump_in(engine *e, work *w, int udp, u32 local_port, u32 budget, 
         if (got < 0) { w->read_errors++; continue; }
         source(w, &name);
         u32 size = (u32)got, step = size;
+        w->mark = 0;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-            int segment;
+            int segment, class;
             if (c->cmsg_level == LEVEL_UDP && c->cmsg_type == OPTION_GRO) {
                 memcpy(&segment, CMSG_DATA(c), sizeof segment);
                 if (segment > 0) step = (u32)segment;
             } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
                 memcpy(w->from.info, CMSG_DATA(c), w->from.info_size = 12);
-            else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+            else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+                memcpy(&w->mark, CMSG_DATA(c), 1);
+            else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+                memcpy(&class, CMSG_DATA(c), sizeof class);
+                w->mark = (u8)class;
+            } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
                 memcpy(w->from.info, CMSG_DATA(c), w->from.info_size = 20);
         }
         w->basket_used += size;

@@ -13,7 +13,7 @@ enum { NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5, GSO_ECN = 0x80 }
 enum { TCP = 6, UDP = 17, ESP = 50, FIN = 1, SYN = 2, PSH = 8, ACK = 16, CWR = 128 };
 
 enum {
-    VERSION = 4,              /* of the interface below; Python refuses another one */
+    VERSION = 5,              /* of the interface below; Python refuses another one */
     LARGEST = 65535,          /* octets of any IP packet or datagram */
     VNET = 10,                /* struct virtio_net_hdr */
     FRAME = VNET + LARGEST,
@@ -37,9 +37,10 @@ enum {
 
 enum reason { R_SHORT, R_REPLAYED, R_NOT_AUTHENTIC, R_PADDING, R_NEXT_HEADER, R_DUMMY, R_NOT_IP,
               R_NOT_LEASED, R_OUT_OF_SCOPE, R_NO_SA, R_TOO_BIG, R_LOOP, R_EXHAUSTED,
-              R_UNKNOWN_SPI, REASONS };
+              R_UNKNOWN_SPI, R_CONGESTED, REASONS };
 enum kind { K_INSIDE, K_SEALED, K_IKE, K_UNKNOWN, K_NEWEST, K_WORN, K_BIG, K_SPENT };
 enum mode { M_GCM, M_CBC };
+enum { NOT_CAPABLE = 0, ECT_1 = 1, ECT_0 = 2, CONGESTED = 3, ECN = 3 }; /* RFC 3168 §5 */
 
 static u16 get16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }
 static u32 get32(const u8 *p) { u32 v; memcpy(&v, p, 4); return ntohl(v); }

@@ -46,11 +46,12 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
     return true;
 }
 
-/* Room for an inner packet of n octets of this pair; NULL: dropped and counted, or blocked. */
-static u8 *inner_room(work *w, pair *p, u32 n)
+/* Room for an inner packet of n octets of this pair, marked so; NULL: dropped and counted, or
+ * blocked. */
+static u8 *inner_room(const engine *e, work *w, pair *p, u32 n, u8 mark)
 {
     if (p->sequence >= p->last || p->sealed.octets >= p->hard) { p->of->count.dropped_out[R_EXHAUSTED]++; return NULL; }
-    u8 *o = train_room(w, p, HEADER + p->iv + padded(p, n) + p->icv);
+    u8 *o = train_room(w, p, HEADER + p->iv + padded(p, n) + p->icv, mark & e->copied);
     if (!o) { w->full++; return NULL; }
     return o + HEADER + p->iv;
 }
@@ -111,7 +112,7 @@ static void plain_packet(engine *e, work *w, flow *f, const u8 *p, u32 n, const 
         if (copy) complete_sum(copy, size, h);
         return;
     }
-    u8 *inner = inner_room(w, to, size);
+    u8 *inner = inner_room(e, w, to, size, mark_of(p));
     if (!inner) return;
     memcpy(inner, p, size);
     complete_sum(inner, size, h);
@@ -177,7 +178,7 @@ static void super_packet(engine *e, work *w, flow *f, const u8 *p, u32 n, const 
             if (copy) segment_of(&s, i, copy);
             continue;
         }
-        u8 *inner = inner_room(w, to, size);
+        u8 *inner = inner_room(e, w, to, size, mark_of(p));
         if (inner) seal_made(w, to, segment_of(&s, i, inner));
     }
 }
@@ -244,7 +245,8 @@ API void batch_seal(engine *e, work *w, pair *p, const u8 *octets, const u32 *si
     pthread_mutex_lock(&e->outbound);
     begin(w);
     for (u32 i = 0; i < count && roomy(w); octets += sizes[i], i++) {
-        u8 *inner = sizes[i] && sizes[i] <= LARGEST ? inner_room(w, p, sizes[i]) : NULL;
+        u8 *inner = sizes[i] > 1 && sizes[i] <= LARGEST ? inner_room(e, w, p, sizes[i], mark_of(octets))
+                                                             : NULL;
         if (!inner) continue;
         memcpy(inner, octets, sizes[i]);
         seal_made(w, p, sizes[i]);

@@ -15,6 +15,33 @@ static u32 whole(const u8 *p, u32 n)
     return least <= total && total <= n ? total : 0;
 }
 
+/* DSCP and ECN of a whole packet, in one octet (culvert.inet.marks). */
+static u8 mark_of(const u8 *p)
+{
+    return p[0] >> 4 == 4 ? p[1] : (u8)(p[0] << 4 | p[1] >> 4);
+}
+
+/* The ECN of a whole packet behind the tunnel (RFC 6040 §4.2, figure 4). False: drop it. */
+static bool unmarked(u8 *p, u8 outer)
+{
+    u8 mark = outer & ECN, inner = mark_of(p) & ECN;
+    if (mark == CONGESTED) {
+        if (inner == NOT_CAPABLE) return false;
+    } else if (mark != ECT_1 || inner != ECT_0) return true;
+    if (mark == inner) return true;
+    if (p[0] >> 4 == 6) {
+        p[1] = (u8)((p[1] & 0xcf) | mark << 4);
+        return true;
+    }
+    u32 was = get16(p);
+    p[1] = (u8)((p[1] & 0xfc) | mark);
+    u32 sum = (get16(p + 10) ^ 0xffffu) + (was ^ 0xffff) + get16(p); /* as in clamp */
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    put16(p + 10, sum ^ 0xffff);
+    return true;
+}
+
 /* Lower the MSS of a SYN in a whole packet (culvert.inet.mss.clamp). */
 static void clamp(u8 *p, u32 n, u32 mtu)
 {

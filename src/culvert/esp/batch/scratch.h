@@ -2,7 +2,7 @@
 
 typedef struct record {             /* something for Python; octets lie in the arena */
     u64 tag;                        /* of the pair, where there is one */
-    u32 kind, at, size, index;      /* index: which datagram of the batch */
+    u32 kind, at, size, index;      /* index: which datagram of the batch; of a sealed one its mark */
     u8 host_size, info_size, host[16], info[20]; /* where it came from; which address was called */
     u16 port;
 } record;
@@ -24,11 +24,13 @@ typedef struct work {
     /* where the datagram at hand came from */
     record from;
     u16 local_port;
+    u8 mark;                        /* its DSCP and ECN */
     int bare;                       /* the raw socket for ESP without UDP */
     int beside4, beside6;           /* of the port that carries ESP only */
     u16 beside;
     /* train: sealed datagrams of one peer */
     peer to;
+    u8 train_mark;                  /* DSCP and ECN of all of it */
     u64 train_tag;
     u32 octets, datagrams, segment;
     bool closed;

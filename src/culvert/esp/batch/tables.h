@@ -60,6 +60,7 @@ typedef struct engine {
     u8 lengths[2][129];             /* those in use, longest first */
     u32 levels[2];
     u64 refused[REASONS];
+    u8 copied;                      /* bits of DSCP and ECN that datagrams have of their packets */
 } engine;
 
 typedef struct order {
@@ -102,7 +103,7 @@ static bool held(const u8 *address, u32 octets, const prefix *set, u32 count)
     return false;
 }
 
-API engine *batch_engine(void)
+API engine *batch_engine(u32 copied)
 {
     engine *e = calloc(1, sizeof *e);
     if (!e) return NULL;
@@ -110,6 +111,7 @@ API engine *batch_engine(void)
     e->sad = calloc(e->sad_size, sizeof *e->sad);
     e->spd = calloc(e->spd_size, sizeof *e->spd);
     if (!e->sad || !e->spd) { free(e->sad); free(e->spd); free(e); return NULL; }
+    e->copied = (u8)copied;
     pthread_mutex_init(&e->inbound, NULL);
     pthread_mutex_init(&e->outbound, NULL);
     return e;

@@ -11,7 +11,7 @@ static int sender(const work *w)
 /* True unless the socket is full. Errors are counted: what the network does not take is lost. */
 static bool send_one(work *w, const u8 *octets, u32 size, u32 segment)
 {
-    union { char octets[CMSG_SPACE(20) + CMSG_SPACE(2)]; struct cmsghdr aligned; } control;
+    union { char octets[CMSG_SPACE(20) + CMSG_SPACE(2) + CMSG_SPACE(4)]; struct cmsghdr aligned; } control;
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(w->to.port)};
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(w->to.port)};
     struct iovec all = {(void *)octets, size};
@@ -41,6 +41,16 @@ static bool send_one(work *w, const u8 *octets, u32 size, u32 segment)
             c->cmsg_len = CMSG_LEN(2);
             memcpy(CMSG_DATA(c), &s, 2);
             used += CMSG_SPACE(2);
+            c = CMSG_NXTHDR(&m, c);
+        }
+        if (w->train_mark) {
+            int mark = w->train_mark;
+            bool four_octets = w->to.host_size == 4;
+            c->cmsg_level = four_octets ? IPPROTO_IP : IPPROTO_IPV6;
+            c->cmsg_type = four_octets ? IP_TOS : IPV6_TCLASS;
+            c->cmsg_len = CMSG_LEN(4);
+            memcpy(CMSG_DATA(c), &mark, 4);
+            used += CMSG_SPACE(4);
         }
         m.msg_controllen = used;
         if (sendmsg(udp, &m, MSG_DONTWAIT) >= 0) return true;
@@ -68,6 +78,11 @@ static bool blocked(work *w)
     return false;
 }
 
+static void note_sealed(work *w, const pair *p, const u8 *octets, u32 size)
+{
+    if (note(w, K_SEALED, p->tag, octets, size)) w->records[w->count - 1].index = w->train_mark;
+}
+
 /* Encrypt (3DES) and authenticate what waits in the train. */
 static void seal_waiting(work *w)
 {
@@ -86,7 +101,7 @@ static void seal_waiting(work *w)
         /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
         if (good) memcpy(iv + size, tag, p->icv);
         else memset(iv, 0, size + p->icv);
-        if (!w->direct) note(w, K_SEALED, p->tag, iv - HEADER, HEADER + size + p->icv);
+        if (!w->direct) note_sealed(w, p, iv - HEADER, HEADER + size + p->icv);
     }
 }
 
@@ -129,21 +144,21 @@ gone:
 }
 
 /* Where the next datagram of `size` octets for that peer is made; NULL while the socket is full. */
-static u8 *train_room(work *w, const pair *p, u32 size)
+static u8 *train_room(work *w, const pair *p, u32 size, u8 mark)
 {
     if (w->datagrams &&
-        (w->closed || size > w->segment || w->octets + size > TRAIN_OCTETS ||
+        (w->closed || mark != w->train_mark || size > w->segment || w->octets + size > TRAIN_OCTETS ||
          w->datagrams >= TRAIN || memcmp(&w->to, &p->of->to, sizeof w->to)) &&
         !train_flush(w))
         return NULL;
-    if (!w->datagrams) w->to = p->of->to;
+    if (!w->datagrams) { w->to = p->of->to; w->train_mark = mark; }
     return w->train + w->octets;
 }
 
 static void train_take(work *w, const pair *p, u32 size)
 {
     w->packets++;
-    if (!w->direct && !w->waiting) note(w, K_SEALED, p->tag, w->train + w->octets, size);
+    if (!w->direct && !w->waiting) note_sealed(w, p, w->train + w->octets, size);
     if (!w->datagrams) w->segment = size;
     else if (size < w->segment) w->closed = true;
     w->octets += size;
