@@ -64,6 +64,8 @@ class Terms:
     tries: int = 0
     half_open_limit: int = 1000
     half_open_per_source: int = 64
+    unproved_rate: int = 128_000
+    unproved_burst: int = 512_000
     phase1_lifetime: int = 86_400
     phase2_lifetime: int = 28_800
     phase2_volume: int = 0
@@ -112,6 +114,8 @@ session_limit = {self.session_limit}
 ike_fragmentation = {str(self.ike_fragmentation).lower()}
 half_open_limit = {self.half_open_limit}
 half_open_per_source = {self.half_open_per_source}
+unproved_rate = {self.unproved_rate}
+unproved_burst = {self.unproved_burst}
 phase1_lifetime = {self.phase1_lifetime}
 phase2_lifetime = {self.phase2_lifetime}
 phase2_volume = {self.phase2_volume}

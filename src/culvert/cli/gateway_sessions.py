@@ -176,6 +176,10 @@ def _ping_told(result: Row) -> str:
     return told
 
 
+NAMED = {"unproved": "callers that have proved nothing yet"}
+"""Heads of a table that say more than its key."""
+
+
 @click.command(epilog="Example: culvert gateway status --json")
 @options.as_json
 @options.state_dir
@@ -193,8 +197,9 @@ def status(as_json: bool, state_dir: str, socket: str) -> None:
         if not isinstance(value, dict)
     ]
     click.echo(pairs(shown, indent=""))
-    for name in ("refused_datagrams", "dropped_packets"):
+    for name in ("unproved", "refused_datagrams", "dropped_packets"):
         counts = row(result.get(name))
         if counts:
-            click.echo(name.replace("_", " "))
-            click.echo(pairs([(reason, str(count)) for reason, count in counts.items()]))
+            click.echo(NAMED.get(name, name.replace("_", " ")))
+            told = [(what.replace("_", " "), str(count)) for what, count in counts.items()]
+            click.echo(pairs(told))

@@ -69,6 +69,8 @@ class LiveSettings:
     half_open_limit: int
     half_open_per_source: int
     half_open_per_port: int
+    unproved_rate: int
+    unproved_burst: int
     alert_when_disconnecting: bool
     authentication: tuple[str, ...]
     aggressive_certificates: bool
@@ -197,6 +199,8 @@ def _live(
         half_open_limit=gateway.number("half_open_limit"),
         half_open_per_source=gateway.number("half_open_per_source"),
         half_open_per_port=gateway.number("half_open_per_port"),
+        unproved_rate=gateway.number("unproved_rate"),
+        unproved_burst=gateway.number("unproved_burst"),
         alert_when_disconnecting=gateway.flag("alert_when_disconnecting"),
         authentication=gateway.texts("authentication"),
         aggressive_certificates=gateway.flag("aggressive_certificates"),

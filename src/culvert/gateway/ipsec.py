@@ -11,7 +11,7 @@ over                  ends the session, releases the address, says why
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
@@ -39,6 +39,7 @@ from culvert.gateway import announcing, attributes
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.counted import Counted
 from culvert.gateway.dynamic import Dynamic
 from culvert.gateway.other_gateways import OtherGateways
 from culvert.gateway.sessions import CallersSessions
@@ -116,7 +117,7 @@ class Keys(Protocol):
     ) -> GroupKey: ...
 
 
-class IpsecGateway(OtherGateways, TakingOver):
+class IpsecGateway(OtherGateways, TakingOver, Counted):
     """``began``: wall time and monotonic second of one moment, from which all wall times follow.
 
     ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what the gateway shows of
@@ -173,15 +174,6 @@ class IpsecGateway(OtherGateways, TakingOver):
     @property
     def deadline(self) -> float:
         return min(self._endpoint.deadline, self._sessions.deadline, self._sites.deadline)
-
-    @property
-    def refused_datagrams(self) -> Mapping[str, int]:
-        """Counted by kind, exactly."""
-        return dict(self._endpoint.refused)
-
-    @property
-    def half_open(self) -> int:
-        return self._endpoint.half_open
 
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
         if self._stopped:

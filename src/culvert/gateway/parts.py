@@ -34,6 +34,7 @@ from culvert.ike.quick import Agreed, QuickMode
 from culvert.ike.retransmit import Answers, Kept, Repeat
 from culvert.ike.sealing import Sealing
 from culvert.ike.spis import Spis
+from culvert.ike.strangers import Strangers
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.timers import Timers
 from culvert.ike.warned import Warned
@@ -46,7 +47,7 @@ from culvert.session.session import Counters, Kind, Problem, Session, SpiPair, S
 from culvert.session.silence import Silence
 from culvert.session.table import Closed, SessionTable
 
-SCHEMA = 1
+SCHEMA = 2
 """Of everything below and of `culvert.datapath.handed`. A process that is handed another one says
 so, and the gateway starts cold."""
 
@@ -204,6 +205,7 @@ PARTS = (
             "spis": Here,
             "_refusals": Here,
             "_farewells": Here,
+            "strangers": Here,
             "_told": dict[str, tuple[Moment, int]],
             "_proposals_since": Moment,
             "_proposals_told": int,
@@ -226,10 +228,19 @@ PARTS = (
                 "_armed",
                 # of those who proved nothing yet, and of messages not yet whole:
                 "_half_open",
+                "_reached",
                 "_per_source",
                 "_per_port",
                 "_pieces",
             )
+        ),
+    ),
+    Part(
+        Strangers,
+        {"heard": int, "sent": int, "held": int, "waved_off": int},
+        # What counts for a moment begins anew.
+        frozenset(
+            ("_rng", "_rate", "_burst", "_left", "_counted", "_key", "_young", "_old", "_told")
         ),
     ),
     Part(Spis, {"_used": set[int]}, frozenset(("_rng",))),

@@ -30,6 +30,9 @@ class GatewayCore(Protocol):
     def refused_datagrams(self) -> Mapping[str, int]: ...
 
     @property
+    def unproved(self) -> Mapping[str, int]: ...
+
+    @property
     def refusals(self) -> Collection[Attempt]: ...
 
     def logout(self, number: int, *, now: float) -> Sequence[Effect]: ...
@@ -120,6 +123,7 @@ class GatewayService:
             "groups": len(self._config.live.groups),
             **asdict(totals),
             "half_open": self._core.half_open,
+            "unproved": dict(self._core.unproved),
             "refused_datagrams": dict(self._core.refused_datagrams),
             "dropped_packets": dict(self._pump.refused),
         }

@@ -112,6 +112,8 @@ def endpoint_limits(config: GatewayConfig) -> Limits:
         half_open=live.half_open_limit,
         per_source=live.half_open_per_source,
         per_port=live.half_open_per_port,
+        unproved_rate=live.unproved_rate,
+        unproved_burst=live.unproved_burst,
     )
 
 

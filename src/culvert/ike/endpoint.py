@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from culvert.errors import ProtocolError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
+from culvert.ike.called import ALLOWANCE
+from culvert.ike.carriage import streamed
 from culvert.ike.farewells import Farewells
 from culvert.ike.fragments import PROVED, STRANGERS, Reassembly, Unfinished
 from culvert.ike.outputs import Input, Output, Send
@@ -22,6 +24,7 @@ from culvert.ike.peer import IkeSa
 from culvert.ike.retransmit import REFUSED, Answers
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
+from culvert.ike.strangers import BURST, OCTETS_PER_SECOND, Strangers
 from culvert.ike.wire import header as wire
 from culvert.ike.wire.fragment import FRAGMENT, Fragment
 from culvert.ike.wire.header import Header
@@ -40,6 +43,9 @@ REFUSED_MODES = frozenset(
     (wire.BASE, wire.IDENTITY_PROTECTION, wire.AGGRESSIVE)
 )  # told so, in place of an answer
 
+HELD_BACK = "unproved-limit"
+"""How a refusal is counted for which the budget of answers to strangers had nothing left."""
+
 OF_NO_SA = 0  # the number outputs carry that belong to no IKE SA
 
 
@@ -48,11 +54,15 @@ class Limits:
     """Half-open IKE SAs: in all, from one address, and from one address and port.
 
     Many clients stand behind one address, so the first of the latter two is generous.
+    ``unproved_rate``, ``unproved_burst``: octets a second, and at once, to all addresses together
+    that nobody has proved.
     """
 
     half_open: int = 1000
     per_source: int = 64
     per_port: int = 5
+    unproved_rate: int = OCTETS_PER_SECOND
+    unproved_burst: int = BURST
 
 
 Numbered = tuple[int, Output]
@@ -76,10 +86,14 @@ class Endpoint:
         self._limits = limits or Limits()
         self._natt_port = natt_port
         self._settings_for: Callable[[Path], Settings] = settings_for or (lambda _: self.settings)
+        self.strangers = Strangers(
+            rng, rate=self._limits.unproved_rate, burst=self._limits.unproved_burst
+        )
         self._sas: dict[int, IkeSa] = {}
         self._by_cookies: dict[bytes, int] = {}
         self._by_question: dict[bytes, dict[Address, int]] = {}  # the initiator's cookie first
         self._half_open: dict[int, Address] = {}
+        self._reached: set[int] = set()  # half-open, but our cookie came back from where it went
         self._per_source: Counter[str] = Counter()
         self._per_port: Counter[Address] = Counter()
         self._questions: dict[int, tuple[bytes, Address]] = {}
@@ -147,7 +161,7 @@ class Endpoint:
 
     def step(self, number: int, given: Input, *, now: float) -> list[Numbered]:
         sa = self._sas.get(number)
-        unproved = sa is not None and sa.half_open
+        unproved, reached = sa is not None and sa.half_open, number in self._reached
         made = self.act(number, lambda sa: sa.step(given, now=now))
         if sa is None or not unproved:
             return made
@@ -155,7 +169,7 @@ class Endpoint:
             self._keep_refusal(sa.phase1.question, made, now)
         elif not sa.half_open:
             made += self._drop_siblings(sa, now)
-        return made
+        return made if reached else self._bounded(made, now)
 
     def _keep_refusal(self, question: bytes, made: list[Numbered], now: float) -> None:
         """Who was refused in words hears the same ones again, without any work."""
@@ -172,7 +186,9 @@ class Endpoint:
             _, number = heapq.heappop(self._due)
             del self._armed[number]
             sa = self._sas[number]
-            made += self._after(sa, sa.tick(now=now))
+            trusted = not sa.half_open or number in self._reached
+            ticked = self._after(sa, sa.tick(now=now))
+            made += ticked if trusted else self._bounded(ticked, now)
         return made
 
     # --- for the process that goes on with them ----------------------------------------------
@@ -230,12 +246,13 @@ class Endpoint:
             if header.next_payload == FRAGMENT:
                 return self._piece(sa, octets, header, path, now)
             if sa is None:
-                return self._stranger(octets, header, path, now)
+                return self._bounded(self._stranger(octets, header, path, now), now)
             unproved = sa.half_open
+            trusted = not unproved or self._reaches(sa.number, header, path)
             made = self._after(sa, sa.receive(octets, header, path, now=now))
             if unproved and not sa.half_open:
                 made += self._drop_siblings(sa, now)
-            return made
+            return made if trusted else self._bounded(made, now)
         except ProtocolError as error:
             told = self._refuse(error.code.removeprefix("peer."), str(error), path, now)
             if sa is not None:
@@ -295,11 +312,7 @@ class Endpoint:
             raise UnexpectedMessage("a call, at a client")
         if any(not sa.half_open for sa in self._asked_with(header.cookie_i)):
             raise UnexpectedMessage("the first message of an exchange that went on: a late repeat")
-        if full := self._full(path.remote):
-            told = self._refuse("half-open-limit", full[0], path, now)
-            if told:
-                fields: dict[str, Field] = {"peer": text(path.remote), "limit": full[1]}
-                told.append((OF_NO_SA, LogEvent("ike.half-open-limit", fields)))
+        if (told := self._too_many(octets, header, path, now)) is not None:
             return told
         sa = self._open(path, header.cookie_i, now, header.exchange)
         try:
@@ -359,6 +372,56 @@ class Endpoint:
         if self._per_port[source] >= limits.per_port:
             return "too many half-open IKE SAs from this address and port", limits.per_port
         return None
+
+    # --- what nobody proved ------------------------------------------------------------------
+
+    def _reaches(self, number: int, header: Header, path: Path) -> bool:
+        """Whether our cookie came back from the host it went to: its address is its own."""
+        if header.cookie_r != wire.NO_COOKIE and path.remote[0] == self._half_open[number][0]:
+            self._reached.add(number)
+        return number in self._reached
+
+    def _bounded(self, made: list[Numbered], now: float) -> list[Numbered]:
+        """Without the answers that go to addresses nobody has proved and have no budget left."""
+        kept: list[Numbered] = []
+        for number, output in made:
+            if (
+                not isinstance(output, Send)
+                or streamed(output.path)
+                or self.strangers.pay(len(output.octets), now=now)
+            ):
+                kept.append((number, output))
+            else:
+                self.refused[HELD_BACK] += 1
+                kept += [(OF_NO_SA, told) for told in self.strangers.tell_held(now=now)]
+        return kept
+
+    def _too_many(
+        self, octets: bytes, header: Header, path: Path, now: float
+    ) -> list[Numbered] | None:
+        """A call for which there is no time or no budget: a look at a table, no arithmetic."""
+        self.strangers.heard += len(octets)
+        forgeable = not streamed(path)  # a stream's end has answered there
+        if forgeable and not self._heard_in_the_crowd(header.cookie_i, path.remote[0], now):
+            self.refused["crowd"] += 1
+            return [(OF_NO_SA, told) for told in self.strangers.tell_crowd(now=now)]
+        if full := self._full(path.remote):
+            told = self._refuse("half-open-limit", full[0], path, now)
+            if told:
+                fields: dict[str, Field] = {"peer": text(path.remote), "limit": full[1]}
+                told.append((OF_NO_SA, LogEvent("ike.half-open-limit", fields)))
+            return told
+        if forgeable and not self.strangers.room(len(octets) + ALLOWANCE, now=now):
+            self.refused[HELD_BACK] += 1
+            self.strangers.held += 1
+            return [(OF_NO_SA, told) for told in self.strangers.tell_held(now=now)]
+        return None
+
+    def _heard_in_the_crowd(self, cookie_i: bytes, host: str, now: float) -> bool:
+        """Whether there is no crowd, or this one calls for the second time."""
+        strangers, limit = self.strangers, self._limits.half_open
+        crowd = strangers.crowded(len(self._half_open), limit, now=now)
+        return not crowd or strangers.called_before(cookie_i, host, now=now)
 
     def _refuse_mode(self, octets: bytes, header: Header, path: Path, now: float) -> list[Numbered]:
         """A well-formed call in a mode that is not answered: say so, smaller than the question."""
@@ -476,6 +539,7 @@ class Endpoint:
 
     def _no_longer_half_open(self, number: int) -> None:
         source = self._half_open.pop(number)
+        self._reached.discard(number)
         _less(self._per_source, source[0])
         _less(self._per_port, source)
 
