@@ -44,9 +44,9 @@ def phase2(suite: str, pfs: str = "none") -> str:
     return f"phase2 {suite} {pfs}"
 
 
-def named(proposal: str) -> str:
-    """A row's id; ``proposal`` by the Cisco client's name."""
-    return f"name {proposal}"
+def named(proposal: str, mode: str = "") -> str:
+    """A row's id; ``proposal`` by the Cisco client's name, ``mode`` of those of phase 1."""
+    return f"name {proposal} {mode}".rstrip()
 
 
 COLUMNS = tuple(Column(**{**row, "proves": tuple(row["proves"])}) for row in _read["column"])
@@ -71,8 +71,15 @@ ROWS = (
         for suite in PHASE2
     ),
     *(
-        Row(named(row.name), f"Cisco's names, phase {row.phase}", row.name)
+        Row(named(row.name, mode), f"Cisco's names, phase 1, {mode} mode", row.name)
+        for mode in MODES
         for row in PROPOSAL_NAMES
+        if row.phase == 1
+    ),
+    *(
+        Row(named(row.name), "Cisco's names, phase 2", row.name)
+        for row in PROPOSAL_NAMES
+        if row.phase == 2
     ),
     *(Row(**{**row, "ends": tuple(row.get("ends", ENDS))}) for row in _read["row"]),
 )

@@ -9,9 +9,18 @@ import pytest
 from culvert.ike.suite import IkeSuite
 from culvert.lab.lab import Lab
 from culvert.tables.proposal_names import ProposalName
-from interop.matrix.names import PHASE1, PHASE2, PLAIN, SWITCHES, cases, person, strongswan
+from interop.matrix.names import (
+    PHASE1,
+    PHASE2,
+    PLAIN,
+    SWITCHES,
+    cases,
+    in_modes,
+    person,
+    strongswan,
+)
 from interop.ours import OurClient, OurGateway
-from interop.peers.credentials import GATEWAY_NAME, USERS
+from interop.peers.credentials import GATEWAY_NAME, GROUP, USERS
 from interop.peers.ike_scan import ike_scan
 from interop.peers.pki import Pki
 from interop.peers.strongswan_client import PATIENCE, StrongswanClient
@@ -24,11 +33,16 @@ pytestmark = [pytest.mark.root, pytest.mark.interop_matrix]
 USER = USERS["client1"]
 ESP = ",".join(strongswan(row.tokens) for row in PLAIN)
 METHOD = {
-    "xauth-psk": "agg-psk-xauth",
-    "psk": "psk",
-    "xauth-rsa": "rsa-xauth",
-    "rsa": "rsa",
-    "hybrid": "hybrid",
+    ("xauth-psk", "aggressive"): "agg-psk-xauth",
+    ("psk", "aggressive"): "psk-agg",
+    ("xauth-rsa", "aggressive"): "rsa-xauth-agg",
+    ("rsa", "aggressive"): "rsa-agg",
+    ("hybrid", "aggressive"): "hybrid-agg",
+    ("xauth-psk", "main"): "main-psk-xauth",
+    ("psk", "main"): "psk",
+    ("xauth-rsa", "main"): "rsa-xauth",
+    ("rsa", "main"): "rsa",
+    ("hybrid", "main"): "hybrid",
 }
 
 
@@ -63,6 +77,14 @@ def gateway(lab: Lab, pki: Pki) -> Iterator[OurGateway]:
         yield running
 
 
+def alike(one: ProposalName, other: ProposalName) -> bool:
+    """Can both be offered in one aggressive mode, which proves in one way with one DH group?"""
+    return (one.authentication, one.tokens.rpartition("-")[2]) == (
+        other.authentication,
+        other.tokens.rpartition("-")[2],
+    )
+
+
 def agreed(client: OurClient) -> str:
     """The last suite of phase 1."""
     return str(client.events("ike.phase1-established")[-1]["fields"]["suite"])
@@ -70,7 +92,8 @@ def agreed(client: OurClient) -> str:
 
 @pytest.mark.peer("strongswan")
 class TestAtStrongswan:
-    """The client offers all that its preset has; strongSwan takes exactly one row."""
+    """The client offers all that its preset has (in aggressive mode: of one way to prove and one
+    group); strongSwan takes exactly one row."""
 
     def takes(self, peer: StrongswanGateway, ike: str, esp: str) -> None:
         peer.ike, peer.esp = ike, esp
@@ -79,7 +102,7 @@ class TestAtStrongswan:
         peer.charon.swanctl("--load-conns")
 
     @pytest.mark.requirement("S0-50", part="strongSwan, configured for exactly that row")
-    @pytest.mark.parametrize("row", cases(PHASE1, "strongswan-gateway"))
+    @pytest.mark.parametrize(("row", "mode"), in_modes(PHASE1, "strongswan-gateway"))
     def test_phase_1(
         self,
         lab: Lab,
@@ -87,11 +110,15 @@ class TestAtStrongswan:
         peer: StrongswanGateway,
         client: OurClient,
         row: ProposalName,
+        mode: str,
     ) -> None:
         self.takes(peer, strongswan_name(row), ESP)
-        with client.connected(**person(pki, row.authentication, USER)) as shown:
+        dialled = person(pki, row.authentication, USER, mode)
+        if mode == "aggressive":
+            dialled["phase1"] = [one.name for one in PHASE1 if alike(one, row)]
+        with client.connected(**dialled) as shown:
             assert agreed(client) == row.tokens
-            assert shown["method"] == row.authentication
+            assert (shown["method"], shown["exchange_mode"]) == (row.authentication, mode)
             assert lab.fetch("client1").identical
 
     @pytest.mark.parametrize("row", cases(PLAIN, "strongswan-gateway"))
@@ -104,7 +131,7 @@ class TestAtStrongswan:
         row: ProposalName,
     ) -> None:
         self.takes(peer, "aes128-sha1-modp1024", strongswan_name(row))
-        with client.connected(**person(pki, "xauth-psk", USER)):
+        with client.connected(**person(pki, "xauth-psk", USER, "aggressive")):
             assert client.events("quick.established")[-1]["fields"]["suite"] == row.tokens
             assert lab.fetch("client1").identical
 
@@ -115,11 +142,17 @@ def strongswan_name(row: ProposalName) -> str:
 
 @pytest.mark.peer("culvert")
 class TestAtOurGateway:
-    @pytest.mark.parametrize("row", cases(PHASE1, "ourselves"))
+    @pytest.mark.parametrize(("row", "mode"), in_modes(PHASE1, "ourselves"))
     def test_phase_1(
-        self, lab: Lab, pki: Pki, gateway: OurGateway, client: OurClient, row: ProposalName
+        self,
+        lab: Lab,
+        pki: Pki,
+        gateway: OurGateway,
+        client: OurClient,
+        row: ProposalName,
+        mode: str,
     ) -> None:
-        dialled = {**person(pki, row.authentication, USER), "phase1": [row.name]}
+        dialled = {**person(pki, row.authentication, USER, mode), "phase1": [row.name]}
         with client.connected(**dialled):
             (found,) = gateway.sessions
             assert (found["ike_suite"], found["method"]) == (row.tokens, row.authentication)
@@ -129,7 +162,7 @@ class TestAtOurGateway:
     def test_phase_2(
         self, lab: Lab, pki: Pki, gateway: OurGateway, client: OurClient, row: ProposalName
     ) -> None:
-        dialled = {**person(pki, "xauth-psk", USER), "phase2": [row.name]}
+        dialled = {**person(pki, "xauth-psk", USER, "aggressive"), "phase2": [row.name]}
         with client.connected(**dialled) as shown:
             assert client.events("quick.established")[-1]["fields"]["suite"] == row.tokens
             assert ("ipcomp" in shown["weak"]) == row.compressed
@@ -151,11 +184,16 @@ class TestFromStrongswan:
     def hang_up(self, caller: StrongswanClient) -> None:
         caller.charon.swanctl("--terminate", "--ike", "lab", "--timeout", "5")
 
-    @pytest.mark.parametrize("row", cases(PHASE1, "strongswan-client"))
+    @pytest.mark.parametrize(("row", "mode"), in_modes(PHASE1, "strongswan-client"))
     def test_phase_1(
-        self, lab: Lab, gateway: OurGateway, caller: StrongswanClient, row: ProposalName
+        self,
+        lab: Lab,
+        gateway: OurGateway,
+        caller: StrongswanClient,
+        row: ProposalName,
+        mode: str,
     ) -> None:
-        caller.method, caller.ike = METHOD[row.authentication], strongswan_name(row)
+        caller.method, caller.ike = METHOD[row.authentication, mode], strongswan_name(row)
         caller.gateway_id = GATEWAY_NAME if row.authentication in ("psk", "xauth-psk") else ""
         try:
             self.dial(caller)
@@ -190,12 +228,13 @@ class TestFromVpnc:
 
     KEYED = tuple(row for row in PHASE1 if row.authentication == "xauth-psk")
 
-    @pytest.mark.parametrize("row", cases(KEYED, "vpnc"))
-    def test_phase_1(self, lab: Lab, row: ProposalName) -> None:
+    @pytest.mark.parametrize(("row", "mode"), in_modes(KEYED, "vpnc", ["aggressive"]))
+    def test_phase_1(self, lab: Lab, row: ProposalName, mode: str) -> None:
         with (
             OurGateway(lab, phase1=(row.name,), legacy=SWITCHES) as gateway,
             Vpnc(lab, dh="dh2"),
         ):
+            assert gateway.session_of(USER)["exchange_mode"] == mode
             assert gateway.session_of(USER)["ike_suite"] == row.tokens
             assert lab.fetch("client1").identical
 
@@ -213,13 +252,18 @@ class TestFromVpnc:
 
 @pytest.mark.peer("ike-scan")
 class TestIkeScan:
-    """One transform, in main mode, so that any way to authenticate and any group will do."""
+    """One transform. In aggressive mode it names the group, in main mode it need not."""
 
-    @pytest.mark.parametrize("row", cases(PHASE1, "ike-scan"))
-    def test_phase_1(self, lab: Lab, gateway: OurGateway, row: ProposalName) -> None:
+    @pytest.mark.parametrize(("row", "mode"), in_modes(PHASE1, "ike-scan"))
+    def test_phase_1(self, lab: Lab, gateway: OurGateway, row: ProposalName, mode: str) -> None:
         suite = IkeSuite.named(row.name)
         length = f"14={suite.cipher.key_bits}," if suite.cipher.key_bits else ""
         numbers = (suite.hash.number, suite.authentication.number, suite.group.number)
         rest = ",".join(f"{kind}={value}" for kind, value in zip((2, 3, 4), numbers, strict=True))
-        scan = ike_scan(lab, f"--trans=(1={suite.cipher.number},{length}{rest})", "--sport=0")
+        words = [f"--trans=(1={suite.cipher.number},{length}{rest})", "--sport=0"]
+        if mode == "aggressive":
+            words += ["--aggressive", f"--dhgroup={suite.group.number}"]
+            # Else the answer with its certificate would be more than four times the question.
+            words += [f"--id={GROUP}", "--idtype=11", f"--vendor={'5a' * 160}"]
+        scan = ike_scan(lab, *words)
         assert scan.handshake, scan.output

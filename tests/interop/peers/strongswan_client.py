@@ -1,4 +1,4 @@
-"""strongSwan as the client, nine IKEv1 methods, user-space ESP."""
+"""strongSwan as the client, ten IKEv1 methods, user-space ESP."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ class StrongswanClient:
             "hybrid": (xauth, "", by_certificate),
             "hybrid-agg": (f"{group}\n {xauth}", "", by_certificate),
             "psk": (own["psk"], "", by_key),
+            "psk-agg": (f"{own['psk']}\n {group}", "", by_key),
             "rsa": (own["rsa"], "", by_certificate),
             "rsa-agg": (own["rsa"], "", by_certificate),
             "rsa-xauth-agg": (own["rsa"], second, by_certificate),

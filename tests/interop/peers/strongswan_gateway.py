@@ -84,6 +84,7 @@ class StrongswanGateway:
             ("hybrid", "no", RSA, "remote { auth = xauth }"),
             ("hybrid-agg", "yes", RSA, f"remote {{ auth = xauth\n {group} }}"),
             ("psk", "no", PSK, "remote { auth = psk }"),
+            ("psk-agg", "yes", PSK, f"remote {{ auth = psk\n {group} }}"),
             ("rsa", "no", RSA, USER_CERTIFICATE),
             ("rsa-agg", "yes", RSA, USER_CERTIFICATE),
             ("rsa-xauth-agg", "yes", RSA, f"{USER_CERTIFICATE}\n    {XAUTH}"),
