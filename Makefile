@@ -22,7 +22,7 @@ ARGS ?=
 UNIT := not root and not peer and not long and not soak
 REAL := (root or peer or long) and not soak and not interop_matrix
 
-.PHONY: help demo test-quick test check interop faults soak fuzz bench wheels requirements lock clean peers lab-tools
+.PHONY: help demo test-quick test check interop faults soak fuzz bench wheels requirements lock clean peers more-peers lab-tools
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -45,7 +45,7 @@ check: $(READY)  ## format, lint, types, floors
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-interop: $(READY) lab-tools peers  ## every real peer with every suite (root), and docs/interop.md
+interop: $(READY) lab-tools peers more-peers  ## every real peer with every suite (root), and docs/interop.md
 	ended=0; $(PYTEST) tests/interop -n $(PEER_JOBS) --dist loadfile -m "not soak" \
 		--culvert-suite=interop $(ARGS) || ended=$$?; \
 	$(BIN)/python tools/interop_matrix && exit $$ended
@@ -90,6 +90,9 @@ lab-tools:
 peers:
 	@tools/install-peers ipsec
 
+more-peers:
+	@tools/install-peers libreswan
+
 $(VENV): requirements.lock pyproject.toml
 	@tools/install-base venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -100,6 +103,6 @@ $(VENV): requirements.lock pyproject.toml
 	@mkdir -p $(@D) && touch $@
 
 # The installation above has built it; this is for changes since. Without a compiler: pure Python.
-$(READY): $(VENV) setup.py $(wildcard src/culvert/esp/*.[ch])
+$(READY): $(VENV) setup.py $(wildcard src/culvert/esp/*.[ch] src/culvert/esp/batch/*.h)
 	$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@

@@ -76,8 +76,8 @@ def test_a_page_edited_by_hand_is_noticed(project: Project) -> None:
 def test_a_cell_stands_in_the_tables_of_the_ends_its_peer_proves(project: Project) -> None:
     project.ran("passed", "vpnc")
     client, gateway, *other = project.says()
-    assert client == ["", ""]
-    assert gateway == ["", "2026-01-01", "", ""]
+    assert client == ["", "", ""]
+    assert gateway == ["", "2026-01-01", "", "", ""]
     assert not any(word[:4] == "2026" for line in other for word in line)
 
 
@@ -85,9 +85,9 @@ def test_a_cell_keeps_its_date_until_it_runs_anew(project: Project) -> None:
     project.ran("passed", "vpnc", day=1)
     project.says()
     project.ran("passed", "strongswan-client", day=2)
-    assert project.says()[1] == ["", "2026-01-01", "2026-01-02", ""]
+    assert project.says()[1] == ["", "2026-01-01", "2026-01-02", "", ""]
     project.ran("failed", "vpnc", day=3)
-    assert project.says()[1] == ["", "failed 2026-01-03", "2026-01-02", ""]
+    assert project.says()[1] == ["", "failed 2026-01-03", "2026-01-02", "", ""]
 
 
 def test_an_older_record_changes_nothing(project: Project) -> None:
@@ -104,7 +104,7 @@ def test_a_skipped_test_fills_nothing(project: Project) -> None:
 
 def test_our_own_ends_alone_prove_less(project: Project) -> None:
     project.ran("passed", "ourselves")
-    assert project.says()[0] == ["self only 2026-01-01", ""]
+    assert project.says()[0] == ["self only 2026-01-01", "", ""]
     project.ran("passed", "vpnc", suite="other")
     # Confirmed at one end, it counts at both.
     assert [line[0] for line in project.says()[:2]] == ["2026-01-01", "2026-01-01"]

@@ -25,6 +25,11 @@ class Cursor:
     def left(self) -> int:
         return self._end - self._pos
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing but zero octets is left."""
+        return not any(self._view[self._pos : self._end])
+
     def take(self, count: int, what: str) -> memoryview:
         start = self._pos
         stop = start + count

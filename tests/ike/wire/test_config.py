@@ -60,6 +60,13 @@ def test_every_cut_is_refused_or_ends_after_an_attribute() -> None:
             assert isinstance(each, WireError)
 
 
+@pytest.mark.parametrize("filling", [b"\0", b"\0\0", b"\0\0\0"])
+def test_zero_octets_that_fill_up_the_payload_are_none_of_an_attribute(filling: bytes) -> None:
+    assert parse(sample().part().body + filling) == sample()
+    with pytest.raises(WireError):
+        parse(sample().part().body + filling[:-1] + b"\1")
+
+
 def test_every_changed_octet_gives_a_value_or_a_refusal() -> None:
     for each in every_change(parse, sample().part().body):
         assert isinstance(each, WireError | ConfigMessage)

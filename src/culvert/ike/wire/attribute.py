@@ -13,6 +13,7 @@ from culvert.errors import WireError
 from culvert.octets.cursor import Cursor
 
 SHORT_FORM = 0x8000
+SHORTEST = 4  # octets of an attribute
 MOST = 64  # attributes in one list; the longest known (SPLIT lists excepted, one each) has 20
 
 
@@ -57,9 +58,12 @@ class Attribute:
         return self.kind.to_bytes(2, "big") + len(self.value).to_bytes(2, "big") + self.value
 
 
-def parse_attributes(cursor: Cursor) -> tuple[Attribute, ...]:
+def parse_attributes(cursor: Cursor, *, padded: bool = False) -> tuple[Attribute, ...]:
+    """All that are left; ``padded``: fewer zero octets than an attribute has may follow them."""
     found: list[Attribute] = []
     while cursor.left:
+        if padded and cursor.left < SHORTEST and cursor.blank:
+            break
         if len(found) == MOST:
             raise WireError(f"more than {MOST} attributes in one list", offset=cursor.offset)
         found.append(Attribute.parse(cursor))

@@ -64,7 +64,8 @@ class ConfigMessage:
         kind = cursor.u8("configuration message type")
         cursor.u8("reserved octet")
         identifier = cursor.u16("identifier")
-        return cls(kind, identifier, parse_attributes(cursor))
+        # libreswan counts what fills its answers up to four octets into the payload.
+        return cls(kind, identifier, parse_attributes(cursor, padded=True))
 
     def part(self) -> Part:
         head = bytes((self.kind, 0)) + self.identifier.to_bytes(2, "big")
