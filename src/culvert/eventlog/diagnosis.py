@@ -93,17 +93,6 @@ def diagnose(entries: Sequence[Entry]) -> Verdict:
     raise MisuseError(f"{TABLE} has no row that holds when nothing is known")
 
 
-def holding(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """The ids of all diagnoses that hold, the strongest first."""
-    side = entries[0].side if entries else "client"
-    last = _by_code(entries)
-    return tuple(
-        row.id
-        for row in diagnoses()
-        if row.side in ("", side) and _decided_by(row, last) is not None
-    )
-
-
 ByCode = Mapping[str, list[Entry]]
 
 
