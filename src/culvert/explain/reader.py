@@ -33,6 +33,8 @@ class Tally:
 
     lines: int = 0
     unknown: int = 0
+    understood: int = 0
+    """Records of a family that a row of it reads, if only as of no consequence."""
     kept: list[Evidence] = field(default_factory=list[Evidence])
     families: defaultdict[str, float] = field(
         default_factory=lambda: defaultdict[str, float](float)
@@ -196,6 +198,8 @@ class Reader:
 
     def _said(self, record: _Record, hits: list[Hit]) -> None:
         raw = tuple(record.raw)
+        if record.family is not None and record.family.head.weight >= 1:
+            self.tally.understood += 1
         at: Moment | None = None
         read = False
         for reading, found in hits:
