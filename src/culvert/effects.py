@@ -63,7 +63,8 @@ class InstallSa:
     transport mode between the two hosts that ``local`` and ``remote`` are. Either SA may carry
     ``hard_octets`` and no more; `PairWorn` is told at ``soft_octets`` (0: no such limit).
     ``compression``: what IPComp compresses with (empty: nothing does); ``cpi_in`` and ``cpi_out``
-    are what its packets then say.
+    are what its packets then say. ``inner_mtu``: the longest packet that is to pass (0: what fits
+    Ethernet).
     """
 
     session: int
@@ -84,6 +85,7 @@ class InstallSa:
     compression: str = ""
     cpi_in: int = 0
     cpi_out: int = 0
+    inner_mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)

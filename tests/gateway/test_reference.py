@@ -110,6 +110,7 @@ OTHER = {
     },
     "choice": {
         "preset": '"vpn3000-exact"',
+        "fragmentation": '"after-ipsec"',
         "nat_traversal": '"force"',
         "backend": '"fast-hash"',
         "revocation": '"hard"',

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from culvert.client.echoes import Echoes
+from culvert.datapath.fragmentation import Policy
 from culvert.driver.capture import Watched
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
@@ -124,7 +125,11 @@ class Live(NoSurroundings):
             record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
         ike, natt = open_ports()
         self._pump = Pump(
-            self._engine.make(rng, copied=chosen(dscp=profile.copy_dscp, ecn=profile.copy_ecn)),
+            self._engine.make(
+                rng,
+                copied=chosen(dscp=profile.copy_dscp, ecn=profile.copy_ecn),
+                cut=Policy(profile.fragmentation),
+            ),
             ike,
             natt,
             esp=RawEsp.open() if bare_esp else None,

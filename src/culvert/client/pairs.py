@@ -7,7 +7,8 @@ from ipaddress import ip_network
 from culvert.client.configuration import Given, wanted_routes
 from culvert.client.progress import Progress
 from culvert.client.settings import inner_mtu_of
-from culvert.datapath.mtu import Carriage
+from culvert.datapath.fragmentation import Policy
+from culvert.datapath.mtu import ETHERNET, Carriage
 from culvert.datapath.transport import UNCUT
 from culvert.effects import InstallSa, SaHalf, TunnelSettings
 from culvert.ike.carriage import NO_PORT, UDP_PORT, data_path
@@ -59,8 +60,11 @@ def _wanted_selectors(profile: Profile, so_far: Progress, *, unity: bool) -> lis
     return [Selector(network) for network in networks]
 
 
-def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> InstallSa:
-    """``routes``: what a pair for everything carries. ``udp_port``: the gateway's for ESP only."""
+def install(
+    pair: Install, routes: tuple[str, ...], udp_port: int = 0, inner_mtu: int = 0
+) -> InstallSa:
+    """``routes``: what a pair for everything carries. ``udp_port``: the gateway's for ESP only.
+    ``inner_mtu``: what fits the way to it."""
     whole = pair.remote.network.prefixlen == 0
     path = data_path(pair.path, encapsulated=pair.udp_encapsulated)
     if udp_port:
@@ -84,6 +88,7 @@ def install(pair: Install, routes: tuple[str, ...], udp_port: int = 0) -> Instal
         compression=pair.suite.compression.token if pair.suite.compression else "",
         cpi_in=pair.cpi_in,
         cpi_out=pair.cpi_out,
+        inner_mtu=inner_mtu,
     )
 
 
@@ -96,16 +101,13 @@ def tunnel_settings(
 ) -> TunnelSettings:
     """What this machine has to set up for the tunnel."""
     answer: Given = so_far.given
-    whole = inner_mtu_of(esp, carriage, so_far.path_mtu)
-    if profile.transport_mode:
-        whole = UNCUT
     applies = profile.dns == "apply"
     local_lan = answer.exclude if profile.allow_local_lan else ()
     return TunnelSettings(
         connection=profile.name,
         address="" if so_far.own_address else answer.address,
         prefix_length=32,
-        mtu=profile.mtu or whole,
+        mtu=_device_mtu(profile, largest_inside(profile, so_far, esp, carriage)),
         routes=so_far.routes,
         excluded=tuple([str(network) for network in local_lan]),
         dns_servers=answer.dns if applies else (),
@@ -117,3 +119,17 @@ def tunnel_settings(
         local_lan=profile.topology == "everywhere" and profile.allow_local_lan,
         forward=profile.topology == "site",
     )
+
+
+def largest_inside(profile: Profile, so_far: Progress, esp: EspSuite, carriage: Carriage) -> int:
+    """The longest packet that is to pass the tunnel whole."""
+    return profile.mtu or inner_mtu_of(esp, carriage, so_far.path_mtu)
+
+
+def _device_mtu(profile: Profile, inside: int) -> int:
+    """What the tunnel cuts itself must get into it first, as long as it is elsewhere."""
+    if profile.transport_mode:
+        return UNCUT if profile.mtu is None else inside
+    if profile.fragmentation == Policy.BEFORE_WITH_ICMP:
+        return inside
+    return max(inside, ETHERNET)

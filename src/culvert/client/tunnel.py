@@ -9,7 +9,14 @@ from typing import assert_never
 
 from culvert.client.configuration import Given, given
 from culvert.client.joint import Joint
-from culvert.client.pairs import SESSION, install, routes_of, tunnel_settings, wanted_pairs
+from culvert.client.pairs import (
+    SESSION,
+    install,
+    largest_inside,
+    routes_of,
+    tunnel_settings,
+    wanted_pairs,
+)
 from culvert.effects import (
     ActivateSa,
     ConfigureMachine,
@@ -100,7 +107,8 @@ class Tunnel(Joint):
         self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
-        return [install(pair, so_far.routes, so_far.udp_port)]
+        largest = largest_inside(self.profile, so_far, pair.suite, self._carriage)
+        return [install(pair, so_far.routes, so_far.udp_port, largest)]
 
     def _configure(self, now: float) -> list[Effect]:
         """Once, with the first pair that carries."""

@@ -12,9 +12,10 @@ from ctypes import byref
 from ipaddress import ip_address
 
 from culvert.crypto.packet import PacketSuite, packet_suite
+from culvert.datapath.fragmentation import Cutter, Policy
 from culvert.datapath.kernel_pair import KernelPair, KernelSession
 from culvert.datapath.mtu import ETHERNET
-from culvert.datapath.outbound import Run, sized
+from culvert.datapath.outbound import Run
 from culvert.datapath.pair import check_carriage
 from culvert.datapath.plane import (
     BARE,
@@ -49,6 +50,7 @@ class KernelEngine:
 
     ``virtio`` and ``joins_udp`` are about the batches in memory; a descriptor has what `attach`
     says. ``copied``: which bits of DSCP and ECN datagrams have of the packets in them.
+    ``cut`` and ``largest``: as those of `PythonEngine`.
     """
 
     def __init__(
@@ -60,10 +62,13 @@ class KernelEngine:
         virtio: bool = False,
         joins_udp: bool = False,
         copied: int = ALL,
+        cut: Policy = Policy.BEFORE_WITH_ICMP,
+        largest: int = 0,
     ) -> None:
         self._call = kernel.call
         self._rng = rng
         self._path_mtu = path_mtu
+        self._cutter, self._largest = Cutter(cut), largest
         self._virtio = virtio
         self._sessions: dict[int, KernelSession] = {}
         self._by_spi: dict[bytes, KernelPair] = {}
@@ -183,7 +188,7 @@ class KernelEngine:
         """Tell the kernel where the session's datagrams go, and how large they may be."""
         self._call.move(self._engine, session.handle, byref(session.told))
         for pair in session.pairs.values():
-            pair.fit(self._path_mtu)
+            pair.fit(self._path_mtu, self._largest)
             self._call.fit(self._engine, pair.handle, pair.inner_mtu)
 
     # --- batches in memory ---------------------------------------------------------------------
@@ -260,7 +265,7 @@ class KernelEngine:
         elif record.kind in WEAR:
             out.worn += pair.wear(record.kind)
         else:
-            pieces = _pieces(record.octets, pair, out.returned)
+            pieces = self._pieces(record.octets, pair, out.returned)
             self._seal(self._outward, pair, pieces)
             for made in self._outward.records() if pieces else ():
                 self._sealed(made, queues, out)
@@ -335,18 +340,17 @@ class KernelEngine:
         if record.kind in WEAR:
             out.worn += pair.wear(record.kind)
             return
-        pieces = _pieces(record.octets, pair, out.returned)
+        pieces = self._pieces(record.octets, pair, out.returned)
         if pieces:
             self._seal(self._sending, pair, pieces)
             for made in self._sending.records():
                 self._finish(made, out)
 
-
-def _pieces(packet: bytes, pair: KernelPair, returned: list[bytes]) -> Sequence[bytes]:
-    """A packet the kernel left to us; of a super-packet also the last segment, which may fit."""
-    if len(packet) <= pair.inner_mtu:
-        return (packet,)
-    return sized(packet, pair.inner_mtu, pair.session.dropped_out, returned)
+    def _pieces(self, packet: bytes, pair: KernelPair, returned: list[bytes]) -> Sequence[bytes]:
+        """What the kernel left to us; of a super-packet also the last segment, which may fit."""
+        if len(packet) <= pair.inner_mtu:
+            return (packet,)
+        return self._cutter.sized(packet, pair.inner_mtu, pair.session.dropped_out, returned)
 
 
 def _checked(pair: SaPair) -> PacketSuite:

@@ -99,25 +99,36 @@ class KernelSession:
 class KernelPair:
     """Both halves of an IPsec SA, by the kernel's handle once `install` was called."""
 
-    __slots__ = ("_suite", "_told", "handle", "inner_mtu", "number", "session", "spi", "tag")
+    __slots__ = (
+        "_largest",
+        "_suite",
+        "_told",
+        "handle",
+        "inner_mtu",
+        "number",
+        "session",
+        "spi",
+        "tag",
+    )
 
     def __init__(self, order: SaPair, tag: int, session: KernelSession, suite: PacketSuite) -> None:
         self.number = order.pair
         self.tag = tag
         self.session = session
         self.spi = sa.spi_octets(order.inbound.spi)
-        self.inner_mtu = 0
+        self.inner_mtu, self._largest = 0, order.inner_mtu
         self.handle = 0
         self._suite = suite
         self._told = -1
 
-    def fit(self, path_mtu: int) -> None:
-        self.inner_mtu = inner_mtu(
+    def fit(self, path_mtu: int, largest: int) -> None:
+        fitting = inner_mtu(
             self._suite,
             path_mtu=path_mtu,
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
+        self.inner_mtu = min(fitting, largest or fitting, self._largest or fitting)
 
     def wear(self, kind: int) -> Sequence[Worn]:
         """What the coordinator must hear of a WORN or SPENT: either half tells, it hears once."""

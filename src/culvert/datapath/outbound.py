@@ -1,6 +1,6 @@
 """The outbound page: from packets routed into the TUN to datagrams for the peers.
 
-whole? · source and destination → SA · too large: ICMP or fragments, before encryption · MSS · seal
+whole? · source and destination → SA · too large: ICMP or fragments · MSS · seal
 (RFC 4301 §5.1, §8)
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from culvert.datapath.fragmentation import Cutter
 from culvert.datapath.pair import Pair, Session
 from culvert.datapath.plane import BARE, Burst, Drop, Outbound
 from culvert.datapath.spd import Spd
 from culvert.datapath.transport import FRAGMENT
 from culvert.errors import WireError
-from culvert.inet import ipv4, ipv6, marks
-from culvert.inet.icmp import too_big
+from culvert.inet import ipv6, marks
 from culvert.inet.mss import clamp
 from culvert.inet.packet import addresses, whole
 
@@ -29,12 +29,13 @@ def seal_batch(
     packets: Sequence[bytes | memoryview],
     spd: Spd[Pair],
     refused: Counter[str],
+    cutter: Cutter,
     copied: int = marks.ALL,
 ) -> Outbound:
     """Order is kept within each pair, so within each flow. ``copied``: which bits of DSCP and ECN
     datagrams have of their packets (RFC 6040 §4.1, RFC 4301 §5.1.2.1)."""
     out = Outbound()
-    for pair, runs in _sort(packets, spd, copied, refused, out).items():
+    for pair, runs in _sort(packets, spd, cutter, copied, refused, out).items():
         for mark, queue in runs:
             _seal(pair, queue, mark, out)
         if news := pair.wear():
@@ -45,6 +46,7 @@ def seal_batch(
 def _sort(
     packets: Iterable[bytes | memoryview],
     spd: Spd[Pair],
+    cutter: Cutter,
     copied: int,
     refused: Counter[str],
     out: Outbound,
@@ -73,7 +75,9 @@ def _sort(
         if len(packet) <= pair.inner_mtu or pair.transport:
             queue.append(clamp(packet, pair.inner_mtu))
         else:
-            queue.extend(sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned))
+            queue.extend(
+                cutter.sized(packet, pair.inner_mtu, pair.session.dropped_out, out.returned)
+            )
     return runs
 
 
@@ -85,26 +89,6 @@ def _run(runs: dict[Pair, list[Run]], pair: Pair, mark: int) -> list[bytes]:
     elif of_pair[-1][0] != mark:
         of_pair.append((mark, []))
     return of_pair[-1][1]
-
-
-def sized(packet: bytes, mtu: int, dropped: Counter[str], returned: list[bytes]) -> Sequence[bytes]:
-    """A packet larger than the tunnel takes: in fragments, or answered and gone."""
-    try:
-        if packet[0] >> 4 == 6:
-            # No link may offer IPv6 less; the outer datagram is fragmented instead (RFC 8200 §5).
-            mtu = max(mtu, ipv6.SMALLEST_MTU)
-            if len(packet) <= mtu:
-                return (packet,)
-        elif not ipv4.parse(packet).dont_fragment:
-            return ipv4.fragments(packet, mtu)
-        answer = too_big(packet, mtu)
-    except WireError:
-        dropped[Drop.NOT_IP] += 1
-        return ()
-    dropped[Drop.TOO_BIG] += 1
-    if answer is not None:
-        returned.append(answer)
-    return ()
 
 
 def _seal(pair: Pair, queue: list[bytes], mark: int, out: Outbound) -> None:

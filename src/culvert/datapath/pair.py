@@ -81,6 +81,7 @@ class Pair:
     __slots__ = (
         "_hard",
         "_ipcomp",
+        "_largest",
         "_soft",
         "_told_spent",
         "_told_worn",
@@ -123,7 +124,7 @@ class Pair:
         self.local_prefixes = tuple(prefix(text) for text in order.local)
         self.remote_prefixes = tuple(prefix(text) for text in order.remote)
         self.local, self.remote = PrefixSet(self.local_prefixes), PrefixSet(self.remote_prefixes)
-        self.inner_mtu = 0
+        self.inner_mtu, self._largest = 0, order.inner_mtu
         self._told_worn = self._told_spent = False
         self.transport = order.transport
         if order.transport and not self._between_hosts:
@@ -204,14 +205,16 @@ class Pair:
             return Worn(self.session.number, self.number)
         return None
 
-    def fit(self, path_mtu: int) -> None:
-        """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer."""
-        self.inner_mtu = inner_mtu(
+    def fit(self, path_mtu: int, largest: int) -> None:
+        """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer, and
+        packets of no more than ``largest`` octets, if that is not 0."""
+        fitting = inner_mtu(
             self.outbound.suite,
             path_mtu=path_mtu,
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
+        self.inner_mtu = min(fitting, largest or fitting, self._largest or fitting)
 
 
 def _ipcomp(order: SaPair) -> IpComp | None:

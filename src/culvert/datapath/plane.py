@@ -85,6 +85,11 @@ class SaPair(Protocol):
         """What either SA may carry at all; 0: no such limit."""
         ...
 
+    @property
+    def inner_mtu(self) -> int:
+        """The longest packet that is to pass, where the way is known; 0: what fits Ethernet."""
+        ...
+
 
 class Drop(StrEnum):
     """Why a packet went no further, besides the refusals of `culvert.esp.sa.Refusal`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from culvert.datapath.fragmentation import Cutter, Policy
 from culvert.datapath.inbound import open_batch
 from culvert.datapath.mtu import ETHERNET
 from culvert.datapath.outbound import seal_batch
@@ -20,11 +21,21 @@ from culvert.rng import Random
 
 class PythonEngine:
     """A `culvert.datapath.plane.Plane`. ``path_mtu`` holds for all peers; ``copied``: which bits
-    of DSCP and ECN datagrams have of the packets in them."""
+    of DSCP and ECN datagrams have of the packets in them. ``cut``: where packets are that are too
+    large; ``largest``: of those inside, if less is to pass than fits (0: what fits)."""
 
-    def __init__(self, rng: Random, *, path_mtu: int = ETHERNET, copied: int = ALL) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        path_mtu: int = ETHERNET,
+        copied: int = ALL,
+        cut: Policy = Policy.BEFORE_WITH_ICMP,
+        largest: int = 0,
+    ) -> None:
         self._rng = rng
         self._path_mtu = path_mtu
+        self._cutter, self._largest = Cutter(cut), largest
         self._copied = copied
         self._sessions: dict[int, Session] = {}
         self._sad: dict[bytes, Pair] = {}
@@ -99,7 +110,7 @@ class PythonEngine:
         return open_batch(batch, local_port, self._sad, self._refused, now, marks)
 
     def from_tunnel(self, packets: Sequence[bytes | memoryview], now: float) -> Outbound:
-        return seal_batch(packets, self._spd, self._refused, self._copied)
+        return seal_batch(packets, self._spd, self._refused, self._cutter, self._copied)
 
     def traffic(self, session: int) -> Counters:
         known = self._sessions.get(session)
@@ -124,4 +135,4 @@ class PythonEngine:
 
     def _fit(self, session: Session) -> None:
         for pair in session.pairs.values():
-            pair.fit(self._path_mtu)
+            pair.fit(self._path_mtu, self._largest)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from culvert.datapath.fragmentation import Policy
 from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import Plane
 from culvert.datapath.python_engine import PythonEngine
@@ -51,11 +52,19 @@ class Choice:
         what = "transport mode" if transport else "compression (IPComp)"
         return Choice(None, f"pure Python, for {what} is not in the compiled engine")
 
-    def make(self, rng: Random, *, copied: int = ALL) -> Plane:
-        """A fresh engine. ``copied``: bits of DSCP and ECN for the outside."""
+    def make(
+        self,
+        rng: Random,
+        *,
+        copied: int = ALL,
+        cut: Policy = Policy.BEFORE_WITH_ICMP,
+        largest: int = 0,
+    ) -> Plane:
+        """A fresh engine. ``copied``: bits of DSCP and ECN for the outside. ``cut``: where packets
+        are that are larger than fits or than ``largest``."""
         if self.kernel is None:
-            return PythonEngine(rng, copied=copied)
-        return KernelEngine(self.kernel, rng, copied=copied)
+            return PythonEngine(rng, copied=copied, cut=cut, largest=largest)
+        return KernelEngine(self.kernel, rng, copied=copied, cut=cut, largest=largest)
 
 
 def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Choice:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from culvert.datapath.fragmentation import Policy
 from culvert.errors import ConfigError
 from culvert.gateway import checking, site_checking
 from culvert.gateway.reading import Findings, Table, Tables, read
@@ -33,7 +34,8 @@ _HOLDS_SECRETS = re.compile(r"""\b(?:key|password_hash)["']?[ \t]*=""")
 class RestartSettings:
     """Taken over at start only: sockets, devices, routes, and what sessions stand on.
 
-    ``copied``: bits of DSCP and ECN that datagrams have of the packets in them.
+    ``copied``: bits of DSCP and ECN that datagrams have of the packets in them. ``cut``: where
+    packets are that are longer than ``mtu``.
     """
 
     listen: tuple[str, ...]
@@ -44,6 +46,7 @@ class RestartSettings:
     tcp_port: int
     tun: str
     mtu: int
+    cut: Policy
     copied: int
     lan: tuple[Network, ...]
     forwarding: bool
@@ -172,6 +175,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
             mtu=gateway.number("mtu"),
+            cut=Policy(gateway.text("fragmentation")),
             copied=chosen(dscp=gateway.flag("copy_dscp"), ecn=gateway.flag("copy_ecn")),
             lan=lan,
             forwarding=gateway.flag("forwarding"),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from culvert import __version__
 from culvert.changes.plan import ServedNetwork
+from culvert.datapath.fragmentation import Policy
+from culvert.datapath.mtu import ETHERNET
 from culvert.datapath.transport import UNCUT
 from culvert.driver.capture import Watched
 from culvert.driver.clock import boottime
@@ -424,7 +426,7 @@ class _Gateway:
         restart = self._config.restart
         return ServedNetwork(
             SCOPE,
-            UNCUT if any(site.transport for site in restart.sites) else restart.mtu,
+            _device_mtu(restart),
             (
                 *(network for pool in restart.pools for network in networks(pool)),
                 *(str(network) for site in restart.sites for network in site.remote),
@@ -501,3 +503,12 @@ def networks(pool: PoolPlan) -> Iterator[str]:
             yield str(whole[0])
         else:
             yield from map(str, summarize_address_range(first, last))
+
+
+def _device_mtu(restart: RestartSettings) -> int:
+    """What the tunnel cuts itself must get into it first, as long as it is elsewhere."""
+    if any(site.transport for site in restart.sites):
+        return UNCUT
+    if restart.cut is Policy.BEFORE_WITH_ICMP:
+        return restart.mtu
+    return max(restart.mtu, ETHERNET)

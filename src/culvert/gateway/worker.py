@@ -185,7 +185,9 @@ class Worker:
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
-        plane = choose(orders.engine).make(self._rng, copied=restart.copied)
+        plane = choose(orders.engine).make(
+            self._rng, copied=restart.copied, cut=restart.cut, largest=restart.mtu
+        )
         return Pump(
             plane,
             ike,

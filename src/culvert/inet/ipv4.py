@@ -99,6 +99,18 @@ def fragments(packet: bytes, mtu: int) -> list[bytes]:
     return list(_pieces(packet, header, mtu))
 
 
+def without_df(packet: bytes, identification: int) -> bytes:
+    """The packet, which must not be cut, as one that may be, under this name (RFC 6864 §4.1: the
+    identification of a packet with DF says nothing). Raises WireError."""
+    header = parse(packet)
+    made = bytearray(packet)
+    made[4:6] = identification.to_bytes(2, "big")
+    made[6] &= ~(DONT_FRAGMENT >> 8) & 0xFF
+    made[10:12] = b"\x00\x00"
+    made[10:12] = checksum(made[: header.header_octets]).to_bytes(2, "big")
+    return bytes(made)
+
+
 def _pieces(packet: bytes, header: Ipv4Header, mtu: int) -> Iterator[bytes]:
     head = packet[: header.header_octets]
     start, end = header.header_octets, header.total_octets

@@ -153,6 +153,7 @@ class Profile:
     use_two_phase2: bool = False
     allow_local_lan: bool = False
     mtu: int | None = None
+    fragmentation: str = "before-with-icmp"
     copy_dscp: bool = True
     copy_ecn: bool = True
     dns: str = "apply"
