@@ -1,5 +1,5 @@
-"""Packets of 1500 octets where a NAT device loses fragments: what each of the three policies does, at
-the gateway and at the client, with either engine (S4-16)."""
+"""Packets of 1500 octets where a NAT device loses fragments: what the three policies do, at the
+gateway and at the client, with either engine (S4-16)."""
 
 from __future__ import annotations
 
