@@ -44,7 +44,7 @@ def test_a_small_file_is_enough() -> None:
     config = load(SMALL, "gateway.toml")
     group = config.group("ciscovpn")
     assert group is not None
-    assert (group.pool, group.natt, group.liveness) == ("clients", PREFERENCE, Liveness(30, 2, 10))
+    assert (group.pool, group.natt, group.liveness) == ("clients", PREFERENCE, Liveness(30, 1, 20))
     assert config.live.lockout == LockoutRule()
     assert (config.restart.ike_port, config.restart.natt_port) == (500, 4500)
     assert config.group_keys["ciscovpn"] == Secret("c!sc0-is-long-enough-here")

@@ -211,6 +211,8 @@ class Calls(Watched):
             return []
         self._doubt.look(sa.unanswered_since, now)
         made = self._drop_probe(now) if sa.unanswered_since == inf else []
+        if self._doubt.calling and not self._probe:
+            self._doubt.over()
         match self._doubt.tick(now):
             case Act.ASK:
                 made += self._carry(self._endpoint.act(self._sa, lambda sa: sa.ask(now=now)), now)
@@ -218,31 +220,43 @@ class Calls(Watched):
                 self._patient_until = now + ATTEMPT
                 self._probe, outputs = self._endpoint.call(self._path, now=now)
                 made += self._carry(outputs, now)
+            case Act.REPLACE:
+                made += self._forgotten(now)
             case None:
                 pass
         return made
 
     def _drop_probe(self, now: float) -> list[Effect]:
         number, self._probe = self._probe, 0
+        self._held.clear()
         if not number:
             return []
         self._patient_until = inf
         self._doubt.calling = False
         return self._close(number, "replaced", now)
 
-    def _probed(self, output: Authenticated | Over, now: float) -> list[Effect]:
-        number, self._probe = self._probe, 0
-        self._patient_until = inf
+    def _probed(self, output: Output, now: float) -> list[Effect]:
         if isinstance(output, Over):
+            self._probe, self._patient_until = 0, inf
+            self._held.clear()
             self._doubt.call_failed(now)
             return []
-        # It proved its key and yet leaves the old one unanswered: it has forgotten us.
-        old, self._sa = self._sa, number
+        self._held.append(output)
+        if isinstance(output, Authenticated):
+            self._patient_until = inf
+            self._doubt.called(now)
+        return []
+
+    def _forgotten(self, now: float) -> list[Effect]:
+        """It proved its key and yet leaves all about the old one unanswered."""
+        old, self._sa, self._probe = self._sa, self._probe, 0
+        held, self._held = self._held, []
         made = self._close(old, "lost-peer", now)
         made += [SessionEnded(SESSION, "lost-peer"), *self._forget(now)]
         self._returning.found(now)
         self._so_far = self._so_far.anew(now)
-        return [*made, self._tell_return(0.0), *self._became(output, now)]
+        made.append(self._tell_return(0.0))
+        return made + self._carry([(self._sa, output) for output in held], now)
 
     # --- phase 1 anew ------------------------------------------------------------------------
 

@@ -1,12 +1,12 @@
 """Does the gateway still know us? Found out in seconds, long before it counts as dead.
 
-calm ── packets leave, none comes ──> asking ── 3 questions unanswered ──> calling
-  ^                                     │                                     │
-  └──────────── anything heard ─────────┴─────────────────────────────────────┘
+calm ── packets leave, none comes ──> asking ── 3 questions unanswered ──> calling ── answered ──┐
+  ^                                     │                                     │                  v
+  └──────────── anything heard ─────────┴─────────────────────────────────────┴──── asking in earnest
 
 The call is a second phase 1 beside the connection that still stands. A gateway that proves its key
-there and yet answers no question about the old connection has forgotten it; who forges or drops
-packets can at most make us ask and call.
+there and yet answers none of many questions about the old connection has forgotten it; who forges
+or drops packets can at most make us ask and call, and a line that loses a third of them, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ BETWEEN = 0.6
 """Seconds an answer may take."""
 QUESTIONS = 3
 """So many may be lost one after the other before we call."""
+EARNEST, APART = 16, 0.08
+"""Questions, and seconds between them, to a gateway that just proved to be there. All of them being
+lost where each or its answer is with even odds: once in sixty thousand times."""
 CALM = 10.0
 """Seconds until a stream that is known to flow one way only is asked about again."""
 
@@ -27,6 +30,7 @@ CALM = 10.0
 class Act(Enum):
     ASK = "ask"
     CALL = "call"
+    REPLACE = "replace"
 
 
 class Doubt:
@@ -34,8 +38,11 @@ class Doubt:
 
     def __init__(self) -> None:
         self._asked = 0
+        self._left = 0  # questions in earnest
         self._calm_until = -inf
         self.calling = False
+        self.found = False
+        """The gateway answered the call."""
         self.deadline = inf
 
     def carried(self, *, heard: bool, sent: bool, now: float) -> None:
@@ -57,21 +64,36 @@ class Doubt:
 
     def over(self) -> None:
         self._asked = 0
+        self.calling = self.found = False
         self.deadline = inf
 
     def tick(self, now: float) -> Act | None:
         if now < self.deadline:
             return None
-        if self._asked >= QUESTIONS:
-            self.deadline = inf
+        if self.found:
+            return self._in_earnest(now)
+        if self._asked == QUESTIONS and not self.calling:
             self.calling = True
+            self.deadline = now + BETWEEN
             return Act.CALL
-        self._asked += 1
+        self._asked += not self.calling
         self.deadline = now + BETWEEN
         return Act.ASK
 
+    def _in_earnest(self, now: float) -> Act:
+        if not self._left:
+            self.deadline = inf
+            return Act.REPLACE
+        self._left -= 1
+        self.deadline = now + (APART if self._left else BETWEEN)
+        return Act.ASK
+
+    def called(self, now: float) -> None:
+        """The gateway is there. Does it know the old connection?"""
+        self.found, self._left, self.deadline = True, EARNEST, now
+
     def call_failed(self, now: float) -> None:
         """Nobody answered: once more a moment later, if the question is still open."""
-        self.calling = False
+        self.calling = self.found = False
         if self._asked:
             self.deadline = now + BETWEEN

@@ -28,6 +28,7 @@ from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.carriage import streamed
 from culvert.ike.endpoint import Endpoint, Numbered
 from culvert.ike.outputs import (
+    AskPerson,
     Authenticated,
     Configured,
     LoggedIn,
@@ -46,6 +47,7 @@ from culvert.rng import Random
 Derive = Callable[[str, bytes, bytes], bytes]
 
 _OF_A_RENEWAL = (Authenticated, LoggedIn, Configured, Moved, Over)
+_OF_A_PROBE = (Authenticated, AskPerson, LoggedIn, Configured, Moved, Over)
 
 
 class Joint(ABC):
@@ -96,6 +98,7 @@ class Joint(ABC):
         )
         self._doubt = Doubt()
         self._probe = 0  # a call beside the connection that still stands
+        self._held: list[Output] = []  # what it says before it is known whether it is needed
         self._renewal = 0  # the IKE SA that is to succeed this connection's
         self._asking = 0  # the IKE SA whose question the person has before them
         self._patient_until = inf  # when an unanswered attempt to come back is given up
@@ -123,7 +126,7 @@ class Joint(ABC):
     def _carry(self, numbered: Iterable[Numbered], now: float) -> list[Effect]:
         made: list[Effect] = []
         for number, output in numbered:
-            if number == self._probe and isinstance(output, Authenticated | Over):
+            if number == self._probe and isinstance(output, _OF_A_PROBE):
                 made += self._probed(output, now)
             elif number == self._renewal and isinstance(output, _OF_A_RENEWAL):
                 made += self._renewed(output, now)
@@ -168,7 +171,7 @@ class Joint(ABC):
         """What an IKE SA of this connection said."""
 
     @abstractmethod
-    def _probed(self, output: Authenticated | Over, now: float) -> list[Effect]:
+    def _probed(self, output: Output, now: float) -> list[Effect]:
         """What became of the call beside the connection."""
 
     @abstractmethod

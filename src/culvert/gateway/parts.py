@@ -101,7 +101,14 @@ PARTS = (
     ),
     Part(
         Repeat,
-        {"octets": bytes, "gives_up": Moment, "began": Moment, "wait": float, "attempts": int},
+        {
+            "octets": bytes,
+            "gives_up": Moment,
+            "began": Moment,
+            "wait": float,
+            "attempts": int,
+            "longest": float,
+        },
     ),
     Part(Answers, {"_kept": OrderedDict[bytes, Kept]}, frozenset(("_most",))),
     Part(Kept, {"octets": bytes | None, "given": Moment}),
@@ -193,6 +200,7 @@ PARTS = (
         {
             "_open": dict[int, QuickMode],
             "_carried": bool,
+            "_left": bool,
             "_agreed": dict[int, tuple[int, Agreed]],
         },
         frozenset(("_owner", "_informational", "_spis", "_permitted")),

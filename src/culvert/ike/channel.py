@@ -12,7 +12,7 @@ from culvert.errors import IntegrityError, UnexpectedMessage
 from culvert.eventlog.event import Field, LogEvent
 from culvert.ike.keys import Phase1Keys, exchange_hash
 from culvert.ike.outputs import Keyed, Output, Send
-from culvert.ike.retransmit import FIRST_WAIT, Answers, Repeat
+from culvert.ike.retransmit import FIRST_WAIT, LONGEST_WAIT, Answers, Repeat
 from culvert.ike.sealing import Sealing
 from culvert.ike.timers import Timers
 from culvert.ike.wire.fragment import cut
@@ -173,10 +173,19 @@ class Channel:
     # --- repeating ---------------------------------------------------------------------------
 
     def expect_answer(
-        self, message_id: int, octets: bytes, *, patience: float, otherwise: str, now: float
+        self,
+        message_id: int,
+        octets: bytes,
+        *,
+        patience: float,
+        otherwise: str,
+        now: float,
+        longest: float = LONGEST_WAIT,
     ) -> None:
-        """Repeat ``octets`` until `answered`; after ``patience`` the SA ends for ``otherwise``."""
-        self._repeats[message_id] = Repeat(octets, now + patience, now), otherwise
+        """Repeat ``octets`` until `answered`; after ``patience`` the SA ends for ``otherwise``.
+        ``longest``: seconds between two repeats, at most."""
+        repeat = Repeat(octets, now + patience, now, longest=longest)
+        self._repeats[message_id] = repeat, otherwise
         self._timers.set("repeat", now + FIRST_WAIT, message_id)
 
     def answered(self, message_id: int) -> bool:

@@ -421,5 +421,5 @@ class Informational:
             pair = self._owner.pairs.by_spi(spi) if delete.protocol == PROTO_ESP else None
             if pair is not None:
                 found = True
-                self._owner.remove_pair(pair.number)
+                self._owner.pair_deleted(pair.number)
         return found

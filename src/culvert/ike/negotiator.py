@@ -19,9 +19,10 @@ from culvert.ike.informational import Informational
 from culvert.ike.keys import quick_hash_3
 from culvert.ike.outputs import Activate, Configuration, Install
 from culvert.ike.owner import Owner, Phase, spi_text
-from culvert.ike.pairs import Pair
+from culvert.ike.pairs import SETTLING, UNCONFIRMED, Pair
 from culvert.ike.pfs import PfsMismatch
 from culvert.ike.quick import Agreed, QuickMode, SelectorError, Terms
+from culvert.ike.retransmit import LONGEST_WAIT, RENEWAL_WAIT
 from culvert.ike.script import QUICK
 from culvert.ike.selector import Selector
 from culvert.ike.spis import Spis
@@ -33,6 +34,7 @@ from culvert.ike.wire.reason import Reason
 NOTHING_AGREED = Reason(code=10, ending="phase2-refused")
 
 OPEN_AT_ONCE = 8  # quick modes under way; the Cisco client opens two
+LONGEST_RENEWAL = 600.0  # seconds for its answer, whatever the life of what it renews
 MOST_PAIRS = 64  # of one IKE SA; a pair costs memory, and its peer decides when it is deleted
 
 
@@ -53,6 +55,7 @@ class Negotiator:
         self._open: dict[int, QuickMode] = {}
         self._carried = False  # whether there ever was a pair
         self._agreed: dict[int, tuple[int, Agreed]] = {}  # message id -> pair number and keys
+        self._left = False  # another IKE SA has taken over
 
     def _terms(self) -> Terms:
         settings, mode = self._owner.settings, self._owner.mode
@@ -89,10 +92,16 @@ class Negotiator:
         self._expect(made, octets, now)
 
     def _expect(self, quick: QuickMode, octets: bytes, now: float) -> None:
+        """A renewal has until the end of what it renews, which carries until then."""
+        patience, timers = self._owner.settings.timing.answer_patience, self._owner.timers
+        ends = now
+        if quick.replaces:
+            ends = min(timers.at("pair-hard", quick.replaces), timers.at("life"))
         self._owner.channel.expect_answer(
             quick.message_id,
             octets,
-            patience=self._owner.settings.timing.answer_patience,
+            patience=max(patience, min(ends - now, LONGEST_RENEWAL)),
+            longest=RENEWAL_WAIT if quick.replaces else LONGEST_WAIT,
             # A peer that never spoke of phase 2 is another trouble than one that falls silent.
             otherwise="no-answer" if quick.initiator and not self._carried else "lost-peer",
             now=now,
@@ -132,16 +141,20 @@ class Negotiator:
             "quick.refused", reason=why, remote=str(quick.remote), local=str(quick.local)
         )
 
-    def abandon(self) -> tuple[int, ...]:
+    def abandon(self, now: float) -> tuple[int, ...]:
         """Quick modes under way come to nothing, because another IKE SA takes over: the pairs that
-        they were to renew."""
+        they were to renew. A successor whose last message is missing may be one to the peer."""
         unfinished = [quick.replaces for quick in self._open.values() if quick.initiator]
-        for number, agreed in self._agreed.values():
-            self._informational.delete_pair(agreed.inbound.spi)
-            self._owner.remove_pair(number)
+        for message_id, (number, agreed) in self._agreed.items():
+            if self._open[message_id].replaces:
+                self._owner.pairs.carry_later(number, after=UNCONFIRMED, now=now)
+            else:
+                self._informational.delete_pair(agreed.inbound.spi)
+                self._owner.remove_pair(number)
         for message_id in self._open:
             self._owner.channel.answered(message_id)
         self.stop()
+        self._left = True
         return tuple(number for number in unfinished if number)
 
     def carries(self) -> None:
@@ -174,6 +187,8 @@ class Negotiator:
         channel.begin_exchange(header)
         if self._owner.phase is not Phase.UP:
             raise UnexpectedMessage("quick mode before there is an address")
+        if self._left:
+            raise UnexpectedMessage("quick mode under keys that another IKE SA has renewed")
         if len(self._open) >= OPEN_AT_ONCE:
             raise UnexpectedMessage(f"more than {OPEN_AT_ONCE} quick modes at once")
         if len(self._owner.pairs) >= MOST_PAIRS:
@@ -333,8 +348,9 @@ class Negotiator:
 
     def _activate(self, quick: QuickMode, number: int, agreed: Agreed, now: float) -> None:
         channel = self._owner.channel
+        self._owner.pairs.carry_never(quick.replaces)
         if quick.replaces and quick.initiator and "culvert" not in self._owner.features:
-            self._owner.pairs.carry_later(number, now=now)
+            self._owner.pairs.carry_later(number, after=SETTLING, now=now)
         else:
             channel.out.append(Activate(number))
         if not self._carried:
@@ -384,8 +400,19 @@ class Negotiator:
         elif pair is not None:
             self.end(pair)
 
+    def superseded(self, number: int) -> None:
+        """A pair ends whose successor the peer asked for: it carries by that one, even if the
+        message that says so was lost. Repeats will bring it."""
+        found = [
+            successor
+            for message_id, (successor, _) in self._agreed.items()
+            if self._open[message_id].replaces == number
+        ]
+        self._owner.channel.out += [Activate(successor) for successor in found]
+
     def end(self, pair: Pair) -> None:
         """This pair has lived as long, or carried as much, as it may."""
+        self.superseded(pair.number)
         self._informational.delete_pair(pair.inbound_spi)
         self._owner.remove_pair(pair.number)
 

@@ -20,6 +20,9 @@ KINDS = ("pair-hard", "pair-soft", "pair-retired", "pair-carries")  # timers of 
 SETTLING = 0.1
 """Seconds that the old pair carries on after message 3 of a renewal. A peer that takes up the new
 SAs only with that message (strongSwan) loses what overtakes it."""
+UNCONFIRMED = 3.0
+"""Seconds after which a successor carries of which only a renewal of phase 1 in the middle left
+open whether the peer has it. One that has not asks for another at once."""
 LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
 
 
@@ -109,8 +112,12 @@ class Pairs:
                 return pair.number
         return 0
 
-    def carry_later(self, number: int, *, now: float) -> None:
-        self._timers.set("pair-carries", now + SETTLING, number)
+    def carry_later(self, number: int, *, after: float, now: float) -> None:
+        self._timers.set("pair-carries", now + after, number)
+
+    def carry_never(self, number: int) -> None:
+        """A successor of it carries already."""
+        self._timers.stop("pair-carries", number)
 
     def take_waiting(self) -> list[int]:
         """Those that were to carry later: now they must."""

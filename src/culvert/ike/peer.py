@@ -281,7 +281,7 @@ class IkeSa:
 
     def succeed(self, old: IkeSa, *, now: float) -> list[Output]:
         """This one renews ``old``: its pairs go on here. ``old`` keeps nothing but its keys."""
-        unfinished = old.negotiator.abandon()
+        unfinished = old.negotiator.abandon(now)
         self.pairs.take(old.pairs)
         self.warned.take(old.warned)
         for number in unfinished:
@@ -352,6 +352,11 @@ class IkeSa:
         self.channel.log("ike.over", reason=reason, by_peer=by_peer)
         said = told or Reason()
         self.channel.out.append(Over(reason, by_peer, detail, said.code, said.ending))
+
+    def pair_deleted(self, number: int) -> None:
+        """By the peer."""
+        self.negotiator.superseded(number)
+        self.remove_pair(number)
 
     def remove_pair(self, number: int) -> None:
         pair = self.pairs.drop(number)

@@ -1,7 +1,7 @@
 """Sending again what was not answered, and answering again what was: for all exchanges.
 
-A side that waits for an answer repeats its message after 1, 1.8, 3.2 … s (at most 10 s apart) until
-its patience is over. A side that answered keeps the answer for byte-identical repeats, and gives it
+A side that waits for an answer repeats its message after 1, 1.8, 3.2 … s (at most 10 s apart, 3 s
+while something that stands waits for it) until its patience is over. A side that answered keeps the answer for byte-identical repeats, and gives it
 at most once every `REPEAT_AFTER` seconds (VU#419128: repeats must not be worth an attack).
 """
 
@@ -14,6 +14,9 @@ from hashlib import blake2b
 FIRST_WAIT = 1.0
 BACKOFF = 1.8
 LONGEST_WAIT = 10.0
+RENEWAL_WAIT = 3.0
+"""The same in a renewal: a line that loses a third of all packets each way swallows five tries in a
+row once in thirty times, and what stands must not end for that."""
 REPEAT_AFTER = 0.4
 REMEMBERED = 16  # answers kept per IKE SA; exchanges run a handful at a time
 REFUSED = 256  # refused first messages kept by an end, against being made to refuse at full rate
@@ -28,13 +31,14 @@ class Repeat:
     began: float
     wait: float = FIRST_WAIT
     attempts: int = 1
+    longest: float = LONGEST_WAIT
 
     def next(self, now: float) -> float | None:
         """Count an attempt; when the next one is due, or None when patience is over."""
         if now >= self.gives_up:
             return None
         self.attempts += 1
-        self.wait = min(self.wait * BACKOFF, LONGEST_WAIT)
+        self.wait = min(self.wait * BACKOFF, self.longest)
         return min(now + self.wait, self.gives_up)
 
 
