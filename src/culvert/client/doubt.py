@@ -1,8 +1,8 @@
 """Does the gateway still know us? Found out in seconds, long before it counts as dead.
 
-calm ── packets leave, none comes ──> asking ── 3 questions unanswered ──> calling ── answered ──┐
-  ^                                     │                                     │                  v
-  └──────────── anything heard ─────────┴─────────────────────────────────────┴──── asking in earnest
+calm ── packets leave, none comes ──> asking ── 3 questions unanswered ──> calling
+  ^                                     │                                   │   │ answered
+  └──────────── anything heard ─────────┴───────────────────────────────────┴── asking in earnest
 
 The call is a second phase 1 beside the connection that still stands. A gateway that proves its key
 there and yet answers none of many questions about the old connection has forgotten it; who forges

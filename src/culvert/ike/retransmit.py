@@ -1,8 +1,9 @@
 """Sending again what was not answered, and answering again what was: for all exchanges.
 
 A side that waits for an answer repeats its message after 1, 1.8, 3.2 … s (at most 10 s apart, 3 s
-while something that stands waits for it) until its patience is over. A side that answered keeps the answer for byte-identical repeats, and gives it
-at most once every `REPEAT_AFTER` seconds (VU#419128: repeats must not be worth an attack).
+where something that stands is renewed) until its patience is over. A side that answered keeps the
+answer for byte-identical repeats, and gives it at most once every `REPEAT_AFTER` seconds
+(VU#419128: repeats must not be worth an attack).
 """
 
 from __future__ import annotations
