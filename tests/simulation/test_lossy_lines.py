@@ -20,8 +20,8 @@ PLAYED = 12
 MANY = 300
 
 
-def connected(world: World, **changes: object) -> ClientEnd:
-    kept = profile(phase1_lifetime=2 * LIFE, phase2_lifetime=LIFE, **changes)
+def connected(world: World, *, reconnect: int) -> ClientEnd:
+    kept = profile(phase1_lifetime=2 * LIFE, phase2_lifetime=LIFE, reconnect=reconnect)
     client = world.client(kept, behind=world.nat, faults=LOSSY)
     for _ in range(TRIES):
         client.connect()
