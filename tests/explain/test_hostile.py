@@ -127,6 +127,14 @@ def test_time_grows_no_faster_than_the_log() -> None:
     assert four < 6.4 * once
 
 
+def test_attempts_that_are_not_kept_are_counted() -> None:
+    refused = next(one for one in samples() if one.name == "asa-01-p1-no-proposal").lines
+    told = explain(refused * 40)
+    assert len(told.attempts) + told.left_out == 40
+    assert told.left_out > 0
+    assert f"{told.left_out} earlier attempts are not told of" in render(told)
+
+
 SECRETS = {
     "05[CFG] xauth password = hunter2secret": "hunter2secret",
     "Set-Cookie: webvpn=4D5A1122AABB; path=/": "4D5A1122AABB",

@@ -6,6 +6,7 @@ import pytest
 
 from culvert.explain import explain
 from culvert.explain.explanation import Attempt
+from culvert.explain.render import render
 from explain.scoring import sample
 
 SILENT = "VPN: connection for X (192.0.2.1) timed out: no response"
@@ -118,6 +119,7 @@ def test_a_source_never_seen_is_kept() -> None:
     explanation = explain(lines)
     assert explanation.unknown_lines == 1
     assert "VpnNew: hello" in explanation.unknown[0].text
+    assert "VpnNew: hello" in render(explanation)
 
 
 FAILURES = {

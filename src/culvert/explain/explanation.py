@@ -103,7 +103,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The first attempt matters most; ``unknown`` shows some of the lines not understood."""
+    """The first attempt matters most; ``unknown`` shows some of the lines not understood.
+
+    ``left_out``: attempts of which nothing is told, since there were more than are kept.
+    """
 
     family: str
     outcome: str
@@ -113,6 +116,7 @@ class Explanation:
     lines: int = 0
     unknown: tuple[Evidence, ...] = ()
     language: str = "en"
+    left_out: int = 0
 
     def document(self) -> dict[str, object]:
         """As what a JSON encoder takes."""

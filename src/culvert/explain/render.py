@@ -14,6 +14,8 @@ from culvert.explain.sentence import clause
 WIDTH = 96
 INDENT = "  "
 LINE_COLUMN = 7
+SHOWN_UNKNOWN = 5
+"""Lines not understood that are shown: enough to see of what kind they are."""
 
 
 def render(told: Explanation, width: int = WIDTH) -> str:
@@ -40,6 +42,21 @@ def _lines(told: Explanation, width: int) -> Iterator[str]:
         if len(told.attempts) > 1:
             yield clause("head-attempt", say, number=number, count=len(told.attempts))
         yield from _attempt(attempt, say, width)
+    if told.left_out:
+        yield ""
+        yield clause("attempts-left-out", say, count=told.left_out)
+    yield from _unknown(told, say, width)
+
+
+def _unknown(told: Explanation, say: str, width: int) -> Iterator[str]:
+    """The first lines that no row reads; how many there are stands at the top."""
+    if told.unknown:
+        yield ""
+        yield f"{clause('head-unknown', say)}:"
+    for one in told.unknown[:SHOWN_UNKNOWN]:
+        yield from _wrapped(f"{INDENT}{clause('line', say, line=one.line)}: ", one.text, width)
+    if told.unknown_lines > SHOWN_UNKNOWN:
+        yield f"{INDENT}…"
 
 
 def _attempt(attempt: Attempt, say: str, width: int) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from culvert.eventlog.wording import one_line
 from culvert.explain.catalogue import catalogue, words
@@ -50,7 +51,8 @@ def told(lanes: Lanes, tally: Tally, language: str) -> Explanation:
         nothing = diagnosis(Finding(catalogue()[id], 1, 0), (), language)
         return _explanation(family, "unknown", (), (nothing,), tally, language)
     outcome = _overall([one.outcome for one in latest if one in attempts])
-    return _explanation(tally.family, outcome, attempts, attempts[0].diagnoses, tally, language)
+    made = _explanation(tally.family, outcome, attempts, attempts[0].diagnoses, tally, language)
+    return replace(made, left_out=lanes.left_out)
 
 
 def _telling(attempts: tuple[Attempt, ...]) -> tuple[Attempt, ...]:

@@ -122,6 +122,11 @@ class Lanes:
             self._known.setdefault((family, name, value), number)
         lane.add(fact)
 
+    @property
+    def left_out(self) -> int:
+        """Attempts of which nothing is kept; a connection that made room counts as one."""
+        return self.forgotten + sum(lane.left_out for lane in self._lanes.values())
+
     def lanes(self) -> list[Lane]:
         """In the order in which they began."""
         return [self._lanes[number] for number in sorted(self._lanes)]
