@@ -7,6 +7,7 @@ import pytest
 from culvert.explain import explain
 from culvert.explain.explanation import Attempt
 from culvert.explain.render import render
+from culvert.tables.texts.lancom import lancom_errors
 from explain.scoring import sample
 
 SILENT = "VPN: connection for X (192.0.2.1) timed out: no response"
@@ -150,6 +151,20 @@ def test_a_mixed_log_tells_every_connection() -> None:
     assert {"p1.no-response", "p1.psk-mismatch"} <= found
 
 
+@pytest.mark.requirement("S3-40", part="mixed and cut files")
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_log_that_is_cut_off_claims_no_more_than_it_shows(name: str) -> None:
+    lines = sample(name).lines
+    whole = FAILURES[name][0]
+    for cut in range(len(lines) + 1):
+        first = explain(lines[:cut]).diagnoses[0].id
+        assert first in {whole, "unknown.incomplete", "unknown.not-vpn"} or first.startswith("ok.")
+        last = explain(lines[cut:]).diagnoses[0].id
+        assert last in {whole, "live.delete-unspecified"} or last.startswith("unknown.")
+    halves = [line[: len(line) // 2] for line in lines]
+    assert explain(halves).lines == len(lines)
+
+
 @pytest.mark.requirement("S3-40", part="shuffled files")
 def test_a_shuffled_log_is_put_in_order_by_its_times() -> None:
     one = sample("charon-03-no-answer")
@@ -201,22 +216,8 @@ def test_known_and_unknown_vendor_ids_in_one_trace() -> None:
     assert "DEADBEEF00112233" in steps[0]
 
 
-CODES = (
-    "0x1106",
-    "0x1206",
-    "0x1105",
-    "0x1108",
-    "0x1307",
-    "0x2102",
-    "0x2103",
-    "0x2201",
-    "0x3101",
-    "0x3202",
-)
-
-
 @pytest.mark.requirement("S3-26", part="read")
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", lancom_errors())
 def test_every_listed_error_code_has_meaning_causes_and_actions(code: str) -> None:
     line = f"[VPN-Status] 2007/12/04 14:37:57,210 VPN: Error: UNNAMED ({code}) for X (192.0.2.1)"
     first = explain([line]).diagnoses[0]
