@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from interop.peers.credentials import USERS
 from interop.peers.tunnel import prove_data
 from interop.peers.vpnc import Vpnc
 from interop.test_plain_esp import captured
+from interop.test_ways import HOLDER
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("vpnc")]
 
@@ -139,3 +142,67 @@ def test_without_the_switch_nobody_uses_the_first_drafts(lab: Lab, early: OurGat
         assert row["transport"] == "esp"
         assert early.sessions
     early.wait_until_empty()
+
+
+# --- fixed and dynamic ports ---------------------------------------------------------------------
+
+
+@contextmanager
+def taken(lab: Lab, where: str) -> Iterator[None]:
+    """Another program holds both ports there."""
+    holder = lab.spawn(where, [sys.executable, "-c", HOLDER], label="holder")
+    try:
+        until("the ports are taken", lambda: "held" in holder.said, seconds=10.0)
+        yield
+    finally:
+        holder.stop()
+
+
+DYNAMIC = {"ike_port": "dynamic", "natt_port": "dynamic"}
+FIXED = {"ike_port": "fixed", "natt_port": "fixed"}
+
+
+@pytest.mark.requirement("S1-162")
+@pytest.mark.parametrize("where", ["pub", "client1"])
+def test_with_dynamic_ports_the_tunnel_comes_up_where_another_program_has_500_and_4500(
+    lab: Lab, where: str
+) -> None:
+    with (
+        OurGateway(lab),
+        taken(lab, where),
+        captured(lab, f"dynamic-{where}") as file,
+        OurClient(lab, where, DYNAMIC) as client,
+        client.connected() as row,
+    ):
+        assert row["transport"] == "nat-t"
+        prove_data(lab, where)
+    here = {port for port, _, _ in ends(file)}
+    assert len(here) >= 2
+    assert not here & {500, 4500}
+
+
+@pytest.mark.requirement("S1-162")
+@pytest.mark.parametrize("kind", ["ike_port", "natt_port"])
+def test_a_switch_for_a_dynamic_port_leaves_the_other_port_fixed(lab: Lab, kind: str) -> None:
+    keys = {**FIXED, kind: "dynamic", "nat_traversal": "force"}
+    with (
+        OurGateway(lab),
+        captured(lab, f"one-{kind}") as file,
+        OurClient(lab, "pub", keys) as client,
+        client.connected(),
+    ):
+        prove_data(lab, "pub")
+    used = {there: {here for here, to, _ in ends(file) if to == there} for there in (500, 4500)}
+    fixed, free = (4500, 500) if kind == "ike_port" else (500, 4500)
+    assert used[fixed] == {fixed}
+    assert not used[free] & {500, 4500}
+
+
+@pytest.mark.requirement("S1-162")
+def test_with_fixed_ports_the_program_that_has_them_is_named_and_how_to_go_on(lab: Lab) -> None:
+    with OurGateway(lab), taken(lab, "client1"), OurClient(lab, "client1", FIXED) as client:
+        done = client.try_up()
+        said = " ".join(f"{done.out} {done.err}".split())
+        assert done.status == 4
+        assert "UDP port 500 at 0.0.0.0 is taken by" in said
+        assert 'ike_port = "dynamic"' in said

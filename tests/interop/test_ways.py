@@ -119,7 +119,6 @@ time.sleep(60)
 """
 
 
-@pytest.mark.requirement("S1-162", part="ports taken")
 def test_where_another_program_has_the_ports_the_tunnel_comes_up_from_others(
     lab: Lab, gateway: OurGateway
 ) -> None:

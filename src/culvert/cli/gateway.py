@@ -10,6 +10,7 @@ COMMANDS = {
     "run": ("culvert.cli.gateway_run:run", "Run a gateway in the foreground."),
     "restart": ("culvert.cli.gateway_restart:restart", "Replace the running gateway's process."),
     "validate": ("culvert.cli.gateway_run:validate", "Check a configuration file."),
+    "check": ("culvert.cli.gateway_check:check", "Is all ready that clients behind a NAT need?"),
     "status": ("culvert.cli.gateway_sessions:status", "How the gateway itself is."),
     "sessions": ("culvert.cli.gateway_sessions:sessions", "Who is connected."),
     "logout": ("culvert.cli.gateway_sessions:logout", "End a session."),

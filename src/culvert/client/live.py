@@ -51,6 +51,10 @@ from culvert.vault.trust import Trust
 
 IKE_PORT, NATT_PORT = 500, 4500
 
+FIXED = (
+    "Stop that program, or let the connection use another port: "
+    'ike_port = "dynamic", natt_port = "dynamic" in its profile.'
+)
 PORTS = (IKE_PORT, NATT_PORT, UDP_PORT)
 """The gateway's, for a capture."""
 
@@ -123,7 +127,7 @@ class Live(NoSurroundings):
         self._engine = engine.able(transport=profile.transport_mode, compression=compression)
         if self._engine is not engine:
             record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
-        ike, natt = open_ports()
+        ike, natt = open_ports(profile)
         self._pump = Pump(
             self._engine.make(
                 rng,
@@ -284,24 +288,29 @@ def _nobody_cares() -> None:
     return
 
 
-def open_ports() -> tuple[list[Datagrams], list[Datagrams]]:
-    """Sockets for IKE and for NAT-T: the ports of the RFCs if they are free, else any.
+def open_ports(profile: Profile) -> tuple[list[Datagrams], list[Datagrams]]:
+    """Sockets for IKE and for NAT-T, at the ports that the profile wants.
 
-    IPv6 ones where this machine has IPv6. Raises PlatformError if nothing can be had.
+    IPv6 ones where this machine has IPv6. Raises PlatformError if they cannot be had.
     """
-    ike: list[Datagrams] = [_bind("0.0.0.0", IKE_PORT)]  # noqa: S104  # whichever way leads out
-    natt: list[Datagrams] = [_bind("0.0.0.0", NATT_PORT)]  # noqa: S104  # as above
+    wishes = (IKE_PORT, profile.ike_port), (NATT_PORT, profile.natt_port)
+    ike, natt = ([_bind("0.0.0.0", *wish)] for wish in wishes)  # noqa: S104  # any way leads out
     try:
-        six = _bind("::", IKE_PORT), _bind("::", NATT_PORT)
+        six = [_bind("::", *wish) for wish in wishes]
     except PlatformError:
-        return ike, natt  # a machine without IPv6
+        return [*ike], [*natt]  # a machine without IPv6
     return [*ike, six[0]], [*natt, six[1]]
 
 
-def _bind(host: str, port: int) -> UdpSocket:
+def _bind(host: str, port: int, wish: str = "prefer-fixed") -> UdpSocket:
+    """``wish``: that of a profile's ``ike_port`` and ``natt_port``."""
     encapsulated = port in (NATT_PORT, UDP_PORT)
+    if wish == "dynamic":
+        return UdpSocket.bind(host, 0, encapsulated=encapsulated)
     try:
         return UdpSocket.bind(host, port, encapsulated=encapsulated)
-    except PlatformError:
+    except PlatformError as error:
+        if wish == "fixed":
+            raise PlatformError(error.what, action=FIXED) from error
         # Another connection or another VPN program has it; gateways take any (RFC 3947 §3).
         return UdpSocket.bind(host, 0, encapsulated=encapsulated)

@@ -111,6 +111,8 @@ def check_start(gateway: Table) -> None:
         gateway.problem("listen", "listen names no address; leave it out to listen on all of them")
     if gateway.number("ike_port") == gateway.number("natt_port"):
         gateway.problem("natt_port", "ike_port and natt_port must differ; clients expect 500, 4500")
+    if gateway.number("udp_port") in (gateway.number("ike_port"), gateway.number("natt_port")):
+        gateway.problem("udp_port", "IPsec over UDP must move to another port: this one is IKE's")
     if len(gateway.text("identity").encode()) > LONGEST_IDENTITY:
         gateway.problem("identity", f"identity is longer than {LONGEST_IDENTITY} octets")
     if not _INTERFACE.fullmatch(gateway.text("tun")):

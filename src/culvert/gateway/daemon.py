@@ -54,6 +54,10 @@ from culvert.store.users import Users
 GROUP = "culvert-admin"
 """Its members may administer the gateways of this machine."""
 
+NATT_TAKEN = (
+    "NAT traversal needs this port, and clients expect no other: move what has it (an older "
+    "set-up of IPsec over UDP, another VPN program) to another port, or stop it."
+)
 START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), then start it again."
 
 PAIR = 2
@@ -478,7 +482,12 @@ def _socket(before: Inheritance | None, kind: str, local: Address) -> UdpSocket:
     given = before.take(kind, local) if before else None
     if given is not None:
         return UdpSocket(given, encapsulated=kind != "ike")
-    return UdpSocket.bind(*local, encapsulated=kind != "ike")
+    try:
+        return UdpSocket.bind(*local, encapsulated=kind != "ike")
+    except PlatformError as error:
+        raise PlatformError(
+            error.what, action=NATT_TAKEN if kind == "natt" else error.action
+        ) from error
 
 
 def open_beside(config: GatewayConfig, before: Inheritance | None = None) -> list[UdpSocket]:

@@ -120,6 +120,8 @@ class Profile:
     save_password: bool = False
     exchange_mode: str = "aggressive"
     nat_traversal: str = "auto"
+    ike_port: str = "prefer-fixed"
+    natt_port: str = "prefer-fixed"
     ipsec_over_udp: bool = False
     ipsec_over_tcp: bool = False
     tcp_port: int = 10_000
