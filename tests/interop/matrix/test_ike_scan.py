@@ -8,7 +8,7 @@ import pytest
 
 from culvert.ike.suite import IkeSuite
 from culvert.lab.lab import Lab
-from interop.matrix.suites import EVERYTHING
+from interop.matrix.suites import EVERYTHING, PLENTY
 from interop.ours import OurGateway
 from interop.peers.credentials import GROUP
 from interop.peers.ike_scan import ike_scan
@@ -26,7 +26,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def gateway(lab: Lab) -> Iterator[OurGateway]:
     # It never ends what it begins: each run leaves a half-open exchange behind.
-    general = {"main_mode_group": GROUP, "half_open_per_source": 2 * len(CASES)}
+    general = {"main_mode_group": GROUP, "half_open_per_source": 2 * len(CASES), **PLENTY}
     with OurGateway(lab, general=general, phase1=PHASE1, legacy=EVERYTHING) as running:
         yield running
 

@@ -11,7 +11,7 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.cells import Proves
-from interop.matrix.suites import EVERYTHING
+from interop.matrix.suites import EVERYTHING, PLENTY
 from interop.ours import OurClient, OurGateway, until
 from interop.peers.credentials import GROUP, USERS
 from interop.peers.libreswan import LibreswanClient, LibreswanGateway
@@ -46,7 +46,7 @@ def client(lab: Lab) -> Iterator[OurClient]:
 
 @pytest.fixture(scope="class")
 def gateway(lab: Lab) -> Iterator[OurGateway]:
-    general = {"main_mode_group": GROUP, "half_open_per_source": 4 * len(CAN)}
+    general = {"main_mode_group": GROUP, "half_open_per_source": 4 * len(CAN), **PLENTY}
     with OurGateway(lab, general=general, phase1=PHASE1, legacy=EVERYTHING) as running:
         yield running
 

@@ -19,6 +19,7 @@ from interop.matrix.names import (
     person,
     strongswan,
 )
+from interop.matrix.suites import PLENTY
 from interop.ours import OurClient, OurGateway
 from interop.peers.credentials import GATEWAY_NAME, GROUP, USERS
 from interop.peers.ike_scan import ike_scan
@@ -69,7 +70,7 @@ def caller(lab: Lab, pki: Pki) -> Iterator[StrongswanClient]:
 def gateway(lab: Lab, pki: Pki) -> Iterator[OurGateway]:
     with OurGateway(
         lab,
-        general={**certified(pki), "half_open_per_source": 2 * len(PHASE1)},
+        general={**certified(pki), "half_open_per_source": 2 * len(PHASE1), **PLENTY},
         phase1=tuple(row.name for row in PHASE1),
         phase2=tuple(row.name for row in PHASE2),
         legacy=SWITCHES,
