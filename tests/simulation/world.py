@@ -64,7 +64,7 @@ class Terms:
     tries: int = 0
     half_open_limit: int = 1000
     half_open_per_source: int = 64
-    unproved_rate: int = 128_000
+    unproved_rate: int = 512_000
     unproved_burst: int = 512_000
     phase1_lifetime: int = 86_400
     phase2_lifetime: int = 28_800

@@ -16,9 +16,9 @@ from math import inf
 from culvert.eventlog.event import Field, LogEvent
 from culvert.rng import Random
 
-OCTETS_PER_SECOND = 128_000
-"""1 Mbit/s: no line worth aiming at is filled by that. An answer in aggressive mode has some 450
-octets, so it is twice the logins a second that a gateway of two cores computes."""
+OCTETS_PER_SECOND = 512_000
+"""4 Mbit/s: no line worth aiming at is filled by that. An answer in aggressive mode has some 450
+octets, so it is more logins a second than one core computes."""
 BURST = 512_000
 """A thousand answers at once: everybody comes back after a power cut."""
 CROWD = 0.5
