@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import alone
 from bench.report import Bar, Figures, Known, bars, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
@@ -301,7 +302,7 @@ def main() -> int:
                 found = measured(lab, pki, one, given.seconds, given.patience)
                 rounds[one.name].append(found)
                 print(f"{number + 1}/{given.pairs} {one.name:26} {found}", flush=True)
-    results = bars(BARS, rounds)
+    results = [*bars(BARS, rounds), alone.growth(), alone.setups()]
     write(given.to, rounds, results, KNOWN, pairs=given.pairs, seconds=given.seconds)
     for name, values in rounds.items():
         up, down = (median(getattr(one, way) for one in values) for way in ("up", "down"))
