@@ -23,6 +23,7 @@ from culvert.datapath.offload import Frame, frames_of, packets_of
 from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane
 from culvert.driver.carried import Carried
 from culvert.driver.clock import boottime
+from culvert.driver.gate import Gate
 from culvert.driver.loop import PacketListener
 from culvert.effects import (
     ActivateSa,
@@ -41,6 +42,11 @@ NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
 EARLY_MARKER = bytes(8)
 """Before ESP on port 500: where IKE has a cookie, which is never zero (NAT-T drafts 00 and 01)."""
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
+
+BATCH = 64
+"""Datagrams read at once where they are ESP."""
+CALLS_AT_ONCE = 8
+"""The same where they are IKE: a call may cost a key exchange, and packets wait meanwhile."""
 
 EMPTY_READS = 64
 """A TUN that is readable this often in a row without a packet was deleted under us."""
@@ -68,7 +74,7 @@ class Datagrams(Protocol):
 
     def close(self) -> None: ...
 
-    def read_batch(self) -> list[tuple[bytes, Path]]: ...
+    def read_batch(self, limit: int = BATCH) -> list[tuple[bytes, Path]]: ...
 
     def heard(self, remote: Address, info: bytes) -> Path: ...
 
@@ -153,6 +159,7 @@ class Pump:
         self._listener: PacketListener | None = None
         self._told: dict[int, Counters] = {}
         self.carried = Carried()
+        self._gate = Gate()
         self._strangers: Counter[Address] = Counter()
         self._refused: Counter[str] = Counter()
 
@@ -314,17 +321,21 @@ class Pump:
         if found.unknown:
             self._strangers.update(found.unknown)
             listener.busy()
+        now = self._clock()
         for octets, remote, info in found.ike:
+            if source in self._beside or not self._gate.admits(octets, remote, now=now):
+                continue
             path = source.heard(remote, info)
-            if self._listener is not None and source not in self._beside:
+            if self._listener is not None:
                 self._listener.ike(octets, self._known_by(path))
 
     def _port_of(self, source: Datagrams) -> int:
         return self._beside.get(source, self._ports[1])
 
     def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
+        now = self._clock()
         for octets, remote in found.ike:
-            if self._listener is not None:
+            if self._listener is not None and self._gate.admits(octets, remote, now=now):
                 self._listener.ike(octets, self._known_by(paths[remote]))
 
     def _known_by(self, path: Path) -> Path:
@@ -439,6 +450,7 @@ class Pump:
 
     def arrange(self, order: InstallSa | ActivateSa | RemoveSa | MovePeer) -> None:
         self.carried.note(order)
+        self._gate.follow(self.carried.peers, order.session)
         match order:
             case InstallSa():
                 if order.local_port == self._ports[0]:
@@ -487,6 +499,7 @@ class Pump:
     def forget(self, session: int) -> None:
         self._plane.forget(session)
         self.carried.forget(session)
+        self._gate.follow(self.carried.peers, session)
         self._told.pop(session, None)
 
     # --- counters ------------------------------------------------------------------------------
@@ -498,7 +511,7 @@ class Pump:
     @property
     def refused(self) -> Mapping[str, int]:
         """Drops that belong to no session, by reason."""
-        return Counter(self._plane.refused) + self._refused
+        return Counter(self._plane.refused) + self._refused + self._gate.refused
 
     def changed(self) -> list[Traffic]:
         """The counters that moved since the last call; what was dropped goes into the log."""
