@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from culvert.ike.spis import RESERVED, Spis
+from culvert.inet.lane import LANES, lane_of
 from culvert.rng import SeededRandom
 
 
@@ -18,15 +21,22 @@ class Drawn:
 
 def test_reserved_ones_are_drawn_again() -> None:
     spis = Spis(Drawn(0, 1, RESERVED - 1, RESERVED))
-    assert spis.draw() == RESERVED
+    assert spis.draw() == RESERVED + 1
 
 
 def test_one_in_use_is_not_drawn_again_until_it_is_released() -> None:
     spis = Spis(Drawn(0x1000, 0x1000, 0x2000, 0x1000))
-    assert [spis.draw(), spis.draw()] == [0x1000, 0x2000]
+    assert [spis.draw(0x503), spis.draw(0x503)] == [0x1003, 0x2003]
     assert len(spis) == 2
-    spis.release(0x1000)
-    assert spis.draw() == 0x1000
+    spis.release(0x1003)
+    assert spis.draw(0x503) == 0x1003
+
+
+def test_sessions_take_lanes_in_turn_and_keep_theirs() -> None:
+    spis = Spis(SeededRandom(2))
+    first = [spis.draw() for _ in range(2 * LANES)]
+    assert Counter(map(lane_of, first)) == dict.fromkeys(range(1, 1 + LANES), 2)
+    assert [lane_of(spis.draw(one)) for one in first] == [lane_of(one) for one in first]
 
 
 def test_releasing_what_is_not_in_use_changes_nothing() -> None:

@@ -21,7 +21,8 @@ from culvert.datapath.fragmentation import Policy
 from culvert.driver.places import GATEWAY, places
 from culvert.errors import PlatformError
 from culvert.gateway.config import GatewayConfig, RestartSettings, load
-from culvert.gateway.daemon import NATT_TAKEN, read_file
+from culvert.gateway.daemon import read_file
+from culvert.gateway.sockets import NATT_TAKEN
 from culvert.netio.control_socket import is_answering
 from culvert.netio.firewall import closed_to, ruleset
 from culvert.netio.udp import UdpSocket

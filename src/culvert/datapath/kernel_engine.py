@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from ctypes import byref
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from culvert.crypto.packet import PacketSuite, packet_suite
@@ -45,6 +46,14 @@ WEAR = (Kind.WORN, Kind.SPENT)
 NO_DESCRIPTOR = -1
 
 
+@dataclass(slots=True)
+class Lane:
+    """What one lane sends with: what waits for its full socket waits there; and its TUN queue."""
+
+    sending: Work
+    tun: int
+
+
 class KernelEngine:
     """A `culvert.datapath.plane.Plane` and `Direct`. ``path_mtu`` holds for all peers.
 
@@ -77,7 +86,10 @@ class KernelEngine:
         # One scratch per direction, so that two threads may run the two directions.
         frames = frames_of(virtio=virtio, udp=joins_udp)
         self._inward, self._outward = (Work(kernel, frames) for _ in range(2))
-        self._receiving, self._sending = (Work(kernel, frames) for _ in range(2))
+        self._receiving = Work(kernel, frames)
+        self._kernel = kernel
+        self._lanes = [Lane(Work(kernel, frames), NO_DESCRIPTOR)]
+        self._beside: tuple[int, int, int] | None = None
         self._engine: int | None = self._call.engine(copied)
         if not self._engine:
             raise MemoryError("no memory for the data path's tables")
@@ -284,25 +296,40 @@ class KernelEngine:
     # --- descriptors ---------------------------------------------------------------------------
 
     def attach(
-        self, tun: int, sockets: Mapping[int, int], *, virtio: bool, joins_udp: bool, trains: bool
+        self,
+        tun: int,
+        sockets: Mapping[int, int],
+        *,
+        virtio: bool,
+        joins_udp: bool,
+        trains: bool,
+        lane: int = 0,
     ) -> None:
         four, six, bare = (sockets.get(version, NO_DESCRIPTOR) for version in (4, 6, BARE))
         frames = frames_of(virtio=virtio, udp=joins_udp)
-        for work in (self._receiving, self._sending):
+        while len(self._lanes) <= lane:
+            self._lanes.append(Lane(Work(self._kernel, frames), NO_DESCRIPTOR))
+            if self._beside is not None:
+                self._call.beside(self._lanes[-1].sending.handle, *self._beside)
+        used = self._lanes[lane]
+        used.tun = tun
+        for work in (self._receiving, used.sending):
             self._call.direct(work.handle, tun, four, six, bare, frames, int(trains))
 
     def beside(self, port: int, sockets: Mapping[int, int]) -> None:
         four, six = (sockets.get(version, NO_DESCRIPTOR) for version in (4, 6))
-        for work in (self._receiving, self._sending):
-            self._call.beside(work.handle, port, four, six)
+        self._beside = port, four, six
+        for lane in self._lanes:
+            self._call.beside(lane.sending.handle, port, four, six)
 
     def called(self, session: int, info: bytes) -> None:
         if known := self._sessions.get(session):
             known.answer(info)
             self._call.move(self._engine, known.handle, byref(known.told))
 
-    def receive(self, udp: int, now: float, local_port: int = NATT_PORT) -> Received:
+    def receive(self, udp: int, now: float, local_port: int = NATT_PORT, lane: int = 0) -> Received:
         work = self._receiving
+        work.state.tun = self._lanes[lane if lane < len(self._lanes) else 0].tun
         self._call.pump_in(self._engine, work.handle, udp, local_port, READS, now)
         out = Received(work.state.packets)
         if work.state.count:
@@ -325,26 +352,26 @@ class KernelEngine:
                     out.called.append((session.number, source, info))
         return out
 
-    def transmit(self) -> Transmitted:
-        work = self._sending
+    def transmit(self, lane: int = 0) -> Transmitted:
+        work = self._lanes[lane].sending
         self._call.pump_out(self._engine, work.handle, READS)
         out = Transmitted(work.state.reads, work.state.blocked)
         if work.state.count:
             for record in work.records():
-                self._finish(record, out)
+                self._finish(work, record, out)
             out.blocked = work.state.blocked
         return out
 
-    def _finish(self, record: Record, out: Transmitted) -> None:
+    def _finish(self, work: Work, record: Record, out: Transmitted) -> None:
         pair = self._by_tag[record.tag]
         if record.kind in WEAR:
             out.worn += pair.wear(record.kind)
             return
         pieces = self._pieces(record.octets, pair, out.returned)
         if pieces:
-            self._seal(self._sending, pair, pieces)
-            for made in self._sending.records():
-                self._finish(made, out)
+            self._seal(work, pair, pieces)
+            for made in work.records():
+                self._finish(work, made, out)
 
     def _pieces(self, packet: bytes, pair: KernelPair, returned: list[bytes]) -> Sequence[bytes]:
         """What the kernel left to us; of a super-packet also the last segment, which may fit."""

@@ -233,10 +233,17 @@ class Direct(Protocol):
     """An engine that moves packets between descriptors by itself, a batch per call."""
 
     def attach(
-        self, tun: int, sockets: Mapping[int, int], *, virtio: bool, joins_udp: bool, trains: bool
+        self,
+        tun: int,
+        sockets: Mapping[int, int],
+        *,
+        virtio: bool,
+        joins_udp: bool,
+        trains: bool,
+        lane: int = 0,
     ) -> None:
         """Use this TUN (-1: none), and to send the socket of each IP version (4, 6), or the
-        raw socket of `BARE` ESP.
+        raw socket of `BARE` ESP. For each ``lane`` (`culvert.inet.lane`) its own, from 0 on.
 
         ``virtio``: the TUN has virtio headers. ``joins_udp``: it takes UDP super-packets.
         ``trains``: the sockets take UDP_SEGMENT.
@@ -251,11 +258,11 @@ class Direct(Protocol):
         """Datagrams of the session leave from the address its peer called."""
         ...
 
-    def receive(self, udp: int, now: float, local_port: int = NATT_PORT) -> Received:
+    def receive(self, udp: int, now: float, local_port: int = NATT_PORT, lane: int = 0) -> Received:
         """From a socket to the TUN what has arrived, and no longer than one batch."""
         ...
 
-    def transmit(self) -> Transmitted:
+    def transmit(self, lane: int = 0) -> Transmitted:
         """From the TUN to the sockets, likewise."""
         ...
 

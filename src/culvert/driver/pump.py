@@ -51,6 +51,8 @@ CALLS_AT_ONCE = 8
 EMPTY_READS = 64
 """A TUN that is readable this often in a row without a packet was deleted under us."""
 
+ANY4, ANY6 = ("", 0), (":", 0)  # addresses of either family
+
 STRANGERS_NAMED = 16
 """Peers of packets with unknown SPIs named in the log per look; the plane counts them all. Their
 addresses may be forged, and a log must not grow at a stranger's will."""
@@ -69,6 +71,7 @@ class Datagrams(Protocol):
     local: Address
     splits: bool
     marks: Sequence[int]
+    lane: int
 
     def fileno(self) -> int: ...
 
@@ -97,6 +100,9 @@ class Inside(Protocol):
     name: str
     virtio: bool
     offloads: Sequence[str]
+
+    @property
+    def lanes(self) -> Sequence[Inside]: ...
 
     def fileno(self) -> int: ...
 
@@ -154,6 +160,7 @@ class Pump:
             self._readers[esp] = self._read_bare
             self._by_port[BARE] = [esp]
         self._tun: Inside | None = None
+        self._waiting: dict[int, list[tuple[Inside, int]]] = {}
         self._empty_reads = 0
         self._early = False  # whether a peer has ESP on port 500
         self._listener: PacketListener | None = None
@@ -209,22 +216,29 @@ class Pump:
         self._tun = tun
         self._empty_reads = 0
         self._use_directly(tun)
-        self._listen_to(tun)
+        for lane, one in enumerate(_queues(tun)):
+            self._listen_to(one, lane)
 
-    def _listen_to(self, tun: Inside) -> None:
+    def _listen_to(self, queue: Inside, lane: int) -> None:
         read = self._transmit if self._direct else self._read_tun
-        asyncio.get_running_loop().add_reader(tun.fileno(), read, tun)
+        asyncio.get_running_loop().add_reader(queue.fileno(), read, queue, lane)
 
     def _use_directly(self, tun: Inside | None) -> None:
-        if self._direct is not None:
-            senders = {6 if ":" in one.local[0] else 4: one for one in reversed(self._natt)}
-            bare = {} if self._bare is None else {BARE: self._bare.fileno()}
+        if self._direct is None:
+            return
+        bare = {} if self._bare is None else {BARE: self._bare.fileno()}
+        for lane in range(1 + max((one.lane for one in self._natt), default=0)):
+            senders = {4: self._sender(self._ports[1], ANY4, lane)}
+            senders[6] = self._sender(self._ports[1], ANY6, lane)
+            found = {version: one for version, one in senders.items() if one is not None}
+            queue = _queue(tun, lane) if tun is not None else None
             self._direct.attach(
-                tun.fileno() if tun else -1,
-                {version: one.fileno() for version, one in senders.items()} | bare,
+                queue.fileno() if queue else -1,
+                {version: one.fileno() for version, one in found.items()} | bare,
                 virtio=tun is not None and tun.virtio,
                 joins_udp=tun is not None and "uso" in tun.offloads,
-                trains=all(one.splits for one in senders.values()),
+                trains=all(one.splits for one in found.values()),
+                lane=lane,
             )
 
     @property
@@ -234,8 +248,9 @@ class Pump:
     def detach(self) -> Inside | None:
         """The TUN, which is read no more; packets from the network have nowhere to go now."""
         tun, self._tun = self._tun, None
-        if tun is not None and tun.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(tun.fileno())
+        for one in _queues(tun) if tun is not None else ():
+            if one.fileno() >= 0:
+                asyncio.get_running_loop().remove_reader(one.fileno())
         self._use_directly(None)
         return tun
 
@@ -256,7 +271,7 @@ class Pump:
                     self._bare.answer(path.remote[0], path.local[0])
                 self._listener.ike(octets, self._known_by(path))
         if early:
-            self._open(early, self._ports[0], early_marks)
+            self._open(early, self._ports[0], early_marks, 0)
 
     def _read_natt(self, source: Datagrams) -> None:
         self._read_esp(source, self._port_of(source))
@@ -266,10 +281,10 @@ class Pump:
 
     def _read_esp(self, source: Datagrams, local_port: int) -> None:
         if self._listener is not None and (batch := source.read_batch()):
-            self._open(batch, local_port, source.marks)
+            self._open(batch, local_port, source.marks, source.lane)
 
     def _open(
-        self, batch: Sequence[tuple[bytes, Path]], local_port: int, marks: Sequence[int]
+        self, batch: Sequence[tuple[bytes, Path]], local_port: int, marks: Sequence[int], lane: int
     ) -> None:
         listener = self._listener
         if listener is None:
@@ -286,7 +301,7 @@ class Pump:
             return
         if found.inside:
             if self._tun is not None:
-                self._write(self._tun, found.inside)
+                self._write(_queue(self._tun, lane), found.inside)
             listener.busy()
         for worn in found.worn:
             listener.worn(PairWorn(*worn))
@@ -304,7 +319,9 @@ class Pump:
         if listener is None or direct is None:
             return
         try:
-            found = direct.receive(source.fileno(), self._clock(), self._port_of(source))
+            found = direct.receive(
+                source.fileno(), self._clock(), self._port_of(source), source.lane
+            )
         except Exception as error:  # as above
             listener.fault("opening packets", error)
             return
@@ -345,7 +362,7 @@ class Pump:
 
     # --- from the machine ----------------------------------------------------------------------
 
-    def _read_tun(self, tun: Inside) -> None:
+    def _read_tun(self, tun: Inside, lane: int) -> None:
         listener = self._listener
         if listener is None:
             return
@@ -363,7 +380,7 @@ class Pump:
             listener.fault("sealing packets", error)
             return
         for burst in found.bursts:
-            self._send_burst(burst)
+            self._send_burst(burst, lane)
         for worn in found.worn:
             listener.worn(PairWorn(*worn))
         if found.returned:
@@ -380,13 +397,13 @@ class Pump:
         """Whether super-packets are cut and joined here: the engine sees single packets."""
         return tun.virtio and not self._plane.virtio
 
-    def _transmit(self, tun: Inside) -> None:
+    def _transmit(self, tun: Inside, lane: int) -> None:
         """As `_read_tun`, by an engine that does the reading and sending itself."""
         listener, direct = self._listener, self._direct
         if listener is None or direct is None:
             return
         try:
-            found = direct.transmit()
+            found = direct.transmit(lane)
         except Exception as error:  # as above
             listener.fault("sealing packets", error)
             return
@@ -395,30 +412,34 @@ class Pump:
         for worn in found.worn:
             listener.worn(PairWorn(*worn))
         if found.blocked >= 0:
-            self._wait_for(found.blocked, tun)
+            self._wait_for(found.blocked, tun, lane)
         elif not found.reads:
             self._nothing_read(tun, listener)
             return
         self._empty_reads = 0
         listener.busy()
 
-    def _wait_for(self, full: int, tun: Inside) -> None:
-        """The TUN waits until the full socket has room: packets queue where TCP can feel it."""
+    def _wait_for(self, full: int, queue: Inside, lane: int) -> None:
+        """The queue waits until the full socket has room: packets wait where TCP can feel it."""
         loop = asyncio.get_running_loop()
-        loop.remove_reader(tun.fileno())
+        loop.remove_reader(queue.fileno())
+        waiting = self._waiting.setdefault(full, [])
+        waiting.append((queue, lane))
 
         def writable() -> None:
             loop.remove_writer(full)
-            if self._tun is tun:
-                self._listen_to(tun)
-                self._transmit(tun)
+            for one, its_lane in self._waiting.pop(full, ()):
+                if self._tun is not None and one in _queues(self._tun):
+                    self._listen_to(one, its_lane)
+                    self._transmit(one, its_lane)
 
         loop.add_writer(full, writable)
 
     def _nothing_read(self, tun: Inside, listener: PacketListener) -> None:
         self._empty_reads += 1
         if self._empty_reads == EMPTY_READS:
-            asyncio.get_running_loop().remove_reader(tun.fileno())
+            for one in _queues(self._tun) if self._tun is not None else ():
+                asyncio.get_running_loop().remove_reader(one.fileno())
             what = f"The interface {tun.name} is gone: somebody deleted it."
             action = "Disconnect and connect again; find out what deletes interfaces here."
             listener.note(LogEvent("service.fault", {"what": what, "action": action}))
@@ -431,20 +452,24 @@ class Pump:
         if sender is not None:
             sender.send(NON_ESP_MARKER + octets if marker else octets, to)
 
-    def _send_burst(self, burst: Burst) -> None:
-        sender = self._sender(burst.local_port, burst.peer)
+    def _send_burst(self, burst: Burst, lane: int) -> None:
+        sender = self._sender(burst.local_port, burst.peer, lane)
         front = EARLY_MARKER if burst.local_port == self._ports[0] else b""
         if sender is not None:
             datagrams = [(front + datagram, burst.peer) for datagram in burst.datagrams]
             sender.send_batch(datagrams, burst.mark)
 
-    def _sender(self, local_port: int, to: Address) -> Datagrams | None:
-        """The socket of that port that speaks the family of ``to``."""
+    def _sender(self, local_port: int, to: Address, lane: int = 0) -> Datagrams | None:
+        """The socket of that port that speaks the family of ``to``: that of the lane, if it has
+        one."""
         six = ":" in to[0]
+        found = None
         for one in self._by_port.get(local_port, ()):
-            if (":" in one.local[0]) == six:
-                return one
-        return None
+            if (":" in one.local[0]) == six and (found is None or one.lane == lane):
+                found = one
+                if one.lane == lane:
+                    break
+        return found
 
     # --- orders of the core --------------------------------------------------------------------
 
@@ -541,6 +566,15 @@ class Pump:
             if self._listener is not None:
                 self._listener.note(LogEvent("gateway.unknown-spi", fields))
         self._strangers.clear()
+
+
+def _queues(tun: Inside) -> Sequence[Inside]:
+    return (tun, *tun.lanes)
+
+
+def _queue(tun: Inside, lane: int) -> Inside:
+    """That of the lane, if the device has lanes."""
+    return tun.lanes[lane - 1] if 0 < lane <= len(tun.lanes) else tun
 
 
 def _traffic(session: int, counted: Counters) -> Traffic:

@@ -36,12 +36,13 @@ from culvert.gateway.monitor import Monitor, handed_down, without_secrets
 from culvert.gateway.moving import Moving
 from culvert.gateway.restarting import Restarting
 from culvert.gateway.settings import compresses
-from culvert.gateway.succession import Given, Inheritance, Options
+from culvert.gateway.sockets import by_port, kind_of, listening, open_beside, open_sockets
+from culvert.gateway.succession import TUN, Given, Inheritance, Options
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
 from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
-from culvert.inet.address import Address
 from culvert.inet.address import text as address_text
+from culvert.inet.lane import LANES
 from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
@@ -54,10 +55,6 @@ from culvert.store.users import Users
 GROUP = "culvert-admin"
 """Its members may administer the gateways of this machine."""
 
-NATT_TAKEN = (
-    "NAT traversal needs this port, and clients expect no other: move what has it (an older "
-    "set-up of IPsec over UDP, another VPN program) to another port, or stop it."
-)
 START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), then start it again."
 
 PAIR = 2
@@ -259,12 +256,17 @@ class _Gateway:
     def given(self, attempt: int) -> tuple[Given, list[int], int]:
         """What goes to the process that follows."""
         groups = {"ike": self._ike, "natt": self._natt, "beside": self._beside}
-        found = [(kind, one.local, one.fileno()) for kind, all_ in groups.items() for one in all_]
+        found = [
+            (kind_of(kind, one.lane), one.local, one.fileno())
+            for kind, all_ in groups.items()
+            for one in all_
+        ]
         if self._esp is not None:
             found.append(("esp", self._esp.local, self._esp.fileno()))
         port = self._config.restart.tcp_port
         found += [("tcp", (host, port), one) for host, one in self._streams.listeners]
         tun = self._tun
+        found += [(TUN, (tun.name, lane), one.fileno()) for lane, one in enumerate(tun.lanes)]
         given = Given(
             self._options,
             tuple([(kind, local) for kind, local, _ in found]),
@@ -369,11 +371,13 @@ class _Gateway:
 
     @property
     def _listening(self) -> tuple[str, ...]:
-        return tuple([address_text(one.local) for one in (*self._ike, *self._natt, *self._beside)])
+        at = (*self._ike, *listening(self._natt), *listening(self._beside))
+        return tuple([address_text(one.local) for one in at])
 
     @property
     def _descriptors(self) -> tuple[int, ...]:
-        return (*[one.fileno() for one in self._sockets], self._tun.fileno())
+        tun = self._tun
+        return tuple([one.fileno() for one in (*self._sockets, tun, *tun.lanes)])
 
     def _orders(self) -> Orders:
         """What the next worker is told."""
@@ -384,10 +388,16 @@ class _Gateway:
             self._lifetime.load(),
             self._engine.name,
             tuple([one.fileno() for one in self._ike]),
-            tuple([one.fileno() for one in self._natt]),
-            tuple([one.fileno() for one in self._beside]),
+            by_port(self._natt),
+            by_port(self._beside),
             self._esp.fileno() if self._esp else -1,
-            TunEnd(tun.fileno(), tun.name, tun.virtio, tuple(tun.offloads)),
+            TunEnd(
+                tun.fileno(),
+                tun.name,
+                tun.virtio,
+                tuple(tun.offloads),
+                tuple([one.fileno() for one in tun.lanes]),
+            ),
             self._empty,
             self._listening,
             self._shown,
@@ -449,53 +459,19 @@ class _Gateway:
                     f"the gateway's interface is {name} and is to be {wanted}",
                     action="that takes a stop and a start: sessions cannot go along",
                 )
-            return Tun(self._before.tun, name, virtio=virtio, offloads=offloads)
-        tun = self._machine.open_tun(wanted, virtio=True)
+            first, *lanes = (
+                Tun(one, name, virtio=virtio, offloads=offloads)
+                for one in (self._before.tun, *self._before.queues(name))
+            )
+            first.lanes = tuple(lanes)
+            return first
+        tun = self._machine.open_tun(wanted, lanes=LANES, virtio=True)
         try:
             self._machine.serve(self._served(), tun.name)
         except PlatformError:
             self._machine.close_tun(tun)
             raise
         return tun
-
-
-def open_sockets(
-    restart: RestartSettings, before: Inheritance | None = None
-) -> tuple[list[UdpSocket], list[UdpSocket]]:
-    """IKE and NAT-T sockets at every address to listen on; all or, with PlatformError, none."""
-    opened: list[UdpSocket] = []
-    try:
-        for port in (restart.ike_port, restart.natt_port):
-            for host in restart.listen:
-                kind = "natt" if port == restart.natt_port else "ike"
-                opened.append(_socket(before, kind, (host, port)))
-    except PlatformError:
-        for one in opened:
-            one.close()
-        raise
-    half = len(restart.listen)
-    return opened[:half], opened[half:]
-
-
-def _socket(before: Inheritance | None, kind: str, local: Address) -> UdpSocket:
-    """The one that the process before had, or a new one."""
-    given = before.take(kind, local) if before else None
-    if given is not None:
-        return UdpSocket(given, encapsulated=kind != "ike")
-    try:
-        return UdpSocket.bind(*local, encapsulated=kind != "ike")
-    except PlatformError as error:
-        raise PlatformError(
-            error.what, action=NATT_TAKEN if kind == "natt" else error.action
-        ) from error
-
-
-def open_beside(config: GatewayConfig, before: Inheritance | None = None) -> list[UdpSocket]:
-    """The sockets of ESP in UDP by Cisco's own way, if a group has it."""
-    if not any(group.over_udp for group in config.live.groups):
-        return []
-    restart = config.restart
-    return [_socket(before, "beside", (host, restart.udp_port)) for host in restart.listen]
 
 
 def networks(pool: PoolPlan) -> Iterator[str]:

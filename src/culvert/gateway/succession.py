@@ -30,6 +30,9 @@ from culvert.driver.message import MessageError
 from culvert.gateway import keeper
 from culvert.inet.address import Address
 
+TUN = "tun"
+"""What its further queues are called among the sockets, each by its name and number."""
+
 FORM = 1
 """Of the messages between monitors. One of another form is followed by a cold start."""
 
@@ -92,6 +95,11 @@ class Inheritance:
         """The socket for that, if the old process had it."""
         found = self.sockets.pop((kind, local), None)
         return None if found is None else socket.socket(fileno=found)
+
+    def queues(self, tun: str) -> list[int]:
+        """The lanes of the device of this name, in order."""
+        known = sorted(lane for kind, (name, lane) in self.sockets if (kind, name) == (TUN, tun))
+        return [self.sockets.pop((TUN, (tun, lane))) for lane in known]
 
     def drop(self) -> None:
         """What the new configuration does not want any more."""

@@ -70,13 +70,15 @@ class TunEnd:
     name: str
     virtio: bool
     offloads: tuple[str, ...]
+    lanes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What the monitor tells a worker at its start; without any secret. ``ike``, ``natt``,
     ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
-    ``tell_keys``: the monitor writes a key log.
+    ``tell_keys``: the monitor writes a key log. Of ``natt`` and ``beside`` each socket has those of
+    its lanes behind it.
     """
 
     config: GatewayConfig
@@ -84,8 +86,8 @@ class Orders:
     cumulative: int
     engine: str
     ike: tuple[int, ...]
-    natt: tuple[int, ...]
-    beside: tuple[int, ...]
+    natt: tuple[tuple[int, ...], ...]
+    beside: tuple[tuple[int, ...], ...]
     esp: int
     tun: TunEnd
     empty: str
@@ -178,10 +180,7 @@ class Worker:
     def _data_path(self) -> Pump:
         orders, restart = self._orders, self._orders.config.restart
         ike = [UdpSocket(socket.socket(fileno=one), encapsulated=False) for one in orders.ike]
-        natt = [UdpSocket(socket.socket(fileno=one), encapsulated=True) for one in orders.natt]
-        over_udp = [
-            UdpSocket(socket.socket(fileno=one), encapsulated=True) for one in orders.beside
-        ]
+        natt, over_udp = _with_lanes(orders.natt), _with_lanes(orders.beside)
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
@@ -201,7 +200,11 @@ class Worker:
         """Until the monitor says so, or is gone."""
         await self._channel.open(self._control)
         end = self._orders.tun
-        tun = Tun(end.descriptor, end.name, virtio=end.virtio, offloads=end.offloads)
+        tun, *lanes = (
+            Tun(one, end.name, virtio=end.virtio, offloads=end.offloads)
+            for one in (end.descriptor, *end.lanes)
+        )
+        tun.lanes = tuple(lanes)
         await self._wires.heir.open()
         if self._wires.before is not None:
             await self._wires.before.open()
@@ -297,6 +300,17 @@ class Worker:
         self._driver.command(lambda now: self._core.shutdown(reason, now=now), "shutdown")
         await self._driver.stop(STOP_SECONDS / 2)
         self._ended.set()
+
+
+def _with_lanes(groups: tuple[tuple[int, ...], ...]) -> list[UdpSocket]:
+    found: list[UdpSocket] = []
+    for descriptors in groups:
+        for lane, one in enumerate(descriptors):
+            made = UdpSocket(socket.socket(fileno=one), encapsulated=True, lane=lane)
+            if lane:
+                made.remember_with(found[-1])
+            found.append(made)
+    return found
 
 
 def main(words: list[str] | None = None, hook: Hook | None = None) -> None:

@@ -75,9 +75,7 @@ class Negotiator:
 
     def start(self, local: Selector, remote: Selector, replaces: int, now: float) -> None:
         channel = self._owner.channel
-        made = QuickMode(
-            channel.new_id(), self._spis.draw(), True, local, remote, replaces=replaces
-        )
+        made = QuickMode(channel.new_id(), self._draw(), True, local, remote, replaces=replaces)
         self._open[made.message_id] = made
         terms = self._terms()
         (mode,) = terms.modes
@@ -90,6 +88,10 @@ class Negotiator:
             channel.log("ike.several-offered", phase=2, count=len(terms.suites))
         octets = channel.send_sealed(QUICK_EXCHANGE, made.message_id, parts)
         self._expect(made, octets, now)
+
+    def _draw(self) -> int:
+        """An SPI in the lane of those that this peer has."""
+        return self._spis.draw(next((pair.inbound_spi for pair in self._owner.pairs), 0))
 
     def _expect(self, quick: QuickMode, octets: bytes, now: float) -> None:
         """A renewal has until the end of what it renews, which carries until then."""
@@ -208,7 +210,7 @@ class Negotiator:
         if self._owner.settings.transport:
             local, remote = self._ends(local, remote)
         self._check_selectors(local, remote)
-        quick = QuickMode(header.message_id, self._spis.draw(), False, local, remote)
+        quick = QuickMode(header.message_id, self._draw(), False, local, remote)
         quick.replaces = self._owner.pairs.same(local, remote)
         try:
             answer, agreed = arithmetic.answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from culvert.inet.lane import LANES
 from culvert.rng import Random
 
 RESERVED = 256  # RFC 4303 §2.1: 0 to 255 are never used
@@ -13,13 +14,19 @@ class Spis:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self._used: set[int] = set()
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._used)
 
-    def draw(self) -> int:
+    def draw(self, beside: int = 0) -> int:
+        """``beside``: another SPI of the same session, whose lane (`culvert.inet.lane`) it is to
+        have; without one it gets the next lane in turn."""
+        if not beside:
+            self._turn += 1
+        lane = (beside or self._turn) % LANES
         while True:
-            drawn = int.from_bytes(self._rng.octets(4), "big")
+            drawn = int.from_bytes(self._rng.octets(4), "big") // LANES * LANES + lane
             if drawn >= RESERVED and drawn not in self._used:
                 self._used.add(drawn)
                 return drawn

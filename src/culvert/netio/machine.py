@@ -77,16 +77,20 @@ class Machine:
         self._log = ChangeLog.of(directory, self.owner)
         self._busy = threading.RLock()
 
-    def open_tun(self, name: str = "", *, multi_queue: bool = False, virtio: bool = False) -> Tun:
+    def open_tun(self, name: str = "", *, lanes: int = 0, virtio: bool = False) -> Tun:
         """A TUN device of exactly this name; without one ``culvert0`` or the first free number.
 
-        ``virtio``: with virtio headers, where the kernel has them (`Tun.virtio` tells).
+        ``virtio``: with virtio headers, where the kernel has them (`Tun.virtio` tells). ``lanes``:
+        with so many queues more (`Tun.lanes`).
         """
         with self._busy:
             name = name or free_name()
             [entry] = self._log.plan(_DEVICE_SCOPE + name, [TunMade(name)])
             try:
-                tun = Tun.open(name, multi_queue=multi_queue, virtio=virtio)
+                if lanes:
+                    tun = Tun.open_lanes(name, lanes, virtio=virtio)
+                else:
+                    tun = Tun.open(name, virtio=virtio)
             except PlatformError:
                 self._log.undone(entry)
                 raise

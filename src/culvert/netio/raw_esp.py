@@ -61,6 +61,7 @@ class RawEsp:
     """
 
     splits = False
+    lane = 0
 
     def __init__(self, opened: socket.socket, *, strangers: bool) -> None:
         self._socket = opened

@@ -6,6 +6,7 @@ descriptor closes, however the process ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -77,6 +78,9 @@ class Tun:
         """Each packet read has a virtio header and may be a super-packet."""
         self.offloads: Sequence[str] = tuple(offloads)
         """What the kernel leaves to us: sums, and cutting TCP and UDP super-packets."""
+        self.lanes: tuple[Tun, ...] = ()
+        """Other queues of the device (`culvert.inet.lane`): what is written to one, the kernel
+        answers on the same."""
         self._buffer = bytearray(VIRTIO_HEADER + LARGEST_PACKET)
         self._buffers = (self._buffer,)
         self._view = memoryview(self._buffer)
@@ -106,11 +110,26 @@ class Tun:
         offloads = _ask_for_offloads(descriptor) if virtio else ()
         return cls(descriptor, answer[:16].rstrip(b"\0").decode(), virtio=virtio, offloads=offloads)
 
+    @classmethod
+    def open_lanes(cls, name: str, count: int, *, virtio: bool = False) -> Self:
+        """As `open`, with ``count`` more queues; a kernel that has but one gives one."""
+        try:
+            first = cls.open(name, multi_queue=True, virtio=virtio)
+        except PlatformError:
+            return cls.open(name, virtio=virtio)
+        with contextlib.suppress(PlatformError):
+            for _ in range(count):
+                one = cls.open(first.name, multi_queue=True, virtio=virtio)
+                first.lanes = (*first.lanes, one)
+        return first
+
     def fileno(self) -> int:
         return self._descriptor
 
     def close(self) -> None:
         """Closing twice is normal: a restored machine and an ending driver both do."""
+        for one in self.lanes:
+            one.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

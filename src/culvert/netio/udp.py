@@ -113,8 +113,10 @@ class UdpCounters:
 class UdpSocket:
     """One bound, non-blocking UDP socket. `fileno` is for a selector."""
 
-    def __init__(self, bound: socket.socket, *, encapsulated: bool) -> None:
+    def __init__(self, bound: socket.socket, *, encapsulated: bool, lane: int = 0) -> None:
         self._socket = bound
+        self.lane = lane
+        """See `culvert.netio.lanes`."""
         self._encapsulated = encapsulated
         name = bound.getsockname()
         self.local: Address = (name[0], name[1])
@@ -142,12 +144,13 @@ class UdpSocket:
         *,
         encapsulated: bool = False,
         fragmentation: Fragmentation = Fragmentation.ANYONE,
+        lane: int = 0,
     ) -> Self:
         """A socket at ``host`` (``0.0.0.0`` or ``::`` for all addresses), port 0 for any free one.
 
         ``encapsulated``: the NAT-T port, where IKE stands behind the non-ESP marker, as the `Path`
-        of what is read says; keepalives to it are dropped by the kernel. Raises `PlatformError`
-        saying who holds a taken port.
+        of what is read says; keepalives to it are dropped by the kernel. ``lane``: one more socket
+        of that port beside that of lane 0. Raises `PlatformError` saying who holds a taken port.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -157,8 +160,10 @@ class UdpSocket:
                 _ask_for_called_address(opened)
             if encapsulated:
                 _drop_keepalives(opened)
+            if lane:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             opened.bind((host, port))
-            return cls(opened, encapsulated=encapsulated)
+            return cls(opened, encapsulated=encapsulated, lane=lane)
         except OSError as error:
             opened.close()
             raise _cannot_bind((host, port), error) from error
@@ -230,6 +235,10 @@ class UdpSocket:
             answer = _PKTINFO6.pack(info[:16], 0)
             self._remember(remote, (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, answer))
         return Path((local, self.local[1]), remote, self._encapsulated)
+
+    def remember_with(self, other: UdpSocket) -> None:
+        """Peers that called one of them, called both: they have the same address."""
+        self._called = other._called  # of the same class
 
     def called(self, remote: Address) -> bytes:
         """The in_pktinfo or in6_pktinfo to answer ``remote`` with; empty: from any address."""

@@ -1,0 +1,127 @@
+"""One session floods; what does another one's ping notice? All on a lab of the caller's.
+
+    PYTHONPATH=src:tests python -m bench.fairness [python|kernel]
+
+`culvert.inet.lane` says why it should be little.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+import pytest
+
+from culvert.lab import namespace, topology
+from culvert.lab.lab import Lab
+from interop.ours import OurClient, OurGateway
+
+PREFIX = "fair"
+SUITE = "aes128gcm16"
+FLOODING, QUIET = "client1", "client2"
+PINGS, EVERY = 200, 0.01
+WARM = 1.0  # seconds until a flood is at its height
+
+UDP = ("-u", "-b", "0", "-l", "1300")
+SMALL = ("-u", "-b", "0", "-l", "64")
+FLOODS = {
+    "UDP up": UDP,
+    "UDP down": (*UDP, "-R"),
+    "small packets up": SMALL,
+    "small packets down": (*SMALL, "-R"),
+    "TCP up": ("-P", "4"),
+    "TCP down": ("-P", "4", "-R"),
+    "TCP both ways": ("-P", "2", "--bidir"),
+}
+
+
+@dataclass(frozen=True)
+class Pinged:
+    """Milliseconds; how many had no answer."""
+
+    median: float
+    p95: float
+    lost: int
+
+    def __str__(self) -> str:
+        return f"median {self.median:.2f}, p95 {self.p95:.2f} ms, {self.lost} of {PINGS} lost"
+
+
+@dataclass(frozen=True)
+class Flooded:
+    name: str
+    before: Pinged
+    during: Pinged
+
+    @property
+    def extra(self) -> float:
+        return self.during.median - self.before.median
+
+    @property
+    def extra_p95(self) -> float:
+        return self.during.p95 - self.before.p95
+
+    def __str__(self) -> str:
+        return f"{self.name:20} before: {self.before}; during: {self.during}"
+
+
+def pinged(lab: Lab) -> Pinged:
+    words = ["-n", "-i", str(EVERY), "-c", str(PINGS), "-W", "1", topology.SERVER]
+    said = lab.run(QUIET, [namespace.tool("ping"), *words], timeout=60, check=False).stdout
+    times = [float(one) for one in re.findall(r"time=([\d.]+)", said)]
+    if len(times) < PINGS // 2:
+        return Pinged(1e3, 1e3, PINGS - len(times))
+    return Pinged(median(times), quantiles(times, n=20)[18], PINGS - len(times))
+
+
+@contextmanager
+def two_sessions(lab: Lab, engine: str) -> Iterator[None]:
+    """The gateway with this engine; the clients with their best, so that it has to work."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("CULVERT_ENGINE", engine)
+        gateway = OurGateway(lab, phase2=(SUITE,))
+        gateway.start()
+        patched.setenv("CULVERT_ENGINE", "auto")
+        try:
+            profile = {"phase2": [SUITE]}
+            with OurClient(lab, FLOODING, profile) as one, OurClient(lab, QUIET, profile) as other:
+                one.up()
+                other.up()
+                yield
+        finally:
+            gateway.stop()
+
+
+def measured(lab: Lab, engine: str, *names: str) -> Iterator[Flooded]:
+    """Each of these floods, or all."""
+    seconds = WARM + PINGS * EVERY * 2 + 1
+    serving = lab.spawn("server", [namespace.tool("iperf3"), "-s", "--forceflush"], label="sink")
+    serving.wait_for("listening")
+    try:
+        with two_sessions(lab, engine):
+            for name in names or FLOODS:
+                before = pinged(lab)
+                words = ["-c", topology.SERVER, "-t", str(seconds), *FLOODS[name]]
+                flood = lab.spawn(FLOODING, [namespace.tool("iperf3"), *words], label="flood")
+                flood.wait_for("connected to")
+                time.sleep(WARM)
+                yield Flooded(name, before, pinged(lab))
+                flood.stop()
+                time.sleep(1.5)  # iperf3 notices late that the one before has gone
+    finally:
+        serving.stop()
+
+
+def main() -> None:
+    with Lab(PREFIX) as lab:
+        for one in measured(lab, *(sys.argv[1:2] or ["kernel"])):
+            print(one, flush=True)
+
+
+if __name__ == "__main__":
+    main()
