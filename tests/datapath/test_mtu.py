@@ -12,6 +12,7 @@ from culvert.rng import SeededRandom
 from datapath.orders import SUITES, half
 
 LINKS = (1500, 1492, 1280)
+PATHS = (1500, 1492, 1400, 1280)
 CARRIAGES = (Carriage.BARE, Carriage.UDP, Carriage.TCP)
 # Per link: bare ESP, in UDP, in TCP.
 TABLE = {
@@ -49,7 +50,7 @@ def test_the_formula_holds_without_encryption_too() -> None:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=str)
-@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("link", PATHS)
 @pytest.mark.parametrize("outer", [OUTER_IPV4, OUTER_IPV6])
 def test_a_packet_of_the_inner_mtu_just_fits(
     suite: tuple[str, int, str], link: int, outer: int
@@ -69,3 +70,37 @@ def test_a_packet_of_the_inner_mtu_just_fits(
         [ipv4.build(17, bytes(4), bytes(4), bytes(n)) for n in (mtu - 20, mtu - 19)]
     )
     assert outer + 8 + len(fits) <= link < outer + 8 + len(grown)
+
+
+@pytest.mark.requirement("S0-10", part="every cipher")
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("carriage", CARRIAGES)
+def test_what_is_sealed_of_the_inner_mtu_fits_every_path_by_every_way(
+    suite: tuple[str, int, str], path: int, carriage: Carriage
+) -> None:
+    mtu = inner_mtu(packet_suite(suite[0], suite[2]), path_mtu=path, carriage=carriage)
+    assert OUTER_IPV4 + carriage + sealed(suite, mtu) <= path
+    assert mtu >= path - 130  # what ESP adds at most
+
+
+@pytest.mark.requirement("S0-13", part="1300 fits with every cipher")
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+@pytest.mark.parametrize("carriage", CARRIAGES)
+def test_1300_is_enough(suite: tuple[str, int, str], carriage: Carriage) -> None:
+    assert OUTER_IPV4 + carriage + sealed(suite, 1300) <= 1500
+
+
+def sealed(suite: tuple[str, int, str], octets: int) -> int:
+    """How long a packet of so many octets is as ESP."""
+    keys = half(0x1000, "test", *suite)
+    sa = OutboundSa(
+        0x1000,
+        packet_suite(suite[0], suite[2]),
+        cipher_key=keys.cipher_key,
+        salt=keys.salt,
+        integrity_key=keys.integrity_key,
+        rng=SeededRandom(1),
+    )
+    (made,) = sa.seal_batch([ipv4.build(17, bytes(4), bytes(4), bytes(octets - 20))])
+    return len(made)

@@ -17,6 +17,7 @@ COMMANDS = {
     "up": ("culvert.cli.up:up", "Connect: culvert up NAME or culvert up FILE."),
     "down": ("culvert.cli.down:down", "Disconnect."),
     "status": ("culvert.cli.status:status", "What is connected, and how well."),
+    "stats": ("culvert.cli.stats:stats", "What a connection carried; --reset counts anew."),
     "why": ("culvert.cli.why:why", "The last attempt, step by step, in plain words."),
     "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
     "log": ("culvert.cli.log:log", "The event log."),
@@ -41,7 +42,17 @@ COMMANDS = {
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=("service", "completion", "lab", "logs", "replay", "setmtu", "trace", "notify"),
+    unlisted=(
+        "service",
+        "completion",
+        "lab",
+        "logs",
+        "replay",
+        "setmtu",
+        "stats",
+        "trace",
+        "notify",
+    ),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )

@@ -16,12 +16,12 @@ from culvert.driver.control import RequestError
 from culvert.driver.places import SERVICE, places
 from culvert.errors import PlatformError
 from culvert.netio.adapter import LEAST, LEAST_IPV6, Adapter, adapters, set_mtu
+from culvert.profile.mtu import warning
 from culvert.tables.texts.client_tools import mtu_choices, setmtu_switches
 
 VIRTUAL = "culvert"
 """How the names of tunnel devices begin."""
 VIRTUAL_MTU = 1500
-ADVISED = 1300
 DEFAULT = "default"
 Wanted = Callable[[Adapter], int]
 
@@ -157,11 +157,8 @@ def _warnings(one: Adapter, mtu: int) -> list[str]:
     found: list[str] = []
     if mtu < LEAST_IPV6 and one.ipv6:
         found.append(f"IPv6 stops on {one.name}: it needs at least {LEAST_IPV6}.")
-    if mtu > ADVISED:
-        found.append(
-            f"{mtu} is more than {ADVISED}: IPsec makes packets bigger, so that large ones may be "
-            "cut into fragments, which many firewalls drop."
-        )
+    if said := warning(mtu):
+        found.append(said)
     return found
 
 
@@ -219,8 +216,8 @@ def _tell(done: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
         return
     for row in done:
         click.echo(f"{row['adapter']}: MTU {row['mtu']} (was {row['before']})")
-    for warning in dict.fromkeys(str(text) for row in done for text in _texts(row["warnings"])):
-        click.echo(f"warning: {warning}")
+    for said in dict.fromkeys(str(text) for row in done for text in _texts(row["warnings"])):
+        click.echo(f"warning: {said}")
     click.echo(NO_RESTART)
 
 

@@ -32,7 +32,7 @@ CLEAR_SCREEN = "\x1b[H\x1b[2J"
 def status(
     name: str, watch: bool, established: bool, as_json: bool, state_dir: str, socket: str
 ) -> int:
-    """Show the connections of this machine, or the one called NAME."""
+    """Show the connections of this machine, or the one called NAME; `culvert stats` counts."""
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     if established:
         up = any(one.get("state") == "up" for one in connections(where, name))

@@ -27,6 +27,7 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.render.story import render
 from culvert.eventlog.sentence import sentence
 from culvert.eventlog.story import steps, tell
+from culvert.profile.mtu import warning
 from culvert.profile.profile import AUTHENTICATIONS, Profile
 from culvert.profile.toml import write
 from culvert.store.profiles import ProfileStore, directories, load_file
@@ -186,7 +187,10 @@ def _chosen(given: str, *, quiet: bool) -> Profile:
     """A saved profile, or the one in a file; what the file's adapter has to say is said."""
     path = Path(given)
     if os.sep not in given and not path.is_file():
-        return ProfileStore(directories(os.environ)).load(given)
+        saved = ProfileStore(directories(os.environ)).load(given)
+        if not quiet and (said := warning(saved.mtu)):
+            click.echo(f"  mtu: {said}", err=True)
+        return saved
     adapted = load_file(path)
     if not quiet:
         for remark in adapted.warnings:

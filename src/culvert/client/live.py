@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from culvert.client.echoes import Echoes
+from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
 from culvert.driver.capture import Watched
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
+from culvert.driver.journal import wall_clock
 from culvert.driver.loop import Driver
 from culvert.driver.pump import Datagrams, Pump
 from culvert.driver.stream import StreamCall
@@ -40,6 +42,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT
 from culvert.ike.suite import EspSuite
 from culvert.inet.marks import chosen
+from culvert.netio.beside import packets_beside
 from culvert.netio.machine import Applied, Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
@@ -122,6 +125,7 @@ class Live(NoSurroundings):
         self._alone = alone
         self._record = record
         self._tun: Tun | None = None
+        self._statistics = Statistics()
         self._given: dict[str, Secret] = {}
         compression = any(EspSuite.named(name).compression for name in profile.phase2)
         self._engine = engine.able(transport=profile.transport_mode, compression=compression)
@@ -157,6 +161,13 @@ class Live(NoSurroundings):
         if not self.over.done():
             self._driver.look()
         return {**self._core.snapshot, "engine": self._pump.engine}
+
+    def statistics(self, row: Mapping[str, object], *, reset: bool) -> Mapping[str, object]:
+        """What was counted; after a reset, from now on. ``row``: that of the status."""
+        if reset:
+            self._statistics.reset(row, packets_beside(), wall_clock())
+        lan = self.profile.allow_local_lan
+        return self._statistics.of(row, packets_beside(), local_lan=lan)
 
     def begin(self) -> None:
         self._driver.start()
@@ -268,6 +279,7 @@ class Live(NoSurroundings):
         self._record(event)
         match event.code:
             case "client.up":
+                self._statistics.begin(packets_beside())
                 self.up.set()
                 self.on_up()
             case "client.reconnecting":

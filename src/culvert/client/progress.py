@@ -98,6 +98,7 @@ def status_row(
         "exchange_mode": so_far.exchange_mode,
         "encryption": esp.cipher.label if esp else "",
         "authentication": esp.authentication_label if esp else "",
+        "compression": esp.compression.token if esp and esp.compression else "",
         "since": so_far.up_at.isoformat() if so_far.up_at else "",
         **_counters(so_far.carried),
         "interface": so_far.interface,

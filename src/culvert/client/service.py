@@ -100,6 +100,7 @@ class ClientService:
             "down": self.down,
             "wait": self.wait,
             "status": self.status,
+            "statistics": self.statistics,
             "story": self.story,
             "log": self.log,
             "level": partial(set_level, self._journal),
@@ -183,6 +184,15 @@ class ClientService:
         if name and not found:
             raise RequestError("cli.not-found", f"no connection is called {name!r}")
         request.rows(found)
+        return {}
+
+    async def statistics(self, request: Request) -> Mapping[str, object]:
+        """A row per connection there is, or the one of ``name``; with ``reset`` counted anew."""
+        name, reset = request.text("name"), request.flag("reset")
+        found = [live for live in self._live.values() if not name or live.name == name]
+        if name and not found:
+            raise RequestError("cli.not-found", f"no connection is called {name!r}")
+        request.rows([live.statistics(self._row(live), reset=reset) for live in found])
         return {}
 
     async def story(self, request: Request) -> Mapping[str, object]:

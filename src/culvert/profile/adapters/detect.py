@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from culvert.errors import ConfigError
 from culvert.profile.adapters import pcf, vpnc
-from culvert.profile.adapters.draft import Adapted
+from culvert.profile.adapters.draft import Adapted, Remark
+from culvert.profile.mtu import warning
 from culvert.profile.proposal import shown
 from culvert.profile.toml import read
+from culvert.tables.lines import key_lines
 
 FORMATS = ("toml", "pcf", "vpnc")
 
@@ -46,7 +49,14 @@ def adapt_any(text: str, file_name: str, *, name: str = "") -> Adapted:
 
     Raises ConfigError as the adapter of the format does.
     """
-    chosen = name or name_from(file_name)
+    adapted = _adapted(text, file_name, name or name_from(file_name))
+    if said := warning(adapted.profile.mtu):
+        line = key_lines(text).get(("mtu",), 0) if detect(text, file_name) == "toml" else 0
+        return replace(adapted, warnings=(*adapted.warnings, Remark(line, "mtu", said)))
+    return adapted
+
+
+def _adapted(text: str, file_name: str, chosen: str) -> Adapted:
     match detect(text, file_name):
         case "pcf":
             return pcf.adapt(text, name=chosen, path=file_name)
