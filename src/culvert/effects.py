@@ -182,8 +182,8 @@ class TunnelSettings:
 
     ``address`` may be empty: packets keep the addresses they have. ``own``: the machine's address
     in the network below, for packets to the gateway itself. ``closed``: nothing passes beside the
-    tunnel; ``local_lan``: but to the networks this machine is in. ``forward``: packets of networks
-    behind this machine are to pass.
+    tunnel. ``excluded`` stays outside it, with ``local_lan`` the networks this machine is in, but
+    nothing of ``kept``. ``forward``: packets of networks behind this machine are to pass.
     """
 
     connection: str
@@ -200,6 +200,7 @@ class TunnelSettings:
     closed: bool = False
     local_lan: bool = False
     forward: bool = False
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +410,13 @@ class Traffic:
     dropped_out: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class NetworksWanted:
+    """The person wants these networks behind the gateway from now on, in place of the former."""
+
+    remote_networks: tuple[str, ...]
+
+
 Answer = (
     Judged
     | Signed
@@ -421,4 +429,5 @@ Answer = (
     | PeerMoved
     | PairWorn
     | Traffic
+    | NetworksWanted
 )

@@ -63,7 +63,20 @@ def test_everything_is_two_halves_and_the_gateway_keeps_its_way() -> None:
         RouteAdded("192.0.2.1/32", "eth0", 2, "198.51.100.1"),
         RouteAdded("0.0.0.0/1", "culvert0", 7),
         RouteAdded("128.0.0.0/1", "culvert0", 7),
+        RouteAdded("198.51.100.0/25", "culvert0", 7),
+        RouteAdded("198.51.100.128/25", "culvert0", 7),
     ]
+
+
+def test_the_local_network_is_left_out_of_everything_where_that_is_allowed() -> None:
+    everything = replace(SETTINGS, routes=("0.0.0.0/0",), local_lan=True)
+    inside = [each.destination for each in routes_of(everything) if each.interface == "culvert0"]
+    assert inside == ["0.0.0.0/1", "128.0.0.0/1"]
+    own = plan_client(replace(everything, kept=("198.51.0.0/16",)), SEEN)
+    assert "198.51.100.0/25" in [
+        each.destination for each in own.changes if isinstance(each, RouteAdded)
+    ]
+    assert "here and behind the gateway too" in own.notes[0]
 
 
 def test_everything_of_ipv6_is_two_halves_with_the_strongest_metric() -> None:

@@ -60,6 +60,7 @@ def both(gateway: OurGateway, clients: dict[str, OurClient]) -> dict[str, OurCli
 @pytest.mark.cell("mode-config", "ourselves")
 @pytest.mark.cell("split", "ourselves")
 @pytest.mark.requirement("S4-01", part="own client")
+@pytest.mark.requirement("S1-71", part="host to network")
 def test_two_at_once_each_with_its_own_address_row_and_100_mb(
     lab: Lab, gateway: OurGateway, both: dict[str, OurClient]
 ) -> None:

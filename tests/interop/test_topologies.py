@@ -254,8 +254,8 @@ def served(lab: Lab) -> Iterator[None]:
         web.stop()
 
 
-def status(host: str, port: int) -> int:
-    asking = http.client.HTTPConnection(host, port, timeout=10.0)
+def status(host: str, port: int, *, patience: float = 10.0) -> int:
+    asking = http.client.HTTPConnection(host, port, timeout=patience)
     asking.request("GET", "/")
     answer = asking.getresponse()
     answer.read()
@@ -264,7 +264,7 @@ def status(host: str, port: int) -> int:
 
 
 @pytest.mark.cell("everywhere", "ourselves")
-@pytest.mark.requirement("S1-71", part="everywhere")
+@pytest.mark.requirement("S1-71", part="host to everywhere")
 def test_nothing_leaves_outside_the_tunnel_not_even_after_a_crash(lab: Lab) -> None:
     """What leaves the client is IKE and ESP: with the tunnel, without the gateway, and when the
     service was killed, until the repair."""

@@ -84,7 +84,7 @@ LEASE = ("ipproto", "udp", "dport", "67")
 ADDRESSES = (GATEWAY, ELSEWHERE, NEIGHBOUR, "2001:db8::1")
 
 
-@pytest.mark.requirement("S1-71", part="everywhere, routes")
+@pytest.mark.requirement("S1-71", part="host to everywhere")
 def test_everything_goes_into_the_tunnel_but_ike_esp_and_dhcp(
     here: str, machine: Machine, tun: Tun, etc: Path
 ) -> None:
@@ -114,7 +114,7 @@ def test_the_local_network_stays_where_it_is_allowed(here: str, machine: Machine
     machine.restore("work")
 
 
-@pytest.mark.requirement("S1-71", part="everywhere, after a crash")
+@pytest.mark.requirement("S1-71", part="host to everywhere")
 def test_a_killed_process_leaves_the_machine_closed_until_the_repair(
     here: str, machine: Machine, etc: Path, tmp_path: Path
 ) -> None:

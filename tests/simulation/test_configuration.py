@@ -11,7 +11,7 @@ import pytest
 from culvert.gateway.config import GatewayConfig
 from culvert.policy.group import Group
 from simulation.ends import ClientEnd
-from simulation.world import GATEWAY, Terms, World, configuration, profile
+from simulation.world import Terms, World, configuration, profile
 
 SEED = 1
 CPP = "deny any inbound"
@@ -182,18 +182,31 @@ def test_each_end_shows_what_the_other_runs() -> None:
         assert client.core.snapshot["client_type"] == "Linux"
 
 
-@pytest.mark.requirement("S4-22", part="who decides")
+@pytest.mark.requirement("S4-22")
 @pytest.mark.parametrize("asks", [False, True])
-@pytest.mark.parametrize("permits", [False, True])
+@pytest.mark.parametrize("permits", [(), ("0.0.0.0/32",), ("10.0.0.0/8",)])
+@pytest.mark.parametrize("topology", ["network", "everywhere"])
 def test_the_local_lan_stays_only_where_both_the_profile_and_the_gateway_say_so(
-    asks: bool, permits: bool
+    topology: str, permits: tuple[str, ...], asks: bool
 ) -> None:
-    (group,) = configuration(Terms()).live.groups
-    lan = configuration(Terms(split_include=("0.0.0.0/32",))).live.groups[0].split_include
-    world = world_of(split_include=(), split_exclude=lan if permits else ())
+    permitted = tuple([ip_network(text) for text in permits])
+    world = world_of(split_include=(), split_exclude=permitted)
     with world.shown_if_wrong():
-        client = connected(world, allow_local_lan=asks)
-        assert client.up, (client.reason, group, GATEWAY)
+        default = ("0.0.0.0/0",)
+        client = connected(world, allow_local_lan=asks, topology=topology, remote_networks=default)
+        assert client.up, client.reason
         assert client.machine is not None
-        excluded = client.machine.settings.excluded
-        assert excluded == (("0.0.0.0/32",) if asks and permits else ())
+        settings = client.machine.settings
+        assert settings.local_lan == (asks and permits == ("0.0.0.0/32",))
+        assert settings.excluded == (("10.0.0.0/8",) if asks and "10.0.0.0/8" in permits else ())
+
+
+@pytest.mark.requirement("S4-22")
+def test_what_the_gateway_names_as_its_own_never_stays_outside() -> None:
+    own = ip_network("10.10.10.0/24")
+    world = world_of(split_include=(own,), split_exclude=(ip_network("0.0.0.0/32"),))
+    with world.shown_if_wrong():
+        client = connected(world, allow_local_lan=True, remote_networks=("0.0.0.0/0",))
+        assert client.up, client.reason
+        assert client.machine is not None
+        assert client.machine.settings.kept == (str(own),)

@@ -59,7 +59,7 @@ def joined(
 
 @MODES
 @PLACES
-@pytest.mark.requirement("S1-71", part="host to host, simulated")
+@pytest.mark.requirement("S1-71", part="host to host")
 def test_two_hosts_talk_under_their_own_addresses(transport: bool, behind: bool) -> None:
     world, client = joined(transport=transport, behind=behind)
     with world.shown_if_wrong():

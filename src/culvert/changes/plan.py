@@ -109,35 +109,65 @@ def plan_client(settings: TunnelSettings, seen: Surroundings) -> Plan:
     device = seen.device
     source = settings.own or settings.address
     if settings.closed:
-        outside = _outside(settings, seen, notes)
-        way = opening(settings.gateway, device.interface, device.index, source, outside)
+        open_to = map(str, _outside(settings, seen, notes))
+        way = opening(settings.gateway, device.interface, device.index, source, open_to)
         return Plan((*changes, *way), tuple(notes))
     if gateway in _networks(settings.routes):
         changes += to_the_peer(settings.gateway, device.interface, device.index, source)
     else:
         changes += _past_the_tunnel(settings.gateway, inside, seen)
-    for excluded in _networks(settings.excluded):
+    outside = _outside(settings, seen, notes)
+    for excluded in outside:
         changes += _exception(excluded, inside, seen, notes)
-    for network in wished:
+    for network in (*wished, *_locals_inside(wished, outside, seen)):
         changes += _through_the_tunnel(network, seen, notes)
     notes += _servers_outside(settings.dns_servers, inside)
     return Plan(tuple(changes), tuple(notes))
 
 
-def _outside(settings: TunnelSettings, seen: Surroundings, notes: list[str]) -> list[str]:
-    """Networks that a closed machine may reach: those the gateway names, or those it is in."""
-    if settings.excluded:
-        return [str(network) for network in _networks(settings.excluded)]
-    if not settings.local_lan:
-        return []
+def _outside(settings: TunnelSettings, seen: Surroundings, notes: list[str]) -> list[Network]:
+    """What may be reached beside the tunnel: networks named, and those this machine is in. What
+    the gateway names as its own never is (S4-22)."""
+    found = _networks(settings.excluded)
+    if settings.local_lan:
+        local = _local_networks(seen)
+        if not local:
+            notes.append("this machine is in no local network that could stay reachable")
+        found += local
+    kept = _networks(settings.kept)
+    outside: list[Network] = []
+    for network in dict.fromkeys(found):
+        if any(network.version == own.version and network.overlaps(own) for own in kept):
+            notes.append(f"{network} is here and behind the gateway too; the tunnel has it")
+        else:
+            outside.append(network)
+    return outside
+
+
+def _local_networks(seen: Surroundings) -> list[Network]:
+    """Those this machine is in."""
     found = [
-        route.destination
+        _network(route.destination)
         for route in seen.routes
-        if not route.via and not route.ours and _network(route.destination).prefixlen
+        if not route.via and not route.ours and route.index != seen.device.index
     ]
-    if not found:
-        notes.append("this machine is in no local network that could stay reachable")
-    return list(dict.fromkeys(found))
+    return [network for network in found if network.prefixlen]
+
+
+def _locals_inside(
+    wished: Iterable[Network], outside: Iterable[Network], seen: Surroundings
+) -> list[Network]:
+    """Networks of this machine that a tunnel for everything takes too: their own routes would win
+    by being longer. Single addresses are those of neighbours on a line, never a network."""
+    everything = {network.version for network in wished if not network.prefixlen}
+    return [
+        network
+        for network in dict.fromkeys(_local_networks(seen))
+        if network.version in everything
+        and network.prefixlen < network.max_prefixlen
+        and not network.is_link_local
+        and not any(_covers(kept, network) for kept in outside)
+    ]
 
 
 def plan_gateway(served: ServedNetwork, seen: Surroundings) -> Plan:

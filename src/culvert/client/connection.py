@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import assert_never
 
-from culvert.client.calls import Calls
+from culvert.client.networks import Networks
 from culvert.client.pairs import SESSION
 from culvert.client.person import GROUP_KEY
 from culvert.client.progress import Progress, status_row
@@ -28,6 +28,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     MovePeer,
+    NetworksWanted,
     PairWorn,
     PeerMoved,
     Resolved,
@@ -75,7 +76,7 @@ DECIDING = 180.0
 """Seconds a gateway may take to decide a login: somebody may have to find a telephone first."""
 
 
-class Connection(Calls):
+class Connection(Networks):
     """``began``: wall time and monotonic second of one moment, from which wall times follow.
 
     ``bare_esp``: the data path carries ESP without UDP. ``certificate``: what this end shows of
@@ -151,11 +152,10 @@ class Connection(Calls):
                 return self._echoed(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
-            case Signed():
-                signature = self._certificates.signature(answer)
-                return self._tell(self._certificates.owner(answer.ticket), signature, now)
-            case CertificateJudged():
-                return self._tell(self._certificates.owner(answer.ticket), verdict(answer), now)
+            case NetworksWanted():
+                return self._other_networks(answer, now)
+            case Signed() | CertificateJudged():
+                return self._proof(answer, now)
             case Judged():
                 return []  # a client judges no person
             case _:
@@ -255,6 +255,12 @@ class Connection(Calls):
             return [self._certificates.judge(number, asked, self._so_far.address)]
         made = self._certificates.sign(number, asked)
         return self._tell(number, made, now) if isinstance(made, Signature) else [made]
+
+    def _proof(self, answer: Signed | CertificateJudged, now: float) -> list[Effect]:
+        owner = self._certificates.owner(answer.ticket)
+        if isinstance(answer, Signed):
+            return self._tell(owner, self._certificates.signature(answer), now)
+        return self._tell(owner, verdict(answer), now)
 
     def _tell(self, number: int, given: Signature | CertificateVerdict, now: float) -> list[Effect]:
         return self._carry(self._endpoint.step(number, given, now=now), now)

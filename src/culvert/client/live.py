@@ -29,6 +29,7 @@ from culvert.effects import (
     HumanAnswered,
     JudgeCertificate,
     MachineConfigured,
+    NetworksWanted,
     OpenStream,
     RestoreMachine,
     SessionEnded,
@@ -172,6 +173,13 @@ class Live(NoSurroundings):
     def begin(self) -> None:
         self._driver.start()
         self._driver.command(lambda now: self._core.connect(now=now), "connect")
+
+    def want(self, profile: Profile) -> None:
+        """Go on with this profile, which differs in what counts at once (`scope`) alone."""
+        wanted = NetworksWanted(profile.remote_networks)
+        if profile.remote_networks != self.profile.remote_networks:
+            self._driver.command(lambda now: self._core.step(wanted, now=now), "networks")
+        self.profile = profile
 
     def leave(self) -> None:
         """Say farewell and restore the machine; `over` tells when it is done."""

@@ -19,6 +19,10 @@ from culvert.inet.address import Path
 from culvert.profile.profile import Profile
 from culvert.profile.topology import EVERYTHING
 
+WHERE_I_AM = ip_network("0.0.0.0/32")
+"""In a gateway's list of what may stay outside: whatever network the client is in (Cisco's
+"include-local-lan")."""
+
 SESSION = 1  # a client's data path carries this one session
 
 
@@ -102,23 +106,32 @@ def tunnel_settings(
     """What this machine has to set up for the tunnel."""
     answer: Given = so_far.given
     applies = profile.dns == "apply"
-    local_lan = answer.exclude if profile.allow_local_lan else ()
+    outside = answer.exclude if profile.allow_local_lan else ()
     return TunnelSettings(
         connection=profile.name,
         address="" if so_far.own_address else answer.address,
         prefix_length=32,
         mtu=_device_mtu(profile, largest_inside(profile, so_far, esp, carriage)),
         routes=so_far.routes,
-        excluded=tuple([str(network) for network in local_lan]),
+        excluded=tuple([str(network) for network in outside if network != WHERE_I_AM]),
         dns_servers=answer.dns if applies else (),
         search_domains=(answer.domain,) if applies and answer.domain else (),
         split_domains=answer.split_domains if applies else (),
         gateway=so_far.address,
         own=answer.address if so_far.own_address else "",
         closed=profile.topology == "everywhere" and profile.fail_closed,
-        local_lan=profile.topology == "everywhere" and profile.allow_local_lan,
+        local_lan=_stays_local(profile, answer),
         forward=profile.topology == "site",
+        kept=tuple([str(network) for network in answer.include if network.prefixlen]),
     )
+
+
+def _stays_local(profile: Profile, answer: Given) -> bool:
+    """Whether the networks this machine is in stay reachable. The gateway decides (S4-22), unless
+    nothing is asked of it."""
+    if profile.provisioning == "off":
+        return profile.allow_local_lan and profile.topology == "everywhere"
+    return profile.allow_local_lan and WHERE_I_AM in answer.exclude
 
 
 def largest_inside(profile: Profile, so_far: Progress, esp: EspSuite, carriage: Carriage) -> int:

@@ -34,7 +34,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
 from culvert.eventlog.render import json_lines
 from culvert.netio.machine import Machine
-from culvert.profile.profile import Profile
+from culvert.profile.profile import Profile, changed
 from culvert.profile.toml import read
 from culvert.rng import Random
 from culvert.secret import Secret
@@ -119,6 +119,9 @@ class ClientService:
         record keeps passwords.
         """
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
+        standing = self._live.get(profile.name)
+        if standing is not None and standing.up.is_set():
+            return self._go_on(standing, profile, request)
         certificate, authorities = request.text("certificate"), request.text("authorities")
         trust = trust_of(profile, certificate.encode(), authorities.encode())
         live = self._begin(profile, trust, request)
@@ -205,6 +208,21 @@ class ClientService:
         """Undo what dead runs left over; living connections are not touched."""
         async with self._alone:
             return repaired(await asyncio.to_thread(self._machine.recover))
+
+    def _go_on(self, live: Live, profile: Profile, request: Request) -> Mapping[str, object]:
+        """A connection that stands goes on with what of its profile counts at once."""
+        differing = changed(live.profile, profile)
+        later = ", ".join(key.name for key in differing if key.scope != "live")
+        if not differing or later:
+            raise RequestError(
+                "cli.already",
+                f"{live.name} is up" + (f"; {later}: counts from the next connect" * bool(later)),
+                f"`culvert down {live.name}` ends it.",
+            )
+        if request.peer.uid not in (0, live.uid):
+            raise RequestError("cli.denied", f"{live.name} is somebody else's connection")
+        live.want(profile)
+        return {"connection": self._row(live)}
 
     # --- life ----------------------------------------------------------------------------------
 

@@ -135,6 +135,7 @@ class Tunnel(Joint):
         self._interface = done.interface
         if about == "way":
             return self._call(now)
+        made = self._up(now) if about == "machine" else []
         told = self._event(
             "client.machine-configured",
             interface=done.interface,
@@ -142,7 +143,7 @@ class Tunnel(Joint):
             routes=self._so_far.routes,
             dns=self._so_far.given.dns,
         )
-        return [told, *self._up(now)]
+        return [told, *made]
 
     def _up(self, now: float) -> list[Effect]:
         so_far = self._so_far

@@ -24,6 +24,7 @@ from culvert.effects import (
     HumanAnswered,
     Judged,
     MachineConfigured,
+    NetworksWanted,
     PairWorn,
     PeerMoved,
     Resolved,
@@ -52,6 +53,7 @@ ANSWERS: Mapping[str, type] = {
         HumanAnswered,
         Judged,
         MachineConfigured,
+        NetworksWanted,
         PairWorn,
         PeerMoved,
         Question,
@@ -59,6 +61,7 @@ ANSWERS: Mapping[str, type] = {
         Signed,
         StreamOpened,
         Traffic,
+        NetworksWanted,
     )
 }
 KEYS = frozenset(("key", "cipher_key", "salt", "integrity_key"))

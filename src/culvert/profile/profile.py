@@ -200,6 +200,13 @@ class InvalidProfile(ConfigError):
         super().__init__(what, path=path, line=found[0].line)
 
 
+def changed(before: Profile, after: Profile) -> tuple[Key, ...]:
+    """The keys whose values differ."""
+    return tuple(
+        [key for key in KEYS.values() if getattr(before, key.name) != getattr(after, key.name)]
+    )
+
+
 def sounds_secret(key: str) -> bool:
     """Whether the value of a foreign key should be treated as a secret, judged by its name."""
     return bool(re.search(r"pass|pwd|secret|pin\b|psk|key$", key, re.IGNORECASE))
