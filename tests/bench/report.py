@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Protocol
 
 SUSPECT = 0.7
 """A peer below this share of its known figure makes the run suspect."""
@@ -135,6 +136,29 @@ def _ping_under_load(values: Sequence[float]) -> Result:
     worst = quartile(values, upper=True)
     value = round(median(values), 2)
     return Result("ping, full-rate stream", value, "ms", "", 0.0, 0.0, "<= 5 ms", worst <= 5, worst)
+
+
+class Noticed(Protocol):
+    """What a ping beside a flood took longer than before it, in ms (`bench.fairness.Flooded`)."""
+
+    @property
+    def extra(self) -> float: ...
+    @property
+    def extra_p95(self) -> float: ...
+
+
+def fairness_bars(floods: Sequence[Noticed]) -> list[Result]:
+    """Of the median over all floods, and of the 95th percentile, for whoever wants to know."""
+    return [
+        _within("another session's flood, extra on a ping, median", [one.extra for one in floods]),
+        _within("another session's flood, extra on a ping, p95", [one.extra_p95 for one in floods]),
+    ]
+
+
+def _within(figure: str, values: Sequence[float]) -> Result:
+    worst = quartile(values, upper=True)
+    value = round(median(values), 2)
+    return Result(figure, value, "ms", "", 0.0, 0.0, "<= 5 ms", worst <= 5, round(worst, 2))
 
 
 def _result(

@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import alone
-from bench.report import Bar, Figures, Known, bars, write
+from bench import alone, fairness
+from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from interop.ours import VPNC_LEGACY, OurClient, OurGateway
@@ -302,12 +302,21 @@ def main() -> int:
                 found = measured(lab, pki, one, given.seconds, given.patience)
                 rounds[one.name].append(found)
                 print(f"{number + 1}/{given.pairs} {one.name:26} {found}", flush=True)
-    results = [*bars(BARS, rounds), alone.growth(), alone.setups()]
+    results = [*bars(BARS, rounds), alone.growth(), alone.setups(), *fair()]
     write(given.to, rounds, results, KNOWN, pairs=given.pairs, seconds=given.seconds)
     for name, values in rounds.items():
         up, down = (median(getattr(one, way) for one in values) for way in ("up", "down"))
         print(f"{name:26} up {up:.2f} down {down:.2f} Gbit/s")
     return 0 if all(one.met for one in results) else 1
+
+
+def fair() -> list[Result]:
+    """What a session notices of another one's floods, on a lab of its own."""
+    with Lab(fairness.PREFIX) as lab:
+        found = list(fairness.measured(lab, "kernel"))
+    for one in found:
+        print(one, flush=True)
+    return fairness_bars(found)
 
 
 def _wanted(name: str, only: str) -> bool:
