@@ -37,6 +37,7 @@ from culvert.effects import (
 from culvert.eventlog.event import Field, LogEvent
 from culvert.inet.address import Address, Path
 from culvert.inet.address import text as address_text
+from culvert.inet.lane import by_lane
 
 NON_ESP_MARKER = bytes(4)  # RFC 3948 §2.2
 EARLY_MARKER = bytes(8)
@@ -277,7 +278,9 @@ class Pump:
         self._read_esp(source, self._port_of(source))
 
     def _read_bare(self, source: Datagrams) -> None:
-        self._read_esp(source, BARE)
+        if self._listener is not None and (batch := source.read_batch()):
+            for lane, datagrams, marks in by_lane(batch, source.marks):
+                self._open(datagrams, BARE, marks, lane)
 
     def _read_esp(self, source: Datagrams, local_port: int) -> None:
         if self._listener is not None and (batch := source.read_batch()):

@@ -10,6 +10,10 @@ turn. Lane 0 is for IKE and for everything else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from culvert.inet.address import Path
+
 LANES = 8
 """Of sessions; a power of two. More sessions share them, with one in eight of the others."""
 
@@ -17,3 +21,21 @@ LANES = 8
 def lane_of(spi: int) -> int:
     """Where the ESP that comes with this SPI of ours waits."""
     return 1 + spi % LANES
+
+
+Datagrams = Sequence[tuple[bytes, Path]]
+
+
+def by_lane(batch: Datagrams, marks: Sequence[int]) -> list[tuple[int, Datagrams, Sequence[int]]]:
+    """ESP that came by one queue for all (without UDP there are no ports): each lane, its datagrams
+    in order, and their marks."""
+    lanes = [lane_of(datagram[3]) if len(datagram) > 3 else 0 for datagram, _ in batch]
+    if len(set(lanes)) == 1:
+        return [(lanes[0], batch, marks)]
+    places: dict[int, list[int]] = {}
+    for place, lane in enumerate(lanes):
+        places.setdefault(lane, []).append(place)
+    return [
+        (lane, [batch[one] for one in of_it], [marks[one] for one in of_it] if marks else ())
+        for lane, of_it in places.items()
+    ]
