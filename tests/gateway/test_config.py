@@ -190,6 +190,8 @@ def test_a_wrong_setting_of_the_gateway_is_told_at_its_line(line: str, what: str
         (f"backup_servers = {['a'] * 11}", "10 backup_servers at most"),
         ('key_file = "x"', "one of them is too much"),
         ('pool = "other"', "there is no pool 'other'"),
+        ("authentication = []", "nobody could prove anything"),
+        ('authentication = ["xauth-pks"]', "there is no authentication 'xauth-pks'"),
         ('phase1 = ["aes128-sha1-modp2048"]', 'add "sha1" to legacy'),
     ],
 )

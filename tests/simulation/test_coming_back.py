@@ -151,7 +151,7 @@ def test_who_disconnects_while_it_is_lost_is_down_at_once() -> None:
         assert client.core.deadline == float("inf")
 
 
-@pytest.mark.requirement("S4-20", part="backup servers")
+@pytest.mark.requirement("S4-20", part="backup servers in order")
 @pytest.mark.parametrize("patience", [5, 20])
 def test_the_next_gateway_is_tried_when_the_first_was_silent_for_its_time(patience: int) -> None:
     world = World(SEED)

@@ -128,6 +128,7 @@ def test_a_lost_push_or_acknowledgement_is_made_good() -> None:
 
 
 @pytest.mark.requirement("S4-47")
+@pytest.mark.requirement("S4-46", part="firewall policy")
 @pytest.mark.parametrize("claims", [False, True])
 @pytest.mark.parametrize("policy", ["none", "optional", "required"])
 def test_a_firewall_is_asked_for_and_answered_by_the_groups_policy(

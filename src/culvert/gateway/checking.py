@@ -303,6 +303,7 @@ def _group(
     made = Group(
         name=table.text("name"),
         pool=_pool(table, known_pools),
+        authentication=_ways(table),
         ike_proposals=table.texts("phase1"),
         esp_proposals=table.texts("phase2"),
         legacy=on,
@@ -338,6 +339,20 @@ def _group(
         liveness=liveness(table),
     )
     return KeyedGroup(made, key)
+
+
+def _ways(table: Table) -> tuple[str, ...]:
+    """How the people of a group may prove themselves."""
+    ways = table.texts("authentication")
+    if not table.gives("authentication"):
+        return ways  # those of the gateway, which are looked at there
+    if not ways:
+        table.problem("authentication", "authentication is empty: nobody could prove anything")
+    for way in ways:
+        if way not in AUTHENTICATION:
+            hint = suggestion(way, AUTHENTICATION)
+            table.problem("authentication", f"there is no authentication {shown(way)}{hint}")
+    return ways
 
 
 def check_early(table: Table, on: frozenset[str]) -> None:

@@ -164,6 +164,8 @@ class CallersSessions:
         group = self.groups[caller.group]
         if not group.open_at(self._at(now)):
             return Refused("outside-hours")
+        if refused := _way_refused(caller, group):
+            return refused
         if group.firewall == "required" and asked.attributes and not meets(asked, group):
             return Refused("firewall-mismatch", f"the client has {asked.firewall or 'none'}")
         session = self._table.admit(
@@ -431,3 +433,13 @@ def way_of(pair: Install, caller: Caller) -> str:
     if streamed(pair.path):
         return "tcp"
     return "nat-t" if pair.udp_encapsulated else "esp"
+
+
+def _way_refused(caller: Caller, group: Group) -> Refused | None:
+    """A caller who proved himself in a way that the gateway has and his group does not allow."""
+    way = caller.proved.suite.authentication.name if caller.proved is not None else ""
+    if not group.authentication or way in group.authentication:
+        return None
+    allowed = " or ".join(group.authentication)
+    cause = f"the group does not allow authentication {way}, but {allowed}"
+    return Refused("proposal-refused", cause)

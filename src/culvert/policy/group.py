@@ -36,10 +36,12 @@ class Group:
 
     Lists of proposals are in order of preference, each in the manner ``aes256-sha256-modp2048``
     (phase 1) or ``aes256-sha256`` (phase 2). 0 stands for "no limit" in every limit.
+    ``authentication``: rows of tables/algorithms.toml; none: all that the gateway has.
     """
 
     name: str
     pool: str = ""
+    authentication: tuple[str, ...] = ()
     ike_proposals: tuple[str, ...] = ()
     esp_proposals: tuple[str, ...] = ()
     legacy: frozenset[str] = frozenset()
