@@ -22,7 +22,7 @@ any_extra = st.dictionaries(texts, st.dictionaries(texts, texts, min_size=1), ma
 kept_extra = st.sampled_from(
     [
         {},
-        {"pcf": {"Foo": "b a r", "!Bar": "", "[other]Foo": "1", "CertName": "1"}},
+        {"pcf": {"Foo": "b a r", "!Bar": "", "[other]Foo": "1", "CertPath": "1"}},
         {"vpnc": {"Foo bar": "b a", "CA-File": "/x", "No Detach": ""}},
     ]
 )

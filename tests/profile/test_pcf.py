@@ -139,6 +139,12 @@ def test_extensions_of_network_manager_come_over() -> None:
     assert [w.key for w in adapted.warnings if w.line] == ["PeerTimeout", "UseLegacyIKEPort"]
 
 
+def test_the_name_of_a_certificate_comes_over_and_goes_back() -> None:
+    adapted = adapt("[main]\nHost=h\nAuthType=3\nCertStore=1\nCertName=ann\n", name="n")
+    assert (adapted.profile.certificate, adapted.profile.authentication) == ("ann", "certificate")
+    assert "CertName=ann" in export(adapted.profile, SeededRandom(1)).text
+
+
 @pytest.mark.requirement("S4-20", part="import: unknown keys are kept and reported")
 def test_an_unknown_key_is_kept_and_reported() -> None:
     text = SMALLEST + "!Colour=blue\n[other]\nHost=elsewhere\n"
