@@ -351,12 +351,16 @@ class MachineConfigured:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """``path_mtu``: octets of the longest packet that gets to the first IPv4 address whole."""
+    """``path_mtu``: octets of the longest packet that gets to the first IPv4 address whole.
+    ``network``: where this machine is, in a word that is the same there another time; ``way``: what
+    got through there last."""
 
     ticket: int
     addresses: tuple[str, ...]
     problem: str = ""
     path_mtu: int = 1500
+    network: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)

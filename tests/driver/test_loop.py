@@ -23,6 +23,7 @@ from culvert.effects import (
 )
 from culvert.eventlog.event import LogEvent
 from culvert.netio.udp import UdpSocket
+from culvert.netio.whereabouts import network_towards
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
 from driver.small_core import BOOM, SmallCore
@@ -212,7 +213,8 @@ def test_host_names_are_looked_up() -> None:
         stage.driver.command(lambda now: [Resolve(3, "127.0.0.1")], "a test")
         await stage.core.until(lambda: bool(stage.core.told))
 
-    assert on_stage(play).core.told == [Resolved(3, ("127.0.0.1",))]
+    (found,) = on_stage(play).core.told
+    assert found == Resolved(3, ("127.0.0.1",), network=network_towards("127.0.0.1"))
 
 
 def test_a_session_that_ended_is_told_to_the_surroundings() -> None:

@@ -41,6 +41,34 @@ CONNECTING_MAIN: tuple[Happening, ...] = (
     (0.1, "ike.proposal-chosen", {"phase": 1, "suite": "aes256-sha1-modp1024", "number": 1}),
 )
 PIECES_LOST: Happening = (15.0, "ike.fragments-lost", {"peer": CALLER, "came": 1, "of": "2"})
+NO_STREAM: Happening = (
+    0.1,
+    "client.tcp-failed",
+    {"host": "192.0.2.1", "port": 10000, "problem": "no answer"},
+)
+WAY_BLOCKED: Happening = (
+    8.0,
+    "client.way-blocked",
+    {
+        "profile": "office",
+        "way": "ESP, or NAT-T where it is needed",
+        "blocked": "UDP 4500",
+        "out": 5,
+        "came": 1,
+        "next": "IPsec over UDP",
+    },
+)
+WAY_FOUND: Happening = (
+    20.0,
+    "client.way-found",
+    {
+        "profile": "office",
+        "way": "IPsec over UDP",
+        "transport": "udp",
+        "network": "0a1b2c3d4e5f",
+        "tried": 1,
+    },
+)
 UNFRAGMENTED: Happening = (0.3, "ike.unfragmented", {"peer": PEER, "octets": 2000})
 BEGAN_ANEW: Happening = (90.0, "gateway.started", {"version": "1", "listen": (), "engine": "c"})
 LOST: Happening = (
@@ -364,6 +392,14 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
     ("net.loss", ""): (
         client(*GOOD, *[AGAIN] * 3),
         client(*GOOD[:-1], *[AGAIN] * 3, UP),
+    ),
+    ("net.tcp10000-blocked", "client"): (
+        client(*CONNECTING[:2], NO_STREAM, down("no-answer", 0.2)),
+        client(*CONNECTING[:2], down("no-answer", 0.2)),
+    ),
+    ("ok.other-way", "client"): (
+        client(*CONNECTING[:2], WAY_BLOCKED, *GOOD[2:], WAY_FOUND),
+        client(*CONNECTING[:2], WAY_BLOCKED, *GOOD[2:]),
     ),
     ("ok.followed", "client"): (client(*GOOD, FOLLOWED), client(FOLLOWED, *GOOD)),
     ("ok.moved", "gateway"): (gateway(STARTED, MOVED), gateway(MOVED, STARTED)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -43,12 +44,14 @@ from culvert.effects import (
     SendRaw,
     SessionEnded,
     Sign,
+    StreamOpened,
     Traffic,
 )
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.people import group_keys
+from culvert.ike.carriage import UDP_PORT
 from culvert.ike.outputs import Keyed
 from culvert.inet import ipv4
 from culvert.inet.address import Address, Path
@@ -70,6 +73,7 @@ KEEPALIVE = b"\xff"
 WANTS: tuple[str, ...] = ("user", "password")
 
 RESOLVING = 0.03  # seconds until a name server answers
+REFUSING = 5.0  # seconds until a TCP stream that nobody answers is given up
 CONFIGURING = 0.05  # seconds until routes and name servers are set
 COUNTING = 1.0  # seconds between two looks at the counters while packets flow
 
@@ -145,7 +149,7 @@ class End:
         if to[1] == IKE_PORT:
             if octets != KEEPALIVE:
                 self.do(self._core.receive(octets, Path(to, source), now=self.now))
-        elif to[1] in (NATT_PORT, BARE):
+        elif to[1] in (NATT_PORT, UDP_PORT, BARE):
             self._of_the_tunnel(octets, source, to)
 
     def _of_the_tunnel(self, octets: bytes, source: Address, to: Address) -> None:
@@ -346,6 +350,11 @@ class ClientEnd(End):
         """What the person has beside name and password, or instead of them."""
         self.unresolved = ""
         """Why the gateway's name is not found."""
+        self.streams_to: GatewayEnd | None = None
+        """Whom TCP streams lead to; None: nobody answers them."""
+        self.where = ""
+        self.remembered = ""
+        """The network that it is in, and what got through there by an earlier connection."""
         self.unconfigured = ""
         """Why this machine cannot be set up."""
         self._gateway = gateway
@@ -415,7 +424,14 @@ class ClientEnd(End):
             case Resolve():
                 literal = order.host.replace(".", "").isdecimal()
                 address = order.host if literal else self._gateway
-                self.answer_later(Resolved(order.ticket, (address,)), RESOLVING)
+                found = Resolved(order.ticket, (address,))
+                found = replace(found, network=self.where, way=self.remembered)
+                self.answer_later(found, RESOLVING)
+            case OpenStream() if self.streams_to is None:
+                self.answer_later(StreamOpened(order.ticket, None, "no answer"), REFUSING)
+            case OpenStream():
+                stream = self.network.stream(self, self.streams_to, (self._gateway, NATT_PORT))
+                self.answer_later(StreamOpened(order.ticket, stream), RESOLVING)
             case AskHuman() if self.person is not None:
                 self.asked.append(order)
                 known = dict(zip(WANTS, map(Secret, self.person), strict=True)) | self.knows(order)

@@ -72,6 +72,7 @@ class Network:
         self.journal: Journal = []
         self._rng = rng
         self._links: dict[str, Link] = {}
+        self._streams: dict[Address, tuple[Host, Address, Address]] = {}
 
     def join(self, link: Link) -> Link:
         """A host appears. Addresses inside different NATs must differ all the same."""
@@ -97,7 +98,20 @@ class Network:
             raise AssertionError(f"{len(octets)} octets are no UDP datagram")
         seen = Seen(self.timeline.now, link.host.name, octets, (link.address, port), to)
         self.journal.append(seen)
+        if to in self._streams:
+            host, source, inside = self._streams[to]
+            self.timeline.after(link.faults.delay, lambda: host.datagram(octets, source, inside))
+            return
         self._through(link, seen, lambda: self._across(link, seen))
+
+    def stream(self, caller: Host, called: Host, to: Address) -> Address:
+        """A TCP stream, which loses nothing: each end stands at the other as an address of
+        127.64.0.0/10. Returns the one that ``caller`` calls."""
+        number = len(self._streams) // 2 + 1
+        at_caller, at_called = ("127.64.0.1", number), ("127.64.0.2", number)
+        self._streams[at_caller] = called, at_called, to
+        self._streams[at_called] = caller, at_caller, ("127.0.0.1", to[1])
+        return at_caller
 
     def inject(self, octets: bytes, source: Address, to: Address, name: str = "?") -> None:
         """A datagram from anywhere, with any source: what attackers send. Arrives at once."""

@@ -87,6 +87,7 @@ class Terms:
     dns: tuple[str, ...] = ()
     nbns: tuple[str, ...] = ()
     ike_fragmentation: bool = True
+    over_udp: bool = False
 
     @property
     def toml(self) -> str:
@@ -119,6 +120,7 @@ unproved_burst = {self.unproved_burst}
 phase1_lifetime = {self.phase1_lifetime}
 phase2_lifetime = {self.phase2_lifetime}
 phase2_volume = {self.phase2_volume}
+ipsec_over_udp = {str(self.over_udp).lower()}
 alert_when_disconnecting = {str(self.alert).lower()}
 [lockout]
 tries = {self.tries}

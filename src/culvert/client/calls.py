@@ -11,8 +11,9 @@ from culvert.client.doubt import Act, Doubt
 from culvert.client.pairs import SESSION
 from culvert.client.progress import Progress
 from culvert.client.returning import ATTEMPT, SETTLING, UNREACHED
+from culvert.client.searching import Searching
 from culvert.client.settings import IKE_PORT, NATT_PORT
-from culvert.client.watched import Watched, farewell
+from culvert.client.watched import farewell
 from culvert.effects import (
     Effect,
     OpenStream,
@@ -34,7 +35,7 @@ from culvert.profile.watching import unwatched
 from culvert.session.ending import closing_words, endings, heard
 
 
-class Calls(Watched):
+class Calls(Searching):
     """Which gateway is called, when, and what an ending leads to."""
 
     def _resolve(self) -> Effect:
@@ -50,6 +51,7 @@ class Calls(Watched):
             told = self._event("client.resolve-failed", host=host, problem=problem)
             return [told, *self._ended("resolve-failed", now)]
         self._so_far.address, self._so_far.path_mtu = address, found.path_mtu
+        self._ways.begin(found.network, found.way)
         made: list[Effect] = [self._event("client.resolved", host=host, address=address)]
         if unwatched(self.profile):
             made.append(self._event("client.no-poll-entry", profile=self.profile.name))
@@ -61,13 +63,14 @@ class Calls(Watched):
         return made + self._call(now)
 
     def _call(self, now: float) -> list[Effect]:
-        if self.profile.ipsec_over_tcp and self._so_far.stream is None and not self._no_stream:
+        if self._by_stream and self._so_far.stream is None and not self._no_stream:
             self._waits_for = "stream"
             self._ticket += 1
             return [OpenStream(self._ticket, (self._so_far.address, self.profile.tcp_port))]
         self._no_stream = False
         self._enter("connecting")
-        if self._returning.under_way:
+        self._patient_until = self._sign_of_life(now)
+        if self._returning.under_way and self._patient_until == inf:
             self._patient_until = now + ATTEMPT
         self._sa, outputs = self._endpoint.call(self._path, now=now)
         return self._carry(outputs, now)
@@ -81,6 +84,10 @@ class Calls(Watched):
             return self._call(now)
         host, port = self._so_far.address, self.profile.tcp_port
         told = self._event("client.tcp-failed", host=host, port=port, problem=opened.problem)
+        if self._ways.current is not None:
+            self._no_stream = False
+            self._enter("connecting")
+            return [told, *self._ended("no-answer", now)]
         return [told, *self._call(now)]
 
     @property
@@ -114,6 +121,9 @@ class Calls(Watched):
     ) -> list[Effect]:
         """This attempt or connection is over: is another gateway, or a later moment, worth it?"""
         if not self._leaving:
+            another = self._another_way(reason, now)
+            if another is not None:
+                return another
             if self.state in ("up", "reconnecting") and self._returning.wanted(reason):
                 return self._lost(reason, now, by_peer=by_peer)
             unheard = self.state in ("resolving", "connecting") and reason in UNREACHED

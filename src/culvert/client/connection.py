@@ -125,7 +125,7 @@ class Connection(Networks):
             self._renew_at = inf
             made += self._ask_for_pairs(now)
         if self._so_far.silence and (told := self._so_far.silence.tick(now=now)):
-            made.append(self._told(told))
+            made += [self._told(told), *self._nothing_back(now)]
         if self._returning.at <= now:
             made += self._try_again(now)
         if self._patient_until <= now:
@@ -179,8 +179,10 @@ class Connection(Networks):
     def _one(self, number: int, output: Output, now: float) -> list[Effect]:
         match output:
             case LogEvent():
+                self._so_far.note(output)
                 return [self._told(output)]
             case Send(octets=octets, path=path):
+                self._so_far.note_sent(path)
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
             case SendKeepalive(path=path):
                 return [self._keepalive(path)]
@@ -209,7 +211,8 @@ class Connection(Networks):
         match news:
             case Authenticated():
                 way = news.suite.authentication
-                self._patient_until = inf if way.xauth else self._patience(now)
+                usual = inf if way.xauth else self._patience(now)
+                self._patient_until = min(usual, self._sign_of_life(now))
                 self._enter("login" if way.xauth else "configuring")
                 self._so_far.method = way.name
                 self._so_far.exchange_mode = news.exchange
@@ -222,6 +225,7 @@ class Connection(Networks):
             case Configured(attributes=attributes):
                 answer = self._answer(attributes)
                 self._hosts.pushed(answer.backup_servers)
+                self._patient_until = self._patience(now)
                 return self._configured(answer, now)
             case Announced():
                 return self._announced(news)

@@ -17,6 +17,7 @@ from culvert.client.polling import Polling
 from culvert.client.progress import CLIENT_TYPE, Progress
 from culvert.client.returning import Returning
 from culvert.client.settings import NATT_PORT, settings_of
+from culvert.client.ways import Ways
 from culvert.crypto.hash import hmac
 from culvert.datapath.mtu import Carriage, carriage_of
 from culvert.effects import (
@@ -90,6 +91,7 @@ class Joint(ABC):
         self._leaving = ""
         self._no_stream = False  # TCP was tried for this call, in vain
         self._hosts = Hosts(profile.hosts)
+        self._ways = Ways(profile, bare_esp=bare_esp)
         always = profile.keepalive == ALWAYS
         self._returning = Returning(float(profile.reconnect), rng, always=always)
         self._idle = Idle(0.0 if always else float(profile.keepalive))
@@ -107,8 +109,9 @@ class Joint(ABC):
         self._renew_at = inf  # when to ask again for pairs that the gateway took away
 
     def _settings_for(self, path: Path) -> Settings:
+        way = self._ways.current
         if not streamed(path):
-            return self._endpoint.settings
+            return self._endpoint.settings if way is None else way.settings(self._endpoint.settings)
         return replace(self._endpoint.settings, natt=(), over_udp=False, streamed=True)
 
     def _awaited(self, ticket: int) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from culvert.client.echoes import Echoes
+from culvert.client.remembered import RememberedWays
 from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
 from culvert.driver.capture import Watched
@@ -31,6 +32,7 @@ from culvert.effects import (
     MachineConfigured,
     NetworksWanted,
     OpenStream,
+    Resolved,
     RestoreMachine,
     SessionEnded,
     Sign,
@@ -112,8 +114,10 @@ class Live(NoSurroundings):
         *,
         bare_esp: bool = False,
         watched: Watched | None = None,
+        ways: RememberedWays | None = None,
     ) -> None:
         self.profile = profile
+        self._ways = ways
         self.uid = -1
         self.ask_with: Ask | None = None
         """How to ask whoever started it; None when nobody is there any more."""
@@ -248,6 +252,10 @@ class Live(NoSurroundings):
         """The next tunnel may have another address to ask from."""
         self._echoes.close()
 
+    def resolved(self, found: Resolved) -> Resolved:
+        known = self._ways.way(self.name, found.network) if self._ways is not None else ""
+        return replace(found, way=known)
+
     async def restore(self, order: RestoreMachine) -> None:
         async with self._alone:
             # Not before it is our turn: a set-up still under way would attach it again.
@@ -283,7 +291,8 @@ class Live(NoSurroundings):
     # --- what the core says --------------------------------------------------------------------
 
     def _heard(self, event: LogEvent) -> None:
-        """Events go to the log; three of them are what somebody may be waiting for."""
+        """Events go to the log; three of them are what somebody may be waiting for, and one is for
+        the next connection."""
         self._record(event)
         match event.code:
             case "client.up":
@@ -295,6 +304,9 @@ class Live(NoSurroundings):
                 self.on_up()
             case "xauth.accepted":
                 self.logged_in.set()
+            case "client.way-found" if self._ways is not None:
+                network, way = event.fields.get("network"), event.fields.get("transport")
+                self._ways.keep(self.name, str(network or ""), str(way or ""))
             case "client.down" if not self.over.done():
                 reason = str(event.fields.get("reason", "error"))
                 words = event.fields.get("words")

@@ -10,9 +10,10 @@ from culvert import __version__
 from culvert.client.configuration import Given
 from culvert.client.settings import NATT_PORT
 from culvert.effects import Traffic
+from culvert.eventlog.event import LogEvent
 from culvert.ike.peer import IkeSa
 from culvert.ike.suite import EspSuite
-from culvert.inet.address import Address
+from culvert.inet.address import Address, Path
 from culvert.session.silence import Silence
 
 NOTHING_GIVEN = Given()
@@ -49,11 +50,36 @@ class Progress:
     exchange_mode: str = ""
     configuring: bool = False
     silence: Silence | None = None
+    messages_out: int = 0
+    messages_in: int = 0
+    """Of IKE, repeats included."""
+    floated: bool = False
+    """IKE has moved to port 4500."""
+    heard_there: bool = False
+    """And something came since."""
+    long: bool = False
+    """A message of ours, or of the gateway's, was longer than a packet."""
+
     tcp_port: int = 0
     stream: Address | None = None
     """Whom to call in place of the gateway: a TCP stream to it."""
     udp_port: int = 0
     """The gateway's port for ESP in UDP, if that was agreed by Mode Config."""
+
+    def note(self, told: LogEvent) -> None:
+        """What IKE has said about this attempt."""
+        match told.code:
+            case "ike.received":
+                self.messages_in += 1
+                self.heard_there |= self.floated
+            case "ike.fragmented" | "ike.unfragmented" | "ike.fragments-lost":
+                self.long = True
+            case _:
+                pass
+
+    def note_sent(self, path: Path) -> None:
+        self.messages_out += 1
+        self.floated |= path.encapsulated
 
     def anew(self, now: float) -> Progress:
         """The next attempt with the same gateway, by the same way."""

@@ -17,6 +17,7 @@ from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
 from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over
 from culvert.client.recording import Recorded, recorded_to
+from culvert.client.remembered import RememberedWays
 from culvert.client.trust import trust_of
 from culvert.driver.capture import Watched
 from culvert.driver.clock import boottime
@@ -270,6 +271,7 @@ class ClientService:
                 trust,
                 bare_esp=self._bare_esp,
                 watched=watched,
+                ways=RememberedWays(self._where.ways),
             )
         except PlatformError:
             watched.close()

@@ -51,6 +51,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.ike.outputs import Keyed
 from culvert.inet.address import Address, Path
 from culvert.netio.path_mtu import path_mtu
+from culvert.netio.whereabouts import network_towards
 
 FAULT_PAUSE = 1.0
 """Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
@@ -359,7 +360,7 @@ class Driver:
                 await self._bring(around.configure(order), failed)
             case Resolve():
                 unknown = Resolved(order.ticket, (), problem="an internal error, see the log")
-                await self._bring(resolve(order), unknown)
+                await self._bring(self._resolve(order), unknown)
             case OpenStream():
                 closed = StreamOpened(order.ticket, None, problem="an internal error, see the log")
                 await self._bring(around.open_stream(order), closed)
@@ -369,6 +370,9 @@ class Driver:
                 await self._bring(around.restore(order), None)
             case _:
                 assert_never(order)
+
+    async def _resolve(self, order: Resolve) -> Resolved:
+        return self._surroundings.resolved(await resolve(order))
 
     async def _bring(
         self, work: Coroutine[object, object, Answer | None], otherwise: Answer | None
@@ -396,4 +400,5 @@ async def resolve(order: Resolve) -> Resolved:
         return Resolved(order.ticket, (), problem=error.strerror or str(error))
     addresses = tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
     widest = await asyncio.to_thread(path_mtu, _called(addresses))
-    return Resolved(order.ticket, addresses, path_mtu=widest)
+    network = await asyncio.to_thread(network_towards, _called(addresses))
+    return Resolved(order.ticket, addresses, path_mtu=widest, network=network)

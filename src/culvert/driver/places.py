@@ -49,6 +49,11 @@ class Places:
         return self.state / "undo"
 
     @property
+    def ways(self) -> Path:
+        """What got through in which network."""
+        return self.state / "ways.json"
+
+    @property
     def established(self) -> Path:
         """``1`` while a connection works, else ``0``; world-readable."""
         return self.socket.parent / "TunnelEstablished"

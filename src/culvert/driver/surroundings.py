@@ -20,6 +20,7 @@ from culvert.effects import (
     Judged,
     MachineConfigured,
     OpenStream,
+    Resolved,
     RestoreMachine,
     SessionEnded,
     Sign,
@@ -52,6 +53,10 @@ class Surroundings(Protocol):
         """The coordinator has forgotten this session."""
         ...
 
+    def resolved(self, found: Resolved) -> Resolved:
+        """With what is known of the network that this machine is in."""
+        ...
+
 
 class NoSurroundings:
     """Refuses everything: the part a driver overrides is the part its core may ask for."""
@@ -82,3 +87,6 @@ class NoSurroundings:
 
     def ended(self, order: SessionEnded) -> None:
         return
+
+    def resolved(self, found: Resolved) -> Resolved:
+        return found

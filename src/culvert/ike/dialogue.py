@@ -414,7 +414,8 @@ class ClientDialogue(_Dialogue):
         self._owner.channel.log(
             "config.requested", names=tuple([attribute_name(a.kind) for a in attributes])
         )
-        self._ask(self._config_id, request, settings.timing.answer_patience, "no-answer", now)
+        octets = self._send(self._config_id, request)
+        self._owner.wait_for_answer(self._config_id, octets, "no-answer", now)
 
     def _tell(self, message: ConfigMessage) -> None:
         for attribute in message.attributes:

@@ -22,7 +22,7 @@ from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.pairs import SETTLING, UNCONFIRMED, Pair
 from culvert.ike.pfs import PfsMismatch
 from culvert.ike.quick import Agreed, QuickMode, SelectorError, Terms
-from culvert.ike.retransmit import LONGEST_WAIT, RENEWAL_WAIT
+from culvert.ike.retransmit import PHASE2_WAIT
 from culvert.ike.script import QUICK
 from culvert.ike.selector import Selector
 from culvert.ike.spis import Spis
@@ -103,7 +103,7 @@ class Negotiator:
             quick.message_id,
             octets,
             patience=max(patience, min(ends - now, LONGEST_RENEWAL)),
-            longest=RENEWAL_WAIT if quick.replaces else LONGEST_WAIT,
+            longest=PHASE2_WAIT,
             # A peer that never spoke of phase 2 is another trouble than one that falls silent.
             otherwise="no-answer" if quick.initiator and not self._carried else "lost-peer",
             now=now,

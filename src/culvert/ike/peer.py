@@ -50,6 +50,7 @@ from culvert.ike.owner import Phase, spi_text
 from culvert.ike.pairs import Pairs, soft_life
 from culvert.ike.phase1 import new_cookie
 from culvert.ike.proposal import Difference, Lifetime
+from culvert.ike.retransmit import LONGEST_WAIT, PHASE2_WAIT
 from culvert.ike.selector import Selector
 from culvert.ike.settings import Role, Settings
 from culvert.ike.spis import Spis
@@ -61,7 +62,8 @@ from culvert.ike.wire.reason import Reason
 from culvert.inet.address import Path, text
 from culvert.rng import Random
 
-RENEWAL_PAUSE = 30.0  # seconds from a renewal that failed to the next try
+RENEWAL_PATIENCE = 30.0  # seconds for an answer; a gateway gives a caller that long, too
+RENEWAL_PAUSE = 10.0  # seconds from a renewal that failed to the next try
 DOUBT = 1.0  # seconds a hint of failure may still be disproved by a genuine answer
 EARLY = 4096  # octets of a message that is kept until its sender has proved itself
 
@@ -395,10 +397,12 @@ class IkeSa:
         self.negotiator.refused_by_peer(spi, why, now)
 
     def wait_for_answer(self, message_id: int, octets: bytes, reason: str, now: float) -> None:
+        patience, renews = self.settings.timing.answer_patience, not self.settings.first_contact
         self.channel.expect_answer(
             message_id,
             octets,
-            patience=self.settings.timing.answer_patience,
+            patience=min(patience, RENEWAL_PATIENCE) if renews else patience,
+            longest=PHASE2_WAIT if renews else LONGEST_WAIT,
             otherwise=reason,
             now=now,
         )

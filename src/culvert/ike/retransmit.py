@@ -1,7 +1,7 @@
 """Sending again what was not answered, and answering again what was: for all exchanges.
 
 A side that waits for an answer repeats its message after 1, 1.8, 3.2 … s (at most 10 s apart, 3 s
-where something that stands is renewed) until its patience is over. A side that answered keeps the
+in phase 2 and renewals) until its patience is over. A side that answered keeps the
 answer for byte-identical repeats, and gives it at most once every `REPEAT_AFTER` seconds
 (VU#419128: repeats must not be worth an attack).
 """
@@ -15,9 +15,10 @@ from hashlib import blake2b
 FIRST_WAIT = 1.0
 BACKOFF = 1.8
 LONGEST_WAIT = 10.0
-RENEWAL_WAIT = 3.0
-"""The same in a renewal: a line that loses a third of all packets each way swallows five tries in a
-row once in thirty times, and what stands must not end for that."""
+PHASE2_WAIT = 3.0
+"""The same in phase 2, for both ends have proved themselves: a line that loses a third of all
+packets each way swallows five tries in a row once in thirty times, and what stands must not end for
+that."""
 REPEAT_AFTER = 0.4
 REMEMBERED = 16  # answers kept per IKE SA; exchanges run a handful at a time
 REFUSED = 256  # refused first messages kept by an end, against being made to refuse at full rate

@@ -119,6 +119,7 @@ class Profile:
     domain: str = ""
     save_password: bool = False
     exchange_mode: str = "aggressive"
+    transport: str = "chosen"
     nat_traversal: str = "auto"
     ike_port: str = "prefer-fixed"
     natt_port: str = "prefer-fixed"
