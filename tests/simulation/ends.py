@@ -427,11 +427,8 @@ class ClientEnd(End):
                 found = Resolved(order.ticket, (address,))
                 found = replace(found, network=self.where, way=self.remembered)
                 self.answer_later(found, RESOLVING)
-            case OpenStream() if self.streams_to is None:
-                self.answer_later(StreamOpened(order.ticket, None, "no answer"), REFUSING)
             case OpenStream():
-                stream = self.network.stream(self, self.streams_to, (self._gateway, NATT_PORT))
-                self.answer_later(StreamOpened(order.ticket, stream), RESOLVING)
+                self._stream(order)
             case AskHuman() if self.person is not None:
                 self.asked.append(order)
                 known = dict(zip(WANTS, map(Secret, self.person), strict=True)) | self.knows(order)
@@ -448,6 +445,13 @@ class ClientEnd(End):
                 self.machine = None
             case _:
                 super().order(order)
+
+    def _stream(self, order: OpenStream) -> None:
+        if self.streams_to is None:
+            self.answer_later(StreamOpened(order.ticket, None, "no answer"), REFUSING)
+            return
+        stream = self.network.stream(self, self.streams_to, (self._gateway, NATT_PORT))
+        self.answer_later(StreamOpened(order.ticket, stream), RESOLVING)
 
 
 class GatewayEnd(End):

@@ -77,7 +77,9 @@ class Ways:
 
     def __init__(self, profile: Profile, *, bare_esp: bool) -> None:
         searching = profile.transport == AUTO
-        self._offered = offered(profile, bare_esp=bare_esp) if searching else ()
+        self._offered: list[Way] = []
+        if searching:
+            self._offered += offered(profile, bare_esp=bare_esp)
         self._served: dict[str, str] = {}
         self._left: list[Way] = []
         self.network = ""
