@@ -15,6 +15,7 @@ from culvert.driver.pump import Pump
 from culvert.effects import ActivateSa, MovePeer, PairWorn, PeerMoved, RemoveSa
 from culvert.eventlog.event import LogEvent
 from culvert.inet.address import Path
+from culvert.inet.lane import LANES
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.rng import SeededRandom
@@ -98,7 +99,7 @@ def stage(
 
 async def on_stage(name: str, play: Callable[[Stage], Awaitable[None]], engine: str) -> Stage:
     with inside(name):
-        tun = Tun.open(virtio=engine == "kernel")
+        tun = Tun.open_lanes("culvert%d", LANES, virtio=engine == "kernel")
         ip("-n", name, "addr", "add", f"{INSIDE}/24", "dev", tun.name)
         ip("-n", name, "link", "set", tun.name, "mtu", "1400", "up")
         ip("-n", name, "route", "add", f"{LEASED}/32", "dev", tun.name)
@@ -150,6 +151,21 @@ def test_a_packet_crosses_the_tunnel_and_its_answer_comes_back(stage: Run) -> No
         assert on.pump.changed() == []
 
     assert stage(play).listener.looks >= 2
+
+
+def test_every_queue_of_the_device_is_served_though_the_socket_has_no_lanes(stage: Run) -> None:
+    async def play(on: Stage) -> None:
+        """Flows that begin inside are spread over the queues."""
+        flows = 16 * LANES
+        for port in range(flows):
+            on.server.sendto(b"%d" % port, (LEASED, 5000 + port))
+        heard: set[bytes] = set()
+        while len(heard) < flows:
+            heard |= {one[28:] for one in await on.at_client()}
+        assert heard == {b"%d" % port for port in range(flows)}
+        assert on.listener.heard == []
+
+    stage(play)
 
 
 def test_a_client_that_moved_is_told_at_once_and_answered_there(stage: Run) -> None:

@@ -161,6 +161,7 @@ class Pump:
             self._readers[esp] = self._read_bare
             self._by_port[BARE] = [esp]
         self._tun: Inside | None = None
+        self._lanes = max((one.lane for one in natt), default=0)
         self._waiting: dict[int, list[tuple[Inside, int]]] = {}
         self._empty_reads = 0
         self._early = False  # whether a peer has ESP on port 500
@@ -228,7 +229,9 @@ class Pump:
         if self._direct is None:
             return
         bare = {} if self._bare is None else {BARE: self._bare.fileno()}
-        for lane in range(1 + max((one.lane for one in self._natt), default=0)):
+        if tun is not None:  # it may have lanes where the sockets have none
+            self._lanes = max(self._lanes, len(tun.lanes))
+        for lane in range(1 + self._lanes):
             senders = {4: self._sender(self._ports[1], ANY4, lane)}
             senders[6] = self._sender(self._ports[1], ANY6, lane)
             found = {version: one for version, one in senders.items() if one is not None}
