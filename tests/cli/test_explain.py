@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from culvert.cli.explain import explain
+from culvert.errors import ConfigError
+from culvert.explain.pcap import LONGEST_READ, packets
+from explain.test_capture import capture, connected
 
 LOG = "04[IKE] calculated HASH does not match HASH payload\n"
 
@@ -43,6 +47,57 @@ def test_a_packed_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "charon.log.gz"
     file.write_bytes(gzip.compress(LOG.encode()))
     assert "p1.psk-mismatch" in CliRunner().invoke(explain, [str(file)]).output
+
+
+@pytest.mark.parametrize("writer", ["pcap", "pcapng"])
+@pytest.mark.parametrize("by_pipe", [False, True])
+def test_a_packed_capture_is_read_as_a_capture(
+    writer: str, tmp_path: Path, *, by_pipe: bool
+) -> None:
+    octets = gzip.compress(capture(connected(), writer=writer))
+    file = tmp_path / "line.gz"
+    file.write_bytes(octets)
+    given = ["--json", "-" if by_pipe else str(file)]
+    shown = CliRunner().invoke(explain, given, input=octets if by_pipe else None)
+    told = json.loads(shown.output)
+    assert (told["family"], told["outcome"]) == ("capture", "ok")
+
+
+@pytest.mark.parametrize("octets", [b"\x1f\x8b", b"\x1f\x8bgarbage" * 9, gzip.compress(b"x")[:11]])
+def test_a_packed_file_that_is_damaged_is_refused_in_plain_words(
+    octets: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "line.pcap.gz"
+    file.write_bytes(octets)
+    shown = CliRunner().invoke(explain, [str(file)])
+    assert isinstance(shown.exception, ConfigError)
+    assert "damaged at its beginning" in str(shown.exception)
+    assert "Error -" not in str(shown.exception)
+
+
+def test_what_follows_damage_in_a_packed_capture_is_lost_and_the_rest_is_told(
+    tmp_path: Path,
+) -> None:
+    octets = gzip.compress(capture(connected()))
+    file = tmp_path / "line.pcap.gz"
+    file.write_bytes(octets[: len(octets) // 2])
+    told = json.loads(CliRunner().invoke(explain, ["--json", str(file)]).output)
+    assert told["family"] == "capture"
+
+
+def test_a_packed_capture_is_never_held_whole() -> None:
+    """A head of a record that claims 4 GiB asks for no more than a packet."""
+    head = capture(connected())[:24]
+    asked: list[int] = []
+
+    class Bottomless(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            asked.append(size if size is not None else -1)
+            return super().read(size)
+
+    list(packets(Bottomless(head + b"\0" * 8 + b"\xff\xff\xff\xff" * 2 + b"\0" * 99)))
+    assert max(asked) <= LONGEST_READ
+    assert min(asked) >= 0
 
 
 @pytest.mark.parametrize("language", ["de", "nl"])

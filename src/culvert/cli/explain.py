@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from culvert.explain.ends import explain_ends
 from culvert.explain.grammar.family import families
 from culvert.explain.keys import read_keys
 from culvert.explain.lint import problems
+from culvert.explain.packed import Unpacked, is_packed
 from culvert.explain.pcap import is_capture
 from culvert.explain.render import render
 from culvert.secret import Secret
@@ -120,10 +122,12 @@ def _lines(files: tuple[str, ...], psk_file: str, key_log: str, stack: ExitStack
     keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else NO_KEYS
     for name in files:
         file = _opened(name, stack)
+        if is_packed(file.peek(MAGIC)[:MAGIC]):
+            file = BufferedReader(Unpacked(_chunks(file)))
         if is_capture(file.peek(MAGIC)[:MAGIC]):
             yield from captured(file, key, keys)
         else:
-            yield from lines(_chunks(file))
+            yield from lines(chain(_chunks(file), (b"\n",)))
 
 
 def _text(path: str) -> str:
@@ -139,7 +143,6 @@ def _text(path: str) -> str:
 def _chunks(file: BufferedReader) -> Iterator[bytes]:
     while chunk := file.read(CHUNK):
         yield chunk
-    yield b"\n"
 
 
 def _opened(name: str, stack: ExitStack) -> BufferedReader:

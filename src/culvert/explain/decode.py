@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import zlib
 from collections.abc import Iterable, Iterator
 
-from culvert.errors import ConfigError
 from culvert.explain.carrier import LONGEST_LINE
-
-GZIP = b"\x1f\x8b"
-INFLATE = 1 << 16
-"""Octets inflated at a time: a file that unpacks to a thousand times its size is read in pieces."""
+from culvert.explain.packed import unpacked
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -22,7 +17,7 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """
     kept = ""
     dropping = False
-    for text in _texts(_unpacked(iter(chunks))):
+    for text in _texts(unpacked(iter(chunks))):
         *whole, kept_next = (kept + text).replace("\r\n", "\n").split("\n")
         for line in whole:
             if not dropping:
@@ -36,37 +31,6 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
         kept = kept_next
     if kept and not dropping:
         yield kept
-
-
-def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = b""
-    for chunk in chunks:
-        first += chunk
-        if len(first) >= len(GZIP):
-            break
-    if not first.startswith(GZIP):
-        yield first
-        yield from chunks
-        return
-    unpack = zlib.decompressobj(31)
-    waiting = first
-    begun = False
-    while waiting:
-        try:
-            out = unpack.decompress(waiting, INFLATE)
-        except zlib.error as error:
-            if begun:
-                return
-            raise ConfigError(f"packed file is damaged: {error}") from None
-        begun = begun or bool(out)
-        yield out
-        waiting = unpack.unconsumed_tail
-        if unpack.eof:
-            waiting, unpack = unpack.unused_data, zlib.decompressobj(31)
-            if not waiting.startswith(GZIP):
-                waiting = b""
-        if not waiting:
-            waiting = next(chunks, b"")
 
 
 def _texts(chunks: Iterator[bytes]) -> Iterator[str]:

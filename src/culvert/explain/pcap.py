@@ -21,6 +21,12 @@ MAGICS = (
 )
 """How pcap (both byte orders, micro- and nanoseconds) and pcapng begin."""
 
+LONGEST_READ = 1 << 24
+"""Octets of one record that are read: no packet has more, whatever its head says."""
+
+HEAD = 24
+"""Octets by which the reader library tells the two formats apart: it begins anew after them."""
+
 ESP, UDP = 50, 17
 _dpkt = cast("Any", dpkt)
 
@@ -39,6 +45,27 @@ class Seen:
     offset: int = 0
 
 
+class _Bounded:
+    """What the reader library asks of a file; also of a pipe, which cannot go back."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._head = file.read(HEAD)
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        if size < 0:
+            raise ValueError("a record is shorter than its head")
+        part = self._head[self._at : self._at + size]
+        self._at += len(part)
+        wanted = min(size - len(part), LONGEST_READ)
+        return part + self._file.read(wanted) if wanted else part
+
+    def seek(self, place: int) -> None:
+        """To the beginning, as long as nothing beyond the head was read."""
+        self._at = place
+
+
 def is_capture(first: bytes) -> bool:
     """Do the first octets of a file say so?"""
     return first.startswith(MAGICS)
@@ -50,7 +77,7 @@ def packets(file: BinaryIO) -> Iterator[Seen | int]:
     Raises ConfigError if not even the head of the file can be read.
     """
     try:
-        reader = _dpkt.pcap.UniversalReader(file)
+        reader = _dpkt.pcap.UniversalReader(_Bounded(file))
         link = int(reader.datalink())
     except (ValueError, dpkt.UnpackError, OSError) as error:
         raise ConfigError(f"the capture cannot be read: {error}") from None
