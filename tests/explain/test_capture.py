@@ -128,3 +128,35 @@ def test_the_command_takes_a_capture_and_a_key_from_a_file(
     given = ["explain", str(tmp_path / "a.pcap"), "--psk-file", str(tmp_path / "key")]
     assert run(given) == 0
     assert "packet 2 the group key is not the one" in capsys.readouterr().out
+
+
+def ikev2_capture(*messages: tuple[bool, int, int]) -> bytes:
+    """Messages of IKEv2: of the initiator or not, exchange, number."""
+    file = BytesIO()
+    made = library.pcap.Writer(file, linktype=RAW)
+    for at, (asks, exchange, number) in enumerate(messages):
+        head = b"\x11" * 8 + b"\x22" * 8 + bytes((33, 0x20, exchange, 0x08 if asks else 0x20))
+        octets = head + number.to_bytes(4, "big") + (28 + 4).to_bytes(4, "big") + b"body"
+        udp = library.udp.UDP(sport=500, dport=500, data=octets)
+        udp.ulen = len(udp)
+        ends = (PAT, GATEWAY) if asks else (GATEWAY, PAT)
+        source, target = (ip_address(end).packed for end in ends)
+        packet = library.ip.IP(src=source, dst=target, p=17, data=udp)
+        packet.len = len(packet)
+        made.writepkt(bytes(packet), ts=STAMP + at)
+    return file.getvalue()
+
+
+def test_ikev2_is_called_ikev2() -> None:
+    found = told(ikev2_capture((True, 34, 0), (False, 34, 0), (True, 35, 1), (False, 43, 1)))
+    assert found.unknown_lines == 0
+    says = [step.says for step in found.attempts[0].timeline]
+    assert "IKEv2" in says[0]
+    assert "only IKEv1 is decoded" in says[0]
+    assert found.attempts[0].phase == "p1-partial"
+    assert found.outcome == "unknown"
+
+
+def test_ikev2_without_an_answer_is_told_like_any_silence() -> None:
+    found = told(ikev2_capture((True, 34, 0), (True, 34, 0), (True, 34, 0)))
+    assert found.diagnoses[0].id == "p1.no-response"

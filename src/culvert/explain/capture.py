@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from culvert.crypto.hash import hmac
 from culvert.errors import ProtocolError
+from culvert.explain.ikev2 import ikev2
 from culvert.explain.inside import said
 from culvert.explain.opened import Opener
 from culvert.explain.pcap import ESP, Seen, packets
@@ -53,6 +54,7 @@ from culvert.tables.numbers import notify_name, payload_name
 IKE_PORT, NATT_PORT = 500, 4500
 IKE_PORTS = frozenset((IKE_PORT, NATT_PORT, 10000))
 MARKER = bytes(4)
+COOKIE = 8
 NEGOTIATIONS = 1000
 """Negotiations followed at once; the longest silent is forgotten."""
 
@@ -137,6 +139,9 @@ class _Watched:
                 yield from self._esp(seen, "in UDP")
                 return
             octets = seen.octets.removeprefix(MARKER) if natt else seen.octets
+            if (two := ikev2(octets)) is not None:
+                yield from self._ikev2(seen, octets, two, natt=natt)
+                return
             try:
                 whole = self._whole(seen, octets)
                 if whole is None:
@@ -148,20 +153,10 @@ class _Watched:
 
     def _ike(self, packet: Seen, octets: bytes, *, natt: bool) -> Iterator[str]:
         header = parse_header(octets)
-        found = self._known.get(header.cookie_i)
-        if found is None:
-            found = self._known[header.cookie_i] = Negotiation(packet.source)
-            if (key := self._keys.get(header.cookie_i)) is not None:
-                found.opener = Opener(key)
-            if len(self._known) > NEGOTIATIONS:
-                self._known.popitem(last=False)
-        self._known.move_to_end(header.cookie_i)
-        if (before := found.seen.get((packet.source, octets))) is not None:
-            again = f"sent again: the same {len(octets)} octets as in packet {before}"
+        found = self._negotiation(packet, header.cookie_i)
+        if again := self._again(packet, found, octets):
             yield _line(packet, again)
             return
-        found.seen = {key: when for key, when in found.seen.items() if key[0] != packet.source}
-        found.seen[packet.source, octets] = packet.number
         side = "I" if packet.source == found.initiator else "R"
         if natt and not found.natt:
             found.natt = True
@@ -169,6 +164,36 @@ class _Watched:
         chain = () if header.encrypted else clear_body(octets, header)
         yield from self._message(packet, header, found, side, chain)
         yield from self._opened(packet, header, found, side, chain, octets)
+
+    def _ikev2(self, packet: Seen, octets: bytes, told: str, *, natt: bool) -> Iterator[str]:
+        """What the head of a message of the other version says; nothing else of it is decoded."""
+        found = self._negotiation(packet, octets[:COOKIE])
+        if again := self._again(packet, found, octets):
+            yield _line(packet, again)
+            return
+        if natt and not found.natt:
+            found.natt = True
+            yield _line(packet, "moves to UDP port 4500")
+        yield _line(packet, told)
+
+    def _negotiation(self, packet: Seen, cookie: bytes) -> Negotiation:
+        found = self._known.get(cookie)
+        if found is None:
+            found = self._known[cookie] = Negotiation(packet.source)
+            if (key := self._keys.get(cookie)) is not None:
+                found.opener = Opener(key)
+            if len(self._known) > NEGOTIATIONS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(cookie)
+        return found
+
+    def _again(self, packet: Seen, found: Negotiation, octets: bytes) -> str:
+        """Says so if the sender's message before was the same."""
+        if (before := found.seen.get((packet.source, octets))) is not None:
+            return f"sent again: the same {len(octets)} octets as in packet {before}"
+        found.seen = {key: when for key, when in found.seen.items() if key[0] != packet.source}
+        found.seen[packet.source, octets] = packet.number
+        return ""
 
     def _whole(self, packet: Seen, octets: bytes) -> bytes | None:
         """The message of a datagram, or that to which it is the last piece."""
