@@ -113,11 +113,15 @@ def test_every_common_encoding_is_read(encoding: str) -> None:
 
 
 def repeated(times: int) -> float:
-    """Seconds of processor time for a log of so many times the same attempts."""
+    """Seconds of processor time for a log of so many times the same attempts; the least of three,
+    because a busy machine only ever adds to them."""
     lines = [line for one in samples() if one.expect["family"] == "asa" for line in one.lines]
-    began = time.process_time()
-    explain(lines * (40 * times))
-    return time.process_time() - began
+    taken: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        explain(lines * (40 * times))
+        taken.append(time.process_time() - began)
+    return min(taken)
 
 
 def test_time_grows_no_faster_than_the_log() -> None:

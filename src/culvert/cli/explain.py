@@ -123,7 +123,7 @@ def _lines(files: tuple[str, ...], psk_file: str, key_log: str, stack: ExitStack
     for name in files:
         file = _opened(name, stack)
         if is_packed(file.peek(MAGIC)[:MAGIC]):
-            file = BufferedReader(Unpacked(_chunks(file)))
+            file = BufferedReader(cast("Any", Unpacked(_chunks(file))))
         if is_capture(file.peek(MAGIC)[:MAGIC]):
             yield from captured(file, key, keys)
         else:
