@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from math import inf
+from typing import Any
 
 from culvert.client.connection import Connection
 from culvert.effects import (
@@ -67,12 +68,20 @@ groups = ["sales"]
 
 @dataclass
 class BothEnds:
-    """``judge`` says what the vault would, with the event it would record."""
+    """``judge`` says what the vault would, with the event it would record.
+
+    ``gateway_inside``: its own address, if it too is behind an address translator.
+    """
 
     group: str = "sales"
     group_key: str = "group-key"
     phase1: tuple[str, ...] = ("aes256-sha2_256-modp2048",)
     silent: bool = False
+    gateway_inside: str = GATEWAY
+    options: str = ""
+    """Lines of the configuration's [gateway] beside the usual ones."""
+    wishes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Keys of the profile beside the usual ones."""
     judge: Callable[[Judge], tuple[Judged, str]] = field(
         default=lambda asked: (Judged(asked.ticket, accepted=True, user=asked.user), "accepted")
     )
@@ -88,7 +97,9 @@ class BothEnds:
             legacy=("aggressive-psk", "modp1024", "sha1"),
             remote_networks=("192.168.2.0/24",),
         )
-        config = load(CONFIG, "gateway.toml")
+        profile = replace(profile, **self.wishes)
+        written = CONFIG.replace("[gateway]", f"[gateway]\n{self.options}")
+        config = load(written, "gateway.toml")
         began = (BEGAN, self.now)
         rng = SeededRandom(7)
         self.client = Connection(profile, SeededRandom(1), began=began)
@@ -109,6 +120,10 @@ class BothEnds:
         while self._next() <= until:
             self._step()
         self.now = until
+
+    def disconnect(self) -> None:
+        """The client's user ends it."""
+        self._client_does(self.client.disconnect(now=self.now))
 
     def client_story(self) -> Explanation:
         return tell(self.at_client.rings.story("office"))
@@ -143,7 +158,9 @@ class BothEnds:
                     self._record(self.at_client, event)
                 case SendIke() if not self.silent:
                     outer = (PAT, MAPPED[effect.local_port])
-                    arrived = Path((GATEWAY, effect.to[1]), outer, encapsulated=effect.marker)
+                    arrived = Path(
+                        (self.gateway_inside, effect.to[1]), outer, encapsulated=effect.marker
+                    )
                     self._later(WAY, lambda o=effect.octets, p=arrived: self._at_gateway(o, p))
                 case Resolve():
                     self._answer_client(0.01, Resolved(effect.ticket, (GATEWAY,)))

@@ -427,6 +427,7 @@ class ClientDialogue(_Dialogue):
 
     def _configuration(self, message: ConfigMessage) -> None:
         self._tell(message)
+        self._owner.channel.log("config.received", count=len(message.attributes))
         self._owner.phase = Phase.UP
         self._owner.channel.out.append(Configured(message.attributes))
 

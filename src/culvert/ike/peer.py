@@ -505,6 +505,7 @@ class IkeSa:
                 self.channel.out.append(Renew())
             case "keepalive":
                 self.channel.out.append(SendKeepalive(self.path))
+                self.channel.log("live.keepalive-sent", peer=text(self.path.remote))
                 self.timers.set("keepalive", now + self.settings.timing.keepalive)
             case "heartbeat":
                 self.informational.beat(now)

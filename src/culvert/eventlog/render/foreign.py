@@ -17,8 +17,10 @@ from culvert.eventlog.event import NO_FIELDS, Field
 from culvert.eventlog.render import own
 from culvert.eventlog.sentence import fits
 from culvert.eventlog.wording import fill, one_line
+from culvert.tables.algorithms import ESP_CIPHERS, INTEGRITIES
 from culvert.tables.loader import rows
 from culvert.tables.numbers import PAYLOADS
+from culvert.tables.texts.vpn3000 import exchange_title
 
 TABLE = "renderings.toml"
 PAYLOAD_NUMBERS = {row.short: row.number for row in PAYLOADS.values()}
@@ -149,6 +151,9 @@ def _made(entry: Entry) -> dict[str, Field]:
         "remote_last": _last(str(of("remote"))),
         "poll_seconds": POLL_SECONDS,
     }
+    made |= _header(entry) | _engine(str(of("suite")))
+    for end in ("local", "remote"):
+        made[f"{end}_address"], made[f"{end}_mask"] = _parted(str(of(end)))
     for name in ("dns", "nbns"):
         servers = of(name)
         first, second, *_ = (*(servers if isinstance(servers, tuple) else ()), NONE, NONE)
@@ -157,6 +162,48 @@ def _made(entry: Entry) -> dict[str, Field]:
         made[f"{name}_bare"] = _hex(of(name))
         made[f"{name}_lower"] = _hex(of(name)).lower()
     return made
+
+
+def _header(entry: Entry) -> dict[str, Field]:
+    """What the head of a message says, as far as it is not among the event's own fields."""
+    cookie_i, _, cookie_r = str(entry.field("cookies")).partition("/")
+    first, _, _ = str(entry.field("payloads")).partition(", ")
+    encrypted = entry.field("encrypted") is True
+    return {
+        "cookie_i": _spaced(cookie_i),
+        "cookie_r": _spaced(cookie_r),
+        "first_payload": first or "NONE",
+        "first_number": PAYLOAD_NUMBERS.get(first, 0),
+        "exchange_long": exchange_title(str(entry.field("exchange"))),
+        "flags": int(encrypted),
+        "flag_names": "ENCRYPT" if encrypted else "none",
+    }
+
+
+def _spaced(cookie: str) -> str:
+    """``C5 A0 F0 8B 69 60 D7 47``; eight zeros where there is none yet."""
+    digits = (cookie or "0" * 16).upper()
+    return " ".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+def _engine(suite: str) -> dict[str, Field]:
+    """Octets of the keys, and the numbers of the algorithms (RFC 2407 §4.4.4 and §4.5)."""
+    cipher, _, rest = suite.partition("-")
+    by_cipher = next((row for row in ESP_CIPHERS if row.token == cipher), None)
+    by_hash = next((row for row in INTEGRITIES if row.token == rest), None)
+    block = 0 if by_cipher is None else 16 if by_cipher.token.startswith("aes") else 8
+    return {
+        "cipher_octets": by_cipher.key_octets if by_cipher else 0,
+        "hash_octets": by_hash.key_octets if by_hash else 0,
+        "iv_octets": 8 if by_cipher and by_cipher.aead else block,
+        "esp_number": by_cipher.number if by_cipher else 0,
+        "hmac_number": by_hash.number if by_hash else 0,
+    }
+
+
+def _parted(network: str) -> tuple[str, str]:
+    address, _, mask = _masked(network).partition("/")
+    return address, mask
 
 
 def _hex(value: Field) -> str:

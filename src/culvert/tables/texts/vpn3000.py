@@ -35,6 +35,11 @@ def line_form() -> str:
     return str(document(TABLE)["form"])
 
 
+def exchange_title(short: str) -> str:
+    """How the decoder of headers names an exchange."""
+    return str(document(TABLE)["exchanges"].get(short, short))
+
+
 @cache
 def gateway_classes() -> tuple[GatewayClass, ...]:
     return rows(TABLE, "event_class", GatewayClass)
