@@ -22,7 +22,7 @@ ARGS ?=
 UNIT := not root and not peer and not long and not soak
 REAL := (root or peer or long) and not soak and not interop_matrix
 
-.PHONY: help demo test-quick test check interop faults soak fuzz bench wheels requirements lock clean peers more-peers lab-tools
+.PHONY: help demo test-quick test check interop faults xfrm soak fuzz bench wheels requirements lock clean peers more-peers lab-tools
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -55,6 +55,10 @@ faults: $(READY) lab-tools  ## every fault, in virtual time and in namespaces (r
 		--culvert-suite=faults \
 		$(ARGS) || ended=$$?; \
 	$(BIN)/python tools/fault_list && exit $$ended
+
+xfrm: $(READY) lab-tools  ## the kernel's IPsec as engine, on a Debian kernel under qemu (root, minutes)
+	@tools/install-base xfrm
+	tools/xfrm_under_qemu $(ARGS)
 
 soak: $(READY) lab-tools  ## hours (root)
 	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)

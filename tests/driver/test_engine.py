@@ -6,16 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from culvert.driver.engine import ENGINE_VARIABLE, LIBCRYPTO_VARIABLE, choose
+from culvert.driver.engine import (
+    ENGINE_VARIABLE,
+    LIBCRYPTO_VARIABLE,
+    Choice,
+    choose,
+    kernel_ipsec,
+)
+from culvert.driver.kernel_limits import beyond
 from culvert.errors import PlatformError
 from culvert.esp import batch
+from culvert.ike.suite import EspSuite
 from culvert.rng import SeededRandom
 from datapath.engines import kernel
 
 
 def test_the_compiled_engine_is_taken_where_it_is() -> None:
     kernel()
-    found = choose(environment={})
+    found = choose("user", environment={})
     assert found.name == "kernel"
     assert found.reason.startswith("compiled kernel with ")
     assert found.make(SeededRandom(1)).name == "kernel"
@@ -37,7 +45,7 @@ def test_the_option_wins_over_the_environment() -> None:
 
 def test_without_a_usable_libcrypto_pure_python_serves_and_the_reason_is_told() -> None:
     kernel()
-    found = choose(environment={LIBCRYPTO_VARIABLE: "libnowhere.so"})
+    found = choose("user", environment={LIBCRYPTO_VARIABLE: "libnowhere.so"})
     assert found.name == "python"
     assert "no libcrypto was found" in found.reason
 
@@ -74,3 +82,42 @@ def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatc
     found = batch.load([libcrypto])
     assert isinstance(found, str)
     assert "another version" in found
+
+
+def test_the_kernels_ipsec_is_had_where_it_is_and_an_error_else() -> None:
+    if not kernel_ipsec():
+        assert choose("xfrm", environment={}).name == "xfrm"
+        return
+    with pytest.raises(PlatformError, match="the kernel's IPsec cannot be used"):
+        choose("xfrm", environment={})
+
+
+def test_what_the_kernel_cannot_carry_is_given_to_user_space_with_the_reason() -> None:
+    user = Choice(None, "pure Python")
+    kernels = Choice(None, "the kernel's", ipsec=True, user=user)
+    assert kernels.name == "xfrm"
+    assert kernels.beside("") is kernels
+    other = kernels.beside("transport mode is not done there")
+    assert (other.name, other.reason) == (
+        "python",
+        "pure Python, for transport mode is not done there",
+    )
+    assert user.beside("whatever") is user
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        ({"tcp": True}, "TCP"),
+        ({"udp": True}, "UDP"),
+        ({"transport": True}, "transport"),
+        ({"itself": True}, "itself"),
+        ({"closed": True}, "fail_closed"),
+        ({"cut": True}, "fragmentation"),
+    ],
+)
+def test_each_thing_beyond_the_kernel_is_named(wanted: dict[str, bool], word: str) -> None:
+    assert word in beyond((), **wanted)
+    assert "00 and 01" in beyond((), ("natt-early",))
+    assert "IPComp" in beyond([EspSuite.named("aes128-sha1-deflate")])
+    assert beyond(()) == ""

@@ -31,6 +31,15 @@ class TunMade:
 
 
 @dataclass(frozen=True, slots=True)
+class IpsecMade:
+    """A virtual interface of the kernel's IPsec. It outlives its owner, with every SA and policy
+    that carries its ``number``: undoing removes those, too."""
+
+    interface: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSet:
     """An interface brought up with an MTU."""
 
@@ -134,6 +143,7 @@ class FileReplaced:
 
 Change = (
     TunMade
+    | IpsecMade
     | LinkSet
     | AddressAdded
     | RouteAdded
@@ -145,6 +155,7 @@ Change = (
 
 _KINDS: dict[str, type[Change]] = {
     "tun": TunMade,
+    "ipsec": IpsecMade,
     "link": LinkSet,
     "address": AddressAdded,
     "route": RouteAdded,
@@ -189,6 +200,8 @@ def describe(change: Change) -> str:
     match change:
         case TunMade(interface=interface):
             return f"device {interface}"
+        case IpsecMade(interface=interface):
+            return f"IPsec interface {interface} with what belongs to it"
         case LinkSet(interface=interface, mtu=mtu):
             return f"MTU {mtu} of {interface}"
         case AddressAdded(interface=interface, address=address, prefix_length=length):

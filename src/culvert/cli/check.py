@@ -14,7 +14,7 @@ import click
 from culvert.cli import options
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import document
-from culvert.driver.engine import choose
+from culvert.driver.engine import choose, kernel_ipsec
 from culvert.driver.places import SERVICE, Places, places
 from culvert.errors import CulvertError, PlatformError
 from culvert.identity.certificates.proof import soon
@@ -85,6 +85,7 @@ def examine(where: Places) -> Iterator[Finding]:
     )
     yield _try("TUN", _open_tun, "devices can be made", needed=not running)
     yield _engine()
+    yield _kernel_ipsec()
     for port, use in ((IKE_PORT, "IKE"), (NATT_PORT, "IKE and ESP behind a NAT")):
         yield _try(
             f"UDP port {port}",
@@ -121,9 +122,21 @@ def _engine() -> Finding:
         return Finding("engine", good=False, sentence=error.what, action=error.action)
     return Finding(
         "engine",
-        good=chosen.name == "kernel",
+        good=chosen.name != "python",
         sentence=chosen.reason,
         action="Install culvert where a C compiler is, or leave out CULVERT_ENGINE, for speed.",
+        needed=False,
+    )
+
+
+def _kernel_ipsec() -> Finding:
+    """Without it packets pass through user space: the same tunnels, other figures."""
+    why = kernel_ipsec()
+    return Finding(
+        "kernel IPsec",
+        good=not why,
+        sentence=why or "SAs go into the kernel where they can (--engine user keeps them out)",
+        action="User space does the same; nothing needs to be done.",
         needed=False,
     )
 

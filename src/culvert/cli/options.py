@@ -22,9 +22,9 @@ socket = click.option(
 
 engine = click.option(
     "--engine",
-    type=click.Choice(["auto", "kernel", "python"]),
+    type=click.Choice(["auto", "xfrm", "user", "kernel", "python"]),
     default=None,
-    help="The engine of the data path: compiled or pure Python (environment: CULVERT_ENGINE).",
+    help="The kernel's IPsec, or user space: compiled or pure Python (CULVERT_ENGINE).",
 )
 
 key_log = click.option(

@@ -11,13 +11,16 @@ from culvert.client.echoes import Echoes
 from culvert.client.remembered import RememberedWays
 from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
+from culvert.datapath.plane import Plane
+from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.capture import Watched
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.engine import Choice
 from culvert.driver.journal import wall_clock
+from culvert.driver.kernel_limits import beyond
 from culvert.driver.loop import Driver
-from culvert.driver.pump import Datagrams, Pump
+from culvert.driver.pump import Pump
 from culvert.driver.stream import StreamCall
 from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import (
@@ -44,12 +47,14 @@ from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT
 from culvert.ike.suite import EspSuite
-from culvert.inet.marks import chosen
+from culvert.inet.marks import ALL, chosen
 from culvert.netio.beside import packets_beside
+from culvert.netio.ipsec_link import IpsecLink
 from culvert.netio.machine import Applied, Machine
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
+from culvert.netio.xfrm import KernelIpsec
 from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
@@ -98,7 +103,7 @@ class Over:
 class Live(NoSurroundings):
     """One connection between `connect` and its end.
 
-    ``ended`` is called once, when it is over for good.
+    ``ended`` is called once, when it is over for good. ``link``: the kernel's IPsec carries it.
     """
 
     def __init__(
@@ -115,6 +120,7 @@ class Live(NoSurroundings):
         bare_esp: bool = False,
         watched: Watched | None = None,
         ways: RememberedWays | None = None,
+        link: IpsecLink | None = None,
     ) -> None:
         self.profile = profile
         self._ways = ways
@@ -129,23 +135,17 @@ class Live(NoSurroundings):
         self._machine = machine
         self._alone = alone
         self._record = record
-        self._tun: Tun | None = None
+        self._tun: Tun | IpsecLink | None = link
+        self._link = link
         self._statistics = Statistics()
         self._given: dict[str, Secret] = {}
-        compression = any(EspSuite.named(name).compression for name in profile.phase2)
-        self._engine = engine.able(transport=profile.transport_mode, compression=compression)
-        if self._engine is not engine:
-            record(LogEvent("client.machine-note", {"note": f"engine: {self._engine.reason}"}))
         ike, natt = open_ports(profile)
+        self._hand = KernelIpsec(link.number) if link is not None else None
         self._pump = Pump(
-            self._engine.make(
-                rng,
-                copied=chosen(dscp=profile.copy_dscp, ecn=profile.copy_ecn),
-                cut=Policy(profile.fragmentation),
-            ),
+            self._plane(engine, rng, natt),
             ike,
             natt,
-            esp=RawEsp.open() if bare_esp else None,
+            esp=RawEsp.open() if bare_esp and link is None else None,
             beside=(UDP_PORT, [_bind("0.0.0.0", UDP_PORT)] if profile.ipsec_over_udp else []),  # noqa: S104
             ports=(IKE_PORT, NATT_PORT),
         )
@@ -155,6 +155,14 @@ class Live(NoSurroundings):
         self._certificates = CertificateOffice(trust, record)
         self._stream: StreamCall | None = None
         self._echoes = Echoes(record)
+
+    def _plane(self, engine: Choice, rng: Random, natt: Sequence[UdpSocket]) -> Plane:
+        if self._hand is None:
+            copied = chosen(dscp=self.profile.copy_dscp, ecn=self.profile.copy_ecn)
+            return engine.make(rng, copied=copied, cut=Policy(self.profile.fragmentation))
+        for one in natt:
+            one.leave_esp_to_the_kernel()
+        return KernelPlane(self._hand, {NATT_PORT: natt[0].local[1]})
 
     @property
     def name(self) -> str:
@@ -176,7 +184,13 @@ class Live(NoSurroundings):
 
     def begin(self) -> None:
         self._driver.start()
+        if self._hand is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._hand.listen(), self._kernel_says, self._hand)
         self._driver.command(lambda now: self._core.connect(now=now), "connect")
+
+    def _kernel_says(self, hand: KernelIpsec) -> None:
+        self._pump.told(hand.news())
 
     def want(self, profile: Profile) -> None:
         """Go on with this profile, which differs in what counts at once (`scope`) alone."""
@@ -193,6 +207,11 @@ class Live(NoSurroundings):
         """End the driver; what the core still wanted done gets ``patience`` seconds."""
         self._echoes.close()
         await self._driver.stop(patience)
+        if self._hand is not None and self._link is not None:
+            asyncio.get_running_loop().remove_reader(self._hand.listen())
+            self._hand.close()
+            async with self._alone:
+                await asyncio.to_thread(self._machine.close_tun, self._link)
         if self._watched is not None:
             self._watched.close()
         if self._stream is not None:
@@ -279,7 +298,7 @@ class Live(NoSurroundings):
     def _restore(self, connection: str) -> tuple[str, ...]:
         """In a thread. Routes and DNS before the device, so that no packet leaves in clear."""
         undone = self._machine.restore(connection)
-        if self._tun is not None:
+        if self._tun is not None and self._link is None:
             self._machine.close_tun(self._tun)
             self._tun = None
         return (*undone.notes, *undone.failed)
@@ -320,7 +339,29 @@ def _nobody_cares() -> None:
     return
 
 
-def open_ports(profile: Profile) -> tuple[list[Datagrams], list[Datagrams]]:
+def engine_for(profile: Profile, engine: Choice) -> Choice:
+    """``engine``, or another where that cannot carry what the profile may come to."""
+    suites = [EspSuite.named(name) for name in profile.phase2]
+    if engine.ipsec:
+        usual = Policy(profile.fragmentation) == Policy.BEFORE_WITH_ICMP
+        marks = chosen(dscp=profile.copy_dscp, ecn=profile.copy_ecn)
+        engine = engine.beside(
+            beyond(
+                suites,
+                profile.legacy,
+                tcp=profile.ipsec_over_tcp,
+                udp=profile.ipsec_over_udp,
+                transport=profile.transport_mode,
+                itself=profile.topology == "host",
+                closed=profile.topology == "everywhere" and profile.fail_closed,
+                cut=not usual or marks != ALL,
+            )
+        )
+    compression = any(suite.compression for suite in suites)
+    return engine.able(transport=profile.transport_mode, compression=compression)
+
+
+def open_ports(profile: Profile) -> tuple[list[UdpSocket], list[UdpSocket]]:
     """Sockets for IKE and for NAT-T, at the ports that the profile wants.
 
     IPv6 ones where this machine has IPv6. Raises PlatformError if they cannot be had.

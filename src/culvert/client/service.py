@@ -15,7 +15,7 @@ from itertools import count
 from culvert.changes.change import describe
 from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
-from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over
+from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over, engine_for
 from culvert.client.recording import Recorded, recorded_to
 from culvert.client.remembered import RememberedWays
 from culvert.client.trust import trust_of
@@ -34,6 +34,7 @@ from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
 from culvert.eventlog.render import json_lines
+from culvert.netio.ipsec_link import IpsecLink, any_number
 from culvert.netio.machine import Machine
 from culvert.profile.profile import Profile, changed
 from culvert.profile.toml import read
@@ -125,7 +126,16 @@ class ClientService:
             return self._go_on(standing, profile, request)
         certificate, authorities = request.text("certificate"), request.text("authorities")
         trust = trust_of(profile, certificate.encode(), authorities.encode())
-        live = self._begin(profile, trust, request)
+        if profile.name in self._live:
+            raise self._there_already(profile)
+        engine = engine_for(profile, self._engine)
+        link, engine = await self._link_for(profile, engine)
+        try:
+            live = self._begin(profile, trust, request, engine, link)
+        except (RequestError, PlatformError):
+            if link is not None:
+                await asyncio.to_thread(self._machine.close_tun, link)
+            raise
         wanted = Filter(connection=live.name)
         listener = self._journal.log.attach(lambda entry: _tell(request, entry), wanted)
         try:
@@ -236,13 +246,37 @@ class ClientService:
         await asyncio.gather(*self._closing, return_exceptions=True)
         mark_established(self._where.established, established=False)
 
-    def _begin(self, profile: Profile, trust: Trust, request: Request) -> Live:
+    async def _link_for(self, profile: Profile, engine: Choice) -> tuple[IpsecLink | None, Choice]:
+        """The interface of the kernel's IPsec, if that is to carry it and can; why not is told."""
+        link = None
+        if engine.ipsec:
+            try:
+                async with self._alone:
+                    link = await asyncio.to_thread(self._machine.open_ipsec, any_number())
+            except PlatformError as error:
+                engine = engine.beside(error.what)
+        if engine.name != self._engine.name or engine.reason != self._engine.reason:
+            note = LogEvent("client.machine-note", {"note": f"engine: {engine.reason}"})
+            self._journal.tagged(profile.name)(note)
+        return link, engine
+
+    def _there_already(self, profile: Profile) -> RequestError:
+        return RequestError(
+            "cli.already",
+            f"{profile.name} is {self._live[profile.name].snapshot.get('state', 'there')}",
+            f"`culvert down {profile.name}` ends it.",
+        )
+
+    def _begin(
+        self,
+        profile: Profile,
+        trust: Trust,
+        request: Request,
+        engine: Choice,
+        link: IpsecLink | None,
+    ) -> Live:
         if profile.name in self._live:
-            raise RequestError(
-                "cli.already",
-                f"{profile.name} is {self._live[profile.name].snapshot.get('state', 'there')}",
-                f"`culvert down {profile.name}` ends it.",
-            )
+            raise self._there_already(profile)
         if len(self._live) >= LIVE:
             raise RequestError("platform.unavailable", f"{LIVE} connections are the most at once")
         if profile.nat_traversal == "off" and not self._bare_esp:
@@ -267,11 +301,12 @@ class ClientService:
                 self._alone,
                 self._rng,
                 record,
-                self._engine,
+                engine,
                 trust,
                 bare_esp=self._bare_esp,
                 watched=watched,
                 ways=RememberedWays(self._where.ways),
+                link=link,
             )
         except PlatformError:
             watched.close()

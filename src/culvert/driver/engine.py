@@ -1,4 +1,5 @@
-"""Which engine of the data path this process uses: the compiled one where it can, else Python's."""
+"""Which engine of the data path this process uses: the kernel's IPsec where there is one, else the
+compiled one where it can be loaded, else Python's."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import ctypes.util
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from culvert.datapath.python_engine import PythonEngine
 from culvert.errors import PlatformError
 from culvert.esp.batch import Kernel, load
 from culvert.inet.marks import ALL
+from culvert.netio.xfrm import why_no_interface, why_not
 from culvert.rng import Random
 
 ENGINE_VARIABLE = "CULVERT_ENGINE"
@@ -30,24 +32,37 @@ class Wish(StrEnum):
     """What whoever starts the process asked for."""
 
     AUTO = "auto"
+    XFRM = "xfrm"
+    USER = "user"
     PYTHON = "python"
     KERNEL = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``kernel`` is None for the pure engine; ``reason`` is one line for whoever asks why."""
+    """``kernel`` is None for the pure engine; ``reason`` is one line for whoever asks why.
+    ``ipsec``: the kernel's own, and ``user`` is what serves where that cannot."""
 
     kernel: Kernel | None
     reason: str
+    ipsec: bool = False
+    user: Choice | None = None
 
     @property
     def name(self) -> str:
+        if self.ipsec:
+            return "xfrm"
         return "kernel" if self.kernel else "python"
+
+    def beside(self, why: str) -> Choice:
+        """The one of user space, if there is a reason ``why`` the kernel's IPsec cannot serve."""
+        if self.user is None or not why:
+            return self
+        return replace(self.user, reason=f"{self.user.reason}, for {why}")
 
     def able(self, *, transport: bool, compression: bool) -> Choice:
         """One that has transport mode or IPComp, which the compiled kernel has not."""
-        if self.kernel is None or not (transport or compression):
+        if self.ipsec or self.kernel is None or not (transport or compression):
             return self
         what = "transport mode" if transport else "compression (IPComp)"
         return Choice(None, f"pure Python, for {what} is not in the compiled engine")
@@ -76,6 +91,8 @@ def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Ch
         )
     if word == Wish.PYTHON:
         return Choice(None, "pure Python, as asked for")
+    if word == Wish.XFRM:
+        return _ipsec(environment, asked=True)
     found = _kernel(environment.get(LIBCRYPTO_VARIABLE, ""))
     if isinstance(found, Kernel):
         return Choice(found, f"compiled kernel with {found.libcrypto}")
@@ -85,6 +102,26 @@ def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Ch
             action="leave out --engine kernel, or install culvert where a C compiler is",
         )
     return Choice(None, f"pure Python, for the compiled engine cannot be used: {found}")
+
+
+def _ipsec(environment: Mapping[str, str], *, asked: bool) -> Choice:
+    """The kernel's IPsec, or what serves in its place. Raises PlatformError if it was ``asked``
+    for and cannot be had."""
+    user = choose(Wish.USER, environment=environment)
+    why = kernel_ipsec()
+    if not why:
+        return Choice(None, "the kernel's own IPsec (XFRM)", ipsec=True, user=user)
+    if asked:
+        raise PlatformError(
+            f"the kernel's IPsec cannot be used: {why}",
+            action="leave out --engine xfrm: user space does the same",
+        )
+    return user
+
+
+def kernel_ipsec() -> str:
+    """Why the kernel's own IPsec cannot be used here; empty when it can."""
+    return why_not() or why_no_interface()
 
 
 @cache

@@ -15,6 +15,15 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
+from culvert.datapath.xfrm.orders import (
+    Expired,
+    Policy,
+    PolicyName,
+    Remapped,
+    Seen,
+    State,
+    StateName,
+)
 from culvert.effects import (
     CertificateJudged,
     InstallSa,
@@ -41,6 +50,7 @@ KNOWN: Mapping[str, type] = {
     one.__name__: one
     for one in (
         CertificateJudged,
+        Expired,
         GroupKey,
         Identity,
         InstallSa,
@@ -49,10 +59,16 @@ KNOWN: Mapping[str, type] = {
         Judged,
         Keyed,
         LogEvent,
+        Policy,
+        PolicyName,
         Question,
+        Remapped,
         SaHalf,
+        Seen,
         Sign,
         Signed,
+        State,
+        StateName,
     )
 }
 

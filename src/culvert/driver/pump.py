@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
-from typing import Protocol
 
-from culvert.datapath.offload import Frame, frames_of, packets_of
+from culvert.datapath.offload import frames_of, packets_of
 from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane
+from culvert.datapath.xfrm.orders import News
+from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.carried import Carried
 from culvert.driver.clock import boottime
+from culvert.driver.descriptors import Bare, Datagrams, Inside
 from culvert.driver.gate import Gate
 from culvert.driver.loop import PacketListener
 from culvert.effects import (
@@ -34,6 +37,7 @@ from culvert.effects import (
     RemoveSa,
     Traffic,
 )
+from culvert.errors import PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.inet.address import Address, Path
 from culvert.inet.address import text as address_text
@@ -44,8 +48,6 @@ EARLY_MARKER = bytes(8)
 """Before ESP on port 500: where IKE has a cookie, which is never zero (NAT-T drafts 00 and 01)."""
 KEEPALIVE = b"\xff"  # RFC 3948 §2.3
 
-BATCH = 64
-"""Datagrams read at once where they are ESP."""
 CALLS_AT_ONCE = 8
 """The same where they are IKE: a call may cost a key exchange, and packets wait meanwhile."""
 
@@ -53,6 +55,9 @@ EMPTY_READS = 64
 """A TUN that is readable this often in a row without a packet was deleted under us."""
 
 ANY4, ANY6 = ("", 0), (":", 0)  # addresses of either family
+
+GLANCE = 1.0
+"""Seconds between two looks at the counters of SAs that the kernel holds."""
 
 STRANGERS_NAMED = 16
 """Peers of packets with unknown SPIs named in the log per look; the plane counts them all. Their
@@ -64,56 +69,6 @@ DROPS = {
     "not-leased": "data.not-leased",
 }
 """Reasons for a drop that are worth an event of their session."""
-
-
-class Datagrams(Protocol):
-    """A socket as the pump uses it (`culvert.netio.udp.UdpSocket`)."""
-
-    local: Address
-    splits: bool
-    marks: Sequence[int]
-    lane: int
-
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
-
-    def read_batch(self, limit: int = BATCH) -> list[tuple[bytes, Path]]: ...
-
-    def heard(self, remote: Address, info: bytes) -> Path: ...
-
-    def called(self, remote: Address) -> bytes: ...
-
-    def send(self, octets: bytes, to: Address) -> bool: ...
-
-    def send_batch(self, batch: Sequence[tuple[bytes, Address]], mark: int = 0) -> int: ...
-
-
-class Bare(Datagrams, Protocol):
-    """The socket of plain ESP (`culvert.netio.raw_esp.RawEsp`)."""
-
-    def answer(self, host: str, local: str) -> None: ...
-
-
-class Inside(Protocol):
-    """A TUN as the pump uses it (`culvert.netio.tun.Tun`)."""
-
-    name: str
-    virtio: bool
-    offloads: Sequence[str]
-
-    @property
-    def lanes(self) -> Sequence[Inside]: ...
-
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
-
-    def read_batch(self) -> list[bytes]: ...
-
-    def write_batch(self, packets: Iterable[bytes]) -> int: ...
-
-    def write_frames(self, frames: Iterable[Frame]) -> int: ...
 
 
 class Pump:
@@ -139,6 +94,8 @@ class Pump:
     ) -> None:
         self._plane = plane
         self._direct: Direct | None = plane.direct
+        self._kernel = plane if isinstance(plane, KernelPlane) else None
+        self._glance: asyncio.TimerHandle | None = None
         self._clock = clock
         self._readers = {
             **dict.fromkeys(ike, self._read_ike),
@@ -179,6 +136,15 @@ class Pump:
         loop = asyncio.get_running_loop()
         for one, read in self._readers.items():
             loop.add_reader(one.fileno(), read, one)
+        if self._kernel is not None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """No packet comes by that would prompt a look at the kernel's counters."""
+        if self._listener is not None and self._told:
+            self._listener.busy()
+        loop = asyncio.get_running_loop()
+        self._glance = loop.call_later(GLANCE, self._look_again)
 
     @property
     def plane(self) -> Plane:
@@ -188,10 +154,16 @@ class Pump:
         """Nothing is read, opened or sealed any more; what comes waits in the kernel. The TUN, for
         `go_on`."""
         tun = self.detach()
+        self._glance_no_more()
         loop = asyncio.get_running_loop()
         for one in self._readers:
             loop.remove_reader(one.fileno())
         return tun
+
+    def _glance_no_more(self) -> None:
+        if self._glance is not None:
+            self._glance.cancel()
+            self._glance = None
 
     def go_on(self, tun: Inside | None) -> None:
         """After `pause`."""
@@ -202,6 +174,7 @@ class Pump:
 
     def stop(self) -> None:
         """Stop and close every descriptor."""
+        self._glance_no_more()
         if (tun := self.detach()) is not None:
             tun.close()
         if self._listener is not None:
@@ -222,6 +195,8 @@ class Pump:
             self._listen_to(one, lane)
 
     def _listen_to(self, queue: Inside, lane: int) -> None:
+        if self._kernel is not None:
+            return  # its packets do not come by here
         read = self._transmit if self._direct else self._read_tun
         asyncio.get_running_loop().add_reader(queue.fileno(), read, queue, lane)
 
@@ -273,6 +248,8 @@ class Pump:
             elif octets != KEEPALIVE:
                 if self._bare is not None:
                     self._bare.answer(path.remote[0], path.local[0])
+                if self._kernel is not None:
+                    self._kernel.heard(path.remote[0], path.local[0])
                 self._listener.ike(octets, self._known_by(path))
         if early:
             self._open(early, self._ports[0], early_marks, 0)
@@ -358,6 +335,8 @@ class Pump:
     def _hand_over(self, found: Inbound, paths: Mapping[Address, Path]) -> None:
         now = self._clock()
         for octets, remote in found.ike:
+            if self._kernel is not None:
+                self._kernel.heard(remote[0], paths[remote].local[0])
             if self._listener is not None and self._gate.admits(octets, remote, now=now):
                 self._listener.ike(octets, self._known_by(paths[remote]))
 
@@ -365,6 +344,17 @@ class Pump:
         """The path with our port as the core knows it."""
         port = self._ports[path.encapsulated]
         return path if path.local[1] == port else path._replace(local=(path.local[0], port))
+
+    def told(self, news: Sequence[News]) -> None:
+        """What the kernel says of the SAs it holds for us."""
+        listener = self._listener
+        if listener is None or self._kernel is None:
+            return
+        worn, moved = self._kernel.told(news)
+        for one in worn:
+            listener.worn(PairWorn(*one))
+        for other in moved:
+            listener.moved(PeerMoved(*other))
 
     # --- from the machine ----------------------------------------------------------------------
 
@@ -547,6 +537,9 @@ class Pump:
     def changed(self) -> list[Traffic]:
         """The counters that moved since the last call; what was dropped goes into the log."""
         self._name_strangers()
+        if self._kernel is not None:
+            with suppress(PlatformError):  # the next look has them
+                self._kernel.look(self._clock())
         found: list[Traffic] = []
         for session, before in self._told.items():
             counted = self._plane.traffic(session)

@@ -32,10 +32,11 @@ from culvert.gateway import departure
 from culvert.gateway.config import GatewayConfig, RestartSettings, load
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
+from culvert.gateway.kernel_choice import engine_for
+from culvert.gateway.kernel_door import KernelDoor
 from culvert.gateway.monitor import Monitor, handed_down, without_secrets
 from culvert.gateway.moving import Moving
 from culvert.gateway.restarting import Restarting
-from culvert.gateway.settings import compresses
 from culvert.gateway.sockets import by_port, kind_of, listening, open_beside, open_sockets
 from culvert.gateway.succession import TUN, Given, Inheritance, Options
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
@@ -43,10 +44,12 @@ from culvert.identity.certificates.proof import soon
 from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
 from culvert.inet.lane import LANES
+from culvert.netio.ipsec_link import IpsecLink, any_number
 from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
+from culvert.netio.xfrm import KernelIpsec
 from culvert.policy.pool import PoolPlan
 from culvert.store.database import FILE_NAME, open_database
 from culvert.store.lifetime import Lifetime
@@ -144,8 +147,7 @@ class _Gateway:
         before: Inheritance | None,
     ) -> None:
         self.key_log = self.capture = ""
-        transport = any(site.transport for site in config.restart.sites)
-        self._engine = engine.able(transport=transport, compression=compresses(config))
+        self._engine = engine_for(config, engine)
         self._config = config
         self._where = where
         self._journal = journal
@@ -189,6 +191,7 @@ class _Gateway:
                 self._lifetime.keep,
                 boottime,
                 watched.add if watched.wants_keys else None,
+                self._kernel_door(),
             )
             await self._start_vault(house)
             config = self._config
@@ -254,7 +257,9 @@ class _Gateway:
         return self._before is not None
 
     def given(self, attempt: int) -> tuple[Given, list[int], int]:
-        """What goes to the process that follows."""
+        """What goes to the process that follows. Raises MessageError when that cannot be."""
+        if self._engine.ipsec:
+            raise MessageError("its SAs are in the kernel, which takes a stop and a start")
         groups = {"ike": self._ike, "natt": self._natt, "beside": self._beside}
         found = [
             (kind_of(kind, one.lane), one.local, one.fileno())
@@ -403,7 +408,12 @@ class _Gateway:
             self._shown,
             self._authorities,
             tell_keys=bool(self.key_log),
+            ipsec=tun.number if isinstance(tun, IpsecLink) else 0,
         )
+
+    def _kernel_door(self) -> KernelDoor | None:
+        tun = self._tun
+        return KernelDoor(KernelIpsec(tun.number)) if isinstance(tun, IpsecLink) else None
 
     def _tell_config(self) -> None:
         config = self._config
@@ -426,6 +436,8 @@ class _Gateway:
 
     def _plain_esp(self) -> RawEsp | None:
         """None where this process may not; then ESP travels in UDP only, and the log says why."""
+        if self._engine.ipsec:
+            return None  # the kernel has it
         given = self._before.take("esp", (ANY, 0)) if self._before else None
         if given is not None:
             return RawEsp(given, strangers=True)
@@ -449,7 +461,7 @@ class _Gateway:
             peers=tuple(site.peer for site in restart.sites),
         )
 
-    def _open_tun(self) -> Tun:
+    def _open_tun(self) -> Tun | IpsecLink:
         """The device, with the routes to the pools. In a thread."""
         wanted = self._config.restart.tun
         if self._before is not None:
@@ -465,7 +477,11 @@ class _Gateway:
             )
             first.lanes = tuple(lanes)
             return first
-        tun = self._machine.open_tun(wanted, lanes=LANES, virtio=True)
+        tun: Tun | IpsecLink
+        if self._engine.ipsec:
+            tun = self._machine.open_ipsec(any_number(), wanted)
+        else:
+            tun = self._machine.open_tun(wanted, lanes=LANES, virtio=True)
         try:
             self._machine.serve(self._served(), tun.name)
         except PlatformError:

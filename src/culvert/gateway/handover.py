@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from culvert.driver.clock import boottime
+from culvert.driver.descriptors import Inside
 from culvert.driver.loop import Driver
 from culvert.driver.message import MessageError
 from culvert.driver.pump import Pump
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.taking_over import UnknownSchemaError
 from culvert.inet.address import Path
-from culvert.netio.tun import Tun
 
 LONGEST = 1 << 28
 """Octets of one line: the table of 100,000 sessions."""
@@ -169,7 +169,7 @@ class _Received:
     came: list[tuple[bytes, Path]] = field(default_factory=list[tuple[bytes, Path]])
 
 
-async def take(wire: Wire, core: IpsecGateway, driver: Driver, pump: Pump, tun: Tun) -> float:
+async def take(wire: Wire, core: IpsecGateway, driver: Driver, pump: Pump, tun: Inside) -> float:
     """Go on with what another worker has. Returns for how many seconds no packet was carried.
 
     Raises MessageError when it does not come to that; the other one goes on then.

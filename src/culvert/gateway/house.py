@@ -21,7 +21,7 @@ from culvert.identity.account import Accounts
 from culvert.vault.trust import Trust
 
 VAULT = (sys.executable, "-m", "culvert.gateway.vault_process")
-READY = 20.0
+READY = 60.0
 """Seconds for the vault to read its files."""
 PATIENCE = 2.0
 """Seconds that passwords under way are waited for at the end."""

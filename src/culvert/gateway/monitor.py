@@ -31,8 +31,10 @@ from culvert.effects import (
 )
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
+from culvert.gateway.kernel_door import KernelDoor
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
+from culvert.netio.xfrm import KernelIpsec
 from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
@@ -56,8 +58,8 @@ AGAIN = (0.1, 0.5, 2.0, 5.0)
 """Seconds before a worker is started again; the last for all later times within `CALM`."""
 CALM = 60.0
 """Seconds of life after which a worker's end counts as the first."""
-READY = 20.0
-"""Seconds for a worker to come up: a slow machine loads Python in two."""
+READY = 60.0
+"""Seconds for a worker to come up: a slow machine takes two, an emulated one thirty."""
 MOST_ORDERS = 5000
 """Orders of a worker under way; the vault refuses logins long before."""
 
@@ -96,7 +98,9 @@ class Monitor:
         counted: Callable[[int], None],
         clock: Callable[[], float],
         keys: Callable[[NewKeys], None] | None = None,
+        kernel: KernelDoor | None = None,
     ) -> None:
+        self._kernel = kernel
         self._orders = orders
         self._descriptors = tuple(descriptors)
         self._house = house
@@ -125,6 +129,7 @@ class Monitor:
         self._taken = loop.create_future() if before >= 0 else None
         ours, theirs = socket.socketpair()
         door, their_door = socket.socketpair()
+        hand, their_hand = socket.socketpair()
         if self._heir is not None:
             self._heir.close()
         self._heir, their_heir = socket.socketpair()
@@ -133,7 +138,8 @@ class Monitor:
             with os.fdopen(os.dup(told), "wb") as stream:
                 pickle.dump(self._orders(), stream)
             os.lseek(told, 0, os.SEEK_SET)
-            handed = (told, theirs.fileno(), their_door.fileno(), their_heir.fileno(), before)
+            ends = (theirs, their_door, their_hand, their_heir)
+            handed = (told, *[one.fileno() for one in ends], before)
             self._channel = Channel(self._heard, self._lost)
             await self._channel.open(ours)
             self._process = await asyncio.create_subprocess_exec(
@@ -147,9 +153,23 @@ class Monitor:
             os.close(told)
             theirs.close()
             their_door.close()
+            their_hand.close()
             their_heir.close()
         self._house.serve(door)
+        self._serve_kernel(hand)
         return await asyncio.wait_for(self._ready, READY)
+
+    def _serve_kernel(self, end: socket.socket) -> None:
+        if self._kernel is None:
+            end.close()
+            return
+        self._kernel.serve(end)
+        hand = self._kernel.hand
+        asyncio.get_running_loop().add_reader(hand.listen(), self._kernel_says, hand)
+
+    def _kernel_says(self, hand: KernelIpsec) -> None:
+        if (news := hand.news()) and self._channel is not None:
+            self._channel.say({"kernel": tuple(news)})
 
     # --- hot restart -------------------------------------------------------------------------
 

@@ -16,16 +16,20 @@ import os
 import pickle
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, cast
 
+from culvert.datapath.plane import Plane
+from culvert.datapath.xfrm.orders import News
+from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
 from culvert.driver.control import Request, RequestError, problem
+from culvert.driver.descriptors import Inside
 from culvert.driver.engine import choose
 from culvert.driver.loop import Driver, NewKeys
 from culvert.driver.message import MessageError
@@ -37,10 +41,12 @@ from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.handover import Wire, give, take
 from culvert.gateway.ipsec import IpsecGateway
+from culvert.gateway.kernel_door import RemoteHand
 from culvert.gateway.keys_door import RemoteKeys
 from culvert.gateway.service import GatewayService
 from culvert.ike.wire.identity import Identity
 from culvert.netio.control_socket import PeerCredentials
+from culvert.netio.ipsec_link import IpsecLink
 from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
@@ -78,7 +84,8 @@ class Orders:
     """What the monitor tells a worker at its start; without any secret. ``ike``, ``natt``,
     ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
     ``tell_keys``: the monitor writes a key log. Of ``natt`` and ``beside`` each socket has those of
-    its lanes behind it.
+    its lanes behind it. ``ipsec``: the number of the kernel's interface that stands in the TUN's
+    place (0: none does).
     """
 
     config: GatewayConfig
@@ -95,14 +102,17 @@ class Orders:
     certificate: ShownCertificate | None
     authorities: tuple[bytes, ...]
     tell_keys: bool = False
+    ipsec: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Lines to other workers: the one after this, and the one before, if there is one."""
+    """Lines to other workers: the one after this, and the one before, if there is one; and to the
+    kernel's IPsec, for which the monitor has the right."""
 
     heir: Wire
     before: Wire | None
+    kernel: socket.socket
 
 
 class _Vault(NoSurroundings):
@@ -152,7 +162,7 @@ class Worker:
             RemoteKeys(door, self._rng),
             self._rng,
             began=orders.began,
-            bare_esp=orders.esp >= 0,
+            bare_esp=orders.esp >= 0 or orders.ipsec != 0,
             certificate=orders.certificate,
             authorities=orders.authorities,
         )
@@ -184,11 +194,8 @@ class Worker:
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
-        plane = choose(orders.engine).make(
-            self._rng, copied=restart.copied, cut=restart.cut, largest=restart.mtu
-        )
         return Pump(
-            plane,
+            self._plane(natt),
             ike,
             natt,
             esp=esp,
@@ -196,15 +203,32 @@ class Worker:
             ports=(restart.ike_port, restart.natt_port),
         )
 
-    async def live(self) -> None:
-        """Until the monitor says so, or is gone."""
-        await self._channel.open(self._control)
-        end = self._orders.tun
+    def _plane(self, natt: Sequence[UdpSocket]) -> Plane:
+        orders, restart = self._orders, self._orders.config.restart
+        if not orders.ipsec:
+            engine = choose(orders.engine)
+            return engine.make(
+                self._rng, copied=restart.copied, cut=restart.cut, largest=restart.mtu
+            )
+        for one in natt:
+            one.leave_esp_to_the_kernel()
+        return KernelPlane(RemoteHand(self._wires.kernel))
+
+    def _inside(self) -> Inside:
+        orders, end = self._orders, self._orders.tun
+        if orders.ipsec:
+            return IpsecLink(end.name, orders.ipsec)
         tun, *lanes = (
             Tun(one, end.name, virtio=end.virtio, offloads=end.offloads)
             for one in (end.descriptor, *end.lanes)
         )
         tun.lanes = tuple(lanes)
+        return tun
+
+    async def live(self) -> None:
+        """Until the monitor says so, or is gone."""
+        await self._channel.open(self._control)
+        tun = self._inside()
         await self._wires.heir.open()
         if self._wires.before is not None:
             await self._wires.before.open()
@@ -225,7 +249,7 @@ class Worker:
 
     # --- hot restart -------------------------------------------------------------------------
 
-    async def _take(self, before: Wire, tun: Tun) -> None:
+    async def _take(self, before: Wire, tun: Inside) -> None:
         """Go on with the sessions of the worker before."""
         try:
             waited = await take(before, self._core, self._driver, self._pump, tun)
@@ -268,6 +292,8 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
+            case {"kernel": news} if isinstance(news, tuple):
+                self._pump.told(cast("tuple[News, ...]", news))
             case {"stop": str(reason)} if reason in FAREWELLS:
                 self._begin(self._stop(reason))
             case _:
@@ -316,7 +342,7 @@ def _with_lanes(groups: tuple[tuple[int, ...], ...]) -> list[UdpSocket]:
 def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     """Entry of the process; the monitor alone starts it."""
     parser = argparse.ArgumentParser()
-    for name in ("orders", "control", "door", "heir", "before", "attempt"):
+    for name in ("orders", "control", "door", "kernel", "heir", "before", "attempt"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(words)
     # Ctrl+C at a terminal is for the monitor, which says when to stop.
@@ -324,14 +350,13 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     with os.fdopen(given.orders, "rb") as stream:
         # From the monitor, and only in this direction: a worker's word is never unpickled.
         orders = cast("Orders", pickle.load(stream))  # noqa: S301
-    control, door, heir = (
-        socket.socket(fileno=one) for one in (given.control, given.door, given.heir)
-    )
+    ends = (given.control, given.door, given.kernel, given.heir)
+    control, door, kernel, heir = (socket.socket(fileno=one) for one in ends)
     before = None
     if given.before >= 0:
         before = Wire(socket.socket(fileno=given.before))
         before.attempt = given.attempt
-    asyncio.run(_lived(orders, control, door, Wires(Wire(heir), before), hook))
+    asyncio.run(_lived(orders, control, door, Wires(Wire(heir), before, kernel), hook))
 
 
 async def _lived(

@@ -16,6 +16,7 @@ from culvert.changes.change import (
     AddressAdded,
     Change,
     FileReplaced,
+    IpsecMade,
     LinkSet,
     RouteAdded,
     RuleAdded,
@@ -38,7 +39,8 @@ from culvert.changes.plan import (
 )
 from culvert.effects import TunnelSettings
 from culvert.errors import PlatformError
-from culvert.netio import link, route, rule, sysctl
+from culvert.netio import ipsec_link, link, route, rule, sysctl
+from culvert.netio.ipsec_link import IpsecLink
 from culvert.netio.resolver import NameService, PlainFile, Resolver
 from culvert.netio.tun import Tun, free_name
 
@@ -98,9 +100,20 @@ class Machine:
             self._log.made(entry)
             return tun
 
-    def close_tun(self, tun: Tun) -> None:
-        """Close the device; it is gone when its last queue closes."""
+    def open_ipsec(self, number: int, name: str = "") -> IpsecLink:
+        """A virtual interface of the kernel's IPsec; named as `open_tun` does."""
         with self._busy:
+            name = name or free_name()
+            made = IpsecMade(name, number)
+            executor.make(self._log, self._acts, _DEVICE_SCOPE + name, [made])
+            return IpsecLink(name, number)
+
+    def close_tun(self, tun: Tun | IpsecLink) -> None:
+        """Close the device; it is gone when its last queue closes. Without a queue, now."""
+        with self._busy:
+            if isinstance(tun, IpsecLink):
+                executor.undo(self._log, self._acts, _DEVICE_SCOPE + tun.name)
+                return
             tun.close()
             for entry in self._log.in_scope(_DEVICE_SCOPE + tun.name)[-1:]:
                 self._log.undone(entry)
@@ -183,6 +196,8 @@ class _Acts:
         match change:
             case TunMade():
                 return True  # `Machine.open_tun` holds its descriptor
+            case IpsecMade():
+                return ipsec_link.make(change)
             case LinkSet():
                 return link.set_up(change)
             case AddressAdded():
@@ -204,6 +219,8 @@ class _Acts:
         match change:
             case TunMade():
                 return link.delete_tun(change)
+            case IpsecMade():
+                return ipsec_link.undo_make(change)
             case LinkSet():
                 return link.undo_set_up(change)
             case AddressAdded():

@@ -52,6 +52,7 @@ IPV6_MTU_DISCOVER = 23
 IPV6_RECVTCLASS, IPV6_TCLASS = 66, 67
 UDP_SEGMENT = 103
 UDP_GRO = 104
+UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2
 SO_SNDBUFFORCE = 32
 SO_RCVBUFFORCE = 33
 SO_ATTACH_FILTER = 26
@@ -173,6 +174,20 @@ class UdpSocket:
 
     def close(self) -> None:
         self._socket.close()
+
+    def leave_esp_to_the_kernel(self) -> None:
+        """ESP that comes here is the kernel's to open, and what has the non-ESP marker is read
+        here as ever. Raises `PlatformError`."""
+        # Trains would reach the kernel's ESP in one piece.
+        self.joins = False
+        try:
+            self._socket.setsockopt(socket.SOL_UDP, UDP_GRO, 0)
+            self._socket.setsockopt(socket.SOL_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
+        except OSError as error:
+            raise PlatformError(
+                f"the kernel takes no ESP from UDP port {self.local[1]}: {error.strerror}",
+                action="choose another engine: --engine user",
+            ) from error
 
     # --- in ---
 
