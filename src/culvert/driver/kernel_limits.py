@@ -24,6 +24,7 @@ _LIMITS = {
 def beyond(
     suites: Iterable[EspSuite],
     legacy: Iterable[str] = (),
+    /,
     *,
     tcp: bool = False,
     udp: bool = False,
