@@ -93,6 +93,7 @@ lab-tools:
 
 peers:
 	@tools/install-peers ipsec
+	@tools/install-peers desktop
 
 more-peers:
 	@tools/install-peers libreswan

@@ -43,6 +43,7 @@ def profiles(draw: st.DrawFn, extra: st.SearchStrategy[Any] = any_extra) -> Prof
         "user": draw(texts),
         "password": password,
         "domain": draw(texts),
+        "keychain": draw(st.booleans()),
         "save_password": password is not None or draw(st.booleans()),
         "nat_traversal": draw(st.sampled_from(KEYS["nat_traversal"].choices)),
         "phase1": tuple(f"{name}-{group}" for name in ERA[1][-cut:]),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import click
 
@@ -94,6 +94,18 @@ def ask(what: str, *, message: str = "") -> Secret:
     return Secret(typed)
 
 
+class Holder(Protocol):
+    """Where secrets are kept from one connect to the next."""
+
+    def get(self, connection: str, kind: str) -> Secret | None: ...
+    def put(self, connection: str, kind: str, secret: Secret) -> None: ...
+    def erase(self, connection: str, kind: str) -> bool: ...
+
+
+KEPT = frozenset({"password", "group_key"})
+"""What serves again; a passcode is right only once."""
+
+
 @dataclass(slots=True)
 class Credentials:
     """Answers a gateway's questions for one connection from what was prepared, then by asking.
@@ -104,9 +116,11 @@ class Credentials:
 
     connection: str
     password: Secret | None = None
-    service: SecretService | None = None
+    service: Holder | None = None
     interactive: bool = True
     _spent: set[str] = field(default_factory=set[str])
+    _fresh: dict[str, Secret] = field(default_factory=dict[str, Secret])
+    """What was given and does not come from ``service``."""
 
     def answer(
         self, wants: Sequence[str], *, message: str = "", repeated: bool = False
@@ -123,6 +137,7 @@ class Credentials:
                 except click.Abort:
                     return None
                 message = ""
+                self._note(what, value)
             values[what] = value
         return values
 
@@ -130,11 +145,25 @@ class Credentials:
         """Erase it from the keyring, if that is where it came from; whether there was one."""
         return self.service is not None and self.service.erase(self.connection, "password")
 
+    def keep(self, *, password: bool) -> tuple[str, ...]:
+        """Put what was given and proved right into ``service``, your password only if it may be
+        kept; what was put. Raises PlatformError."""
+        kinds = [kind for kind in self._fresh if kind != "password" or password]
+        if self.service is not None:
+            for kind in kinds:
+                self.service.put(self.connection, kind, self._fresh[kind])
+        return tuple(kinds) if self.service is not None else ()
+
+    def _note(self, what: str, value: Secret) -> None:
+        if what in KEPT:
+            self._fresh[what] = value
+
     def _prepared(self, what: str) -> Secret | None:
         if what in self._spent:
             return None
         self._spent.add(what)
         if what == "password" and self.password is not None:
+            self._note(what, self.password)
             return self.password
         if self.service is not None and what not in VISIBLE:
             return self.service.get(self.connection, what)

@@ -12,6 +12,7 @@ import click
 
 from culvert.cli.credentials import ask, read_descriptor, read_input
 from culvert.cli.exit_code import status_of
+from culvert.cli.keychain import Keychain
 from culvert.cli.options import as_json
 from culvert.cli.output import document, pairs, printable, table
 from culvert.cli.proposals import proposals
@@ -242,8 +243,8 @@ def _without_secrets(found: Profile) -> Profile:
 @click.option("--stdin", "from_input", is_flag=True, help="Read it from the standard input.")
 def remember(name: str, group_key: bool, fd: int | None, from_input: bool) -> None:
     """Put your password for a connection into the desktop's keyring (then: up --keyring)."""
-    store().find(name)
-    service = SecretService()
+    ticked = store().load(name).keychain
+    service = Keychain() if ticked else SecretService()
     kind = "group_key" if group_key else "password"
     if fd is not None:
         secret = read_descriptor(fd)
@@ -252,7 +253,8 @@ def remember(name: str, group_key: bool, fd: int | None, from_input: bool) -> No
     else:
         secret = ask(kind)
     service.put(name, kind, secret)
-    click.echo(f"In the keyring; use it with: culvert up {name} --keyring")
+    how = "" if ticked else " --keyring"
+    click.echo(f"Kept; use it with: culvert up {name}{how}")
 
 
 @profile.command("erase-password", epilog="Example: culvert profile erase-password office")
@@ -262,7 +264,9 @@ def remember(name: str, group_key: bool, fd: int | None, from_input: bool) -> No
 def erase_password(name: str, keyring: bool, as_json: bool) -> None:
     """Take your saved password out of a profile; the rest of the file stays as it is."""
     erased = store().erase_password(name)
-    from_keyring = SecretService().erase(name, "password") if keyring else False
+    ticked = store().load(name).keychain
+    place = Keychain() if ticked else SecretService() if keyring else None
+    from_keyring = place.erase(name, "password") if place is not None else False
     if as_json:
         document({"name": name, "erased": erased, "erased_from_keyring": from_keyring})
     else:

@@ -12,9 +12,10 @@ import click
 from culvert.cli import credentials, options
 from culvert.cli.certificate_files import certificates_for
 from culvert.cli.conversation import Answer, Conversation
-from culvert.cli.credentials import Credentials
+from culvert.cli.credentials import LABELS, Credentials
 from culvert.cli.down import closing
 from culvert.cli.exit_code import status_of
+from culvert.cli.keychain import Keychain
 from culvert.cli.output import complain, document, printable
 from culvert.cli.reading import Row, row, texts
 from culvert.cli.service import ensure_running
@@ -73,6 +74,8 @@ def up(
         raise click.UsageError("--stay and --detach exclude each other.")
     chosen = _chosen(profile, quiet=as_json)
     given = credentials_for(chosen.name)
+    if chosen.keychain:
+        given.service = Keychain()
     chosen = _completed(chosen, user, given)
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     ensure_running(where)
@@ -91,11 +94,14 @@ def up(
             result = there.request("up", params, event=attempt.hear, ask=attempt.ask)
     except RequestError as error:
         attempt.explain(error, as_json=as_json)
-        return status_of(error.code)
+        # To ask nothing was the person's wish; that it failed for it is no wish of theirs.
+        return status_of("cli.usage" if attempt.unanswered else error.code)
     attempt.flush()
     connection = row(result.get("connection"))
     if connection.get("state") == "up" and not connection.get("save_password"):
         _forget_password(chosen, profile, given)
+    if chosen.keychain and connection.get("state") == "up":
+        _keep(given, password=connection.get("save_password") is True)
     if as_json:
         document(result)
     else:
@@ -132,6 +138,8 @@ class _Attempt:
     def __init__(self, given: Credentials, *, quiet: bool) -> None:
         self._given = given
         self._quiet = quiet
+        self.unanswered = False
+        """A question came that nobody was there to answer."""
         self._entries: list[Entry] = []
         self._pending: list[Entry] = []
 
@@ -163,6 +171,7 @@ class _Attempt:
             repeated=question.get("repeated") is True,
         )
         if values is None:
+            self.unanswered = not self._given.interactive
             return None
         # Revealed for the service alone, over a socket whose other end is root or ourselves.
         return {what: value.reveal() for what, value in values.items()}
@@ -196,6 +205,18 @@ def _chosen(given: str, *, quiet: bool) -> Profile:
         for remark in adapted.warnings:
             click.echo(f"  {printable(str(remark))}", err=True)
     return adapted.profile
+
+
+def _keep(given: Credentials, *, password: bool) -> None:
+    """What was right goes into the keychain."""
+    try:
+        kept = given.keep(password=password)
+    except CulvertError as error:
+        complain(error)  # the connection is up all the same
+        return
+    if kept:
+        what = " and ".join(LABELS[kind].lower() for kind in kept)
+        click.echo(f"  Kept in the keychain: {what}.", err=True)
 
 
 def _forget_password(chosen: Profile, given: str, credentials: Credentials) -> None:

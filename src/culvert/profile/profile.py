@@ -118,6 +118,7 @@ class Profile:
     password: Secret | None = None
     domain: str = ""
     save_password: bool = False
+    keychain: bool = False
     exchange_mode: str = "aggressive"
     transport: str = "chosen"
     nat_traversal: str = "auto"
