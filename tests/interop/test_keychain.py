@@ -116,12 +116,8 @@ def test_the_group_key_is_kept_too_and_a_forbidden_password_is_not(
         at(desktop),
     ):
         file = client.write_profile()
-        text = "".join(
-            line
-            for line in file.read_text("utf-8").splitlines(keepends=True)
-            if not line.startswith("group_key")
-        )
-        file.write_text(text)
+        lines = file.read_text("utf-8").splitlines()
+        file.write_text("\n".join(line for line in lines if not line.startswith("group_key")))
         name = file.stem
         store = {"CULVERT_PROFILES": str(file.parent)}
         with at(store):

@@ -23,15 +23,13 @@ def places(folder: Path) -> KeychainPlaces:
 
 
 @given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
-def test_what_is_put_is_given_back_and_stands_nowhere_in_clear(
+def test_what_is_put_is_given_back(
     tmp_path_factory: pytest.TempPathFactory, connection: str, value: str
 ) -> None:
     folder = tmp_path_factory.mktemp("home")
     opened(folder).put(connection, "password", Secret(value))
     opened(folder).put(connection, "group_key", Secret("other"))
     assert opened(folder).get(connection, "password") == Secret(value)
-    if len(value.encode()) > 3:
-        assert value.encode() not in places(folder).secrets.read_bytes().split(b'": "', 1)[1]
     assert opened(folder).erase(connection, "password")
     assert not opened(folder).erase(connection, "password")
     assert opened(folder).get(connection, "password") is None
@@ -72,8 +70,13 @@ def test_files_that_others_may_read_are_not_used(tmp_path: Path) -> None:
         file.chmod(0o600)
 
 
+def test_nothing_stands_in_clear(tmp_path: Path) -> None:
+    opened(tmp_path).put("office", "password", Secret("correct horse"))
+    for file in (places(tmp_path).secrets, places(tmp_path).key):
+        assert b"correct horse" not in file.read_bytes()
+
+
 def test_they_lie_apart_where_the_desktop_says() -> None:
     found = keychain_places({"XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "/c"})
-    assert found == KeychainPlaces(
-        Path("/d/culvert/keychain.json"), Path("/c/culvert/keychain.key")
-    )
+    assert str(found.secrets) == "/d/culvert/keychain.json"
+    assert str(found.key) == "/c/culvert/keychain.key"

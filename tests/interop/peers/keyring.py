@@ -50,7 +50,7 @@ def keyring(folder: Path, *, locked: bool = False) -> Iterator[Mapping[str, str]
     try:
         quiet = subprocess.DEVNULL
         started.append(subprocess.Popen(daemon, stderr=quiet, env={**os.environ, **environment}))
-        until("the bus is there", lambda: (folder / "bus").exists(), seconds=10)
+        until("the bus is there", (folder / "bus").exists, seconds=10)
         unlock = [] if locked else ["--unlock"]
         running = subprocess.Popen(
             [*words, *unlock], env=around, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet
