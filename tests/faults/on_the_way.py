@@ -233,6 +233,47 @@ def blocked_esp() -> Provoked:
     return over(world, client, **_packets(world, client))
 
 
+def _searching(drops: Callable[[Seen], bool], *, natted: bool = True, tcp: bool = True) -> Provoked:
+    """The client may go by any way, and finds the one that passes by itself."""
+    world = World(SEED, Terms(over_udp=True))
+    allowed = {"transport": "auto", "ipsec_over_udp": True, "ipsec_over_tcp": True}
+    kept = profile(**allowed, peer_timeout=30)
+    client = world.client(kept, behind=world.nat if natted else None)
+    client.streams_to = world.gateway if tcp else None
+    drop(client, drops)
+    client.connect()
+    world.decided(client)
+    talks(world, client, MINUTES, every=1.0)
+    blocked = client.told("client.way-blocked")
+    counts = {
+        "ways that are blocked": len(blocked),
+        "sent there": sum(int(str(event.fields["out"])) for event in blocked),
+        "came from there": sum(int(str(event.fields["came"])) for event in blocked),
+    }
+    back = back_after(world, client) if client.up else None
+    return over(world, client, back, **counts)
+
+
+@provokes("blocked-4500-searched")
+def blocked_4500_searched() -> Provoked:
+    return _searching(lambda seen: NATT_PORT in (seen.source[1], seen.to[1]))
+
+
+@provokes("blocked-esp-searched")
+def blocked_esp_searched() -> Provoked:
+    return _searching(lambda seen: NO_PORT in (seen.source[1], seen.to[1]), natted=False)
+
+
+@provokes("blocked-udp-searched")
+def blocked_udp_searched() -> Provoked:
+    return _searching(lambda _: True)
+
+
+@provokes("blocked-all-searched")
+def blocked_all_searched() -> Provoked:
+    return _searching(lambda _: True, tcp=False)
+
+
 @provokes("natt-off")
 def natt_off() -> Provoked:
     """Bare ESP behind an address translator that cannot pass it."""

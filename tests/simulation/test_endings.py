@@ -187,4 +187,8 @@ def test_a_delete_of_one_of_two_pairs_is_only_an_event_in_the_log() -> None:
         assert len(client.told("quick.removed")) == before + 1
         assert client.told("client.down") == []
         assert client.up
+        # What went through that pair has one again, and the log says why.
+        assert len(client.told("client.pair-missing")) == 1
+        assert client.core.snapshot["state"] == "up"
+        assert len(core._endpoint.get(number).pairs) == 2
         assert world.passes_both_ways(client)

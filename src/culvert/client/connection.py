@@ -123,7 +123,7 @@ class Connection(Networks):
         made = self._carry(self._endpoint.tick(now=now), now)
         if self._renew_at <= now:
             self._renew_at = inf
-            made += self._ask_for_pairs(now)
+            made += self._ask_for_missing(now)
         if self._so_far.silence and (told := self._so_far.silence.tick(now=now)):
             made += [self._told(told), *self._nothing_back(now)]
         if self._returning.at <= now:

@@ -46,8 +46,8 @@ STREAM = 20
 would tell a NAT that forgot us, or the gateway behind it, where we are."""
 
 RENEWAL_WAIT = 2.0
-"""Seconds after which a client without any pair asks for new ones. A gateway that ends everything
-deletes the pairs first, and its next message says so."""
+"""Seconds after which a client asks for pairs that it has not any more. A gateway that ends
+everything deletes the pairs first, and its next message says so."""
 
 
 class Tunnel(Joint):
@@ -77,10 +77,22 @@ class Tunnel(Joint):
             made += self._quick(local, remote, now)
         return made
 
+    def _ask_for_missing(self, now: float) -> list[Effect]:
+        """Pairs that the gateway took away while the connection stands."""
+        sa = self._endpoint.get(self._sa)
+        if sa is None:
+            return []
+        missing = [
+            self._event("client.pair-missing", local=str(local), remote=str(remote))
+            for local, remote in wanted_pairs(self.profile, self._so_far, unity=self._unity)
+            if not (sa.pairs.same(local, remote) or sa.negotiator.asks(local, remote))
+        ]
+        return [*missing, *self._ask_for_pairs(now)] if missing else []
+
     def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
         def start(sa: IkeSa) -> list[Output]:
             # A renewal that outlives its pair is under way still.
-            asked = sa.negotiator.asks(local, remote)
+            asked = sa.negotiator.asks(local, remote) or sa.pairs.same(local, remote)
             return [] if asked else sa.start_quick(local, remote, now=now)
 
         return self._carry(self._endpoint.act(self._sa, start), now)
@@ -93,8 +105,8 @@ class Tunnel(Joint):
                 return [ActivateSa(SESSION, number), *self._configure(now)]
             case Remove(number=number):
                 self._so_far.pairs -= 1
-                if self.state == "up" and not self._so_far.pairs:
-                    self._renew_at = now + RENEWAL_WAIT
+                if self.state == "up":
+                    self._renew_at = min(self._renew_at, now + RENEWAL_WAIT)
                 return [RemoveSa(SESSION, number)]
             case _:
                 assert_never(pair)
@@ -104,7 +116,6 @@ class Tunnel(Joint):
         if so_far.silence is None:
             so_far.silence = self._watch(now)
         so_far.pairs += 1
-        self._renew_at = inf
         so_far.esp = pair.suite
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
         largest = largest_inside(self.profile, so_far, pair.suite, self._carriage)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
 
-from culvert.errors import ProtocolError, UnexpectedMessage
+from culvert.errors import NegotiationError, ProtocolError, UnexpectedMessage
 from culvert.ike import natt
 from culvert.ike import quick as arithmetic
 from culvert.ike.informational import Informational
@@ -288,7 +288,10 @@ class Negotiator:
             self._refused(quick, str(error))
             if not len(self._owner.pairs) and not self._open:
                 self._informational.delete_everything(NOTHING_AGREED)
-                self._owner.end("phase2-refused", now=now, detail=str(error))
+                # Nothing to agree on is one thing, a message that makes no sense another.
+                agreeable = isinstance(error, NegotiationError | SelectorError)
+                reason = "phase2-refused" if agreeable else "protocol-error"
+                self._owner.end(reason, now=now, detail=str(error))
             return True
         hashed = quick_hash_3(channel.keys, quick.message_id, quick.nonce_i, quick.nonce_r)
         message = channel.send_sealed(QUICK_EXCHANGE, quick.message_id, (), hashed=hashed)
