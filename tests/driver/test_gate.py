@@ -56,3 +56,10 @@ def test_two_sessions_at_one_address_are_known_until_both_are_gone() -> None:
     assert gate.admits(LATER, PEER, now=10.0)
     gate.follow({}, 2)
     assert not gate.admits(LATER, PEER, now=10.0)
+
+
+def test_who_comes_over_a_stream_has_shown_its_address() -> None:
+    gate = Gate()
+    passed(gate, CALL, 5000, now=10.0)
+    streams = [(f"127.64.{n // 250}.{n % 250}", 40_000) for n in range(1000)]
+    assert all(gate.admits(CALL, one, now=10.0) for one in streams)

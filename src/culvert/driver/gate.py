@@ -20,6 +20,8 @@ OTHERS = 4000.0
 """Messages with both cookies from addresses without a session, a second and at once: some 600
 logins, for 5 % of a processor."""
 NO_COOKIE = bytes(8)
+HERE = "127."
+"""Where streams end on this machine (`culvert.ike.carriage`): nobody forges that from outside."""
 
 
 class Gate:
@@ -47,7 +49,7 @@ class Gate:
 
     def admits(self, message: bytes, remote: Address, *, now: float) -> bool:
         """Whether there is time for it."""
-        if remote in self._known:
+        if remote in self._known or remote[0].startswith(HERE):
             return True
         kind = "ike-calls" if message[8:16] == NO_COOKIE else "ike-strangers"
         if self._rations[kind].take("", now=now):
