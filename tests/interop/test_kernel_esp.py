@@ -17,7 +17,7 @@ from interop.ours import OurClient, OurGateway, traces, until
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import prove_data
 
-pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout(900)]
 
 TIMES = 10
 """Files of a mebibyte, each compared octet by octet."""

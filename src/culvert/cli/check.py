@@ -135,7 +135,7 @@ def _kernel_ipsec() -> Finding:
     return Finding(
         "kernel IPsec",
         good=not why,
-        sentence=why or "SAs go into the kernel where they can (--engine user keeps them out)",
+        sentence=why or "is there: --engine xfrm gives it the SAs that it can carry",
         action="User space does the same; nothing needs to be done.",
         needed=False,
     )

@@ -1,5 +1,5 @@
-"""Which engine of the data path this process uses: the kernel's IPsec where there is one, else the
-compiled one where it can be loaded, else Python's."""
+"""Which engine of the data path this process uses: the compiled one where it can, else Python's;
+the kernel's own IPsec where it is asked for."""
 
 from __future__ import annotations
 
