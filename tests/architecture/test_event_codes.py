@@ -39,9 +39,7 @@ ERRORS = frozenset(code for row in exit_codes() for code in row.codes) - vocabul
 
 AWAITED = frozenset(
     {
-        "config.received",
         "ike.not-authentic",
-        "live.keepalive-sent",
         "xauth.silence",
     }
 )

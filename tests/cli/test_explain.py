@@ -127,3 +127,22 @@ def test_what_is_no_vpn_log_is_called_so() -> None:
     assert told["outcome"] == "unknown"
     assert told["attempts"] == []
     assert told["diagnoses"][0]["id"] == "unknown.not-vpn"
+
+
+def test_a_page_holds_the_explanation_and_nothing_of_the_log_acts_in_it(tmp_path: Path) -> None:
+    page = tmp_path / "why.html"
+    log = LOG + "04[IKE] IDir '<script>alert(1)</script>' does not match to 'gw'\n"
+    shown = CliRunner().invoke(explain, ["--html", str(page), "--lang", "de", "-"], input=log)
+    assert (shown.exit_code, shown.output) == (0, "")
+    text = page.read_text("utf-8")
+    assert text.startswith('<!DOCTYPE html>\n<html lang="de">')
+    assert "(p1.psk-mismatch)" in text or "(p1.id-mismatch)" in text
+    assert "<script" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(explain, ["--html", str(tmp_path), "-"], input=LOG)
+    assert isinstance(shown.exception, ConfigError)
+    assert "cannot write it" in str(shown.exception)

@@ -51,7 +51,7 @@ def test_tags_in_a_log_stay_text_in_html() -> None:
             tags.append(tag)
 
     Reader().feed(html(told))
-    assert tags == ["pre"]
+    assert tags == ["html", "head", "meta", "meta", "title", "style", "body", "pre"]
 
 
 @pytest.mark.parametrize("bait", BAIT, ids=range(len(BAIT)))
@@ -97,11 +97,11 @@ def test_wrappers_in_wrappers_are_taken_off_only_so_deep() -> None:
 
 def test_a_packed_file_is_read_as_it_unpacks() -> None:
     text = b"05[IKE] calculated HASH does not match HASH payload\n"
-    packed = gzip.compress(b"nothing of interest here\n" * 400_000 + text)
-    assert len(packed) < 100_000
+    packed = gzip.compress(b"nothing of interest here\n" * 100_000 + text)
+    assert len(packed) < 25_000
     told = explain(decoded(packed[at : at + 999] for at in range(0, len(packed), 999)))
     assert told.diagnoses[0].id == "p1.psk-mismatch"
-    assert told.lines == 400_001
+    assert told.lines == 100_001
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])

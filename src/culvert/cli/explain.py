@@ -28,7 +28,7 @@ from culvert.explain.keys import read_keys
 from culvert.explain.lint import problems
 from culvert.explain.packed import Unpacked, is_packed
 from culvert.explain.pcap import is_capture
-from culvert.explain.render import render
+from culvert.explain.render import html, render
 from culvert.secret import Secret
 
 CHUNK = 1 << 18
@@ -52,6 +52,7 @@ ENDS = 2
 @click.option(
     "--keys", "key_log", default="", metavar="KEYLOG", help="Keys to decrypt a capture with."
 )
+@click.option("--html", "page", default="", metavar="FILE", help="Write one HTML page.")
 @options.as_json
 def explain(
     files: tuple[str, ...],
@@ -61,6 +62,7 @@ def explain(
     lang: str,
     psk_file: str,
     key_log: str,
+    page: str,
     as_json: bool,
 ) -> int:
     """Explain the VPN logs and captures in FILES; - is standard input.
@@ -84,11 +86,20 @@ def explain(
                 language=lang,
                 progress=_progress if shown else None,
             )
+    if page:
+        _write(page, html(told))
     if as_json:
         click.echo(json.dumps(told.document(), ensure_ascii=False, indent=2))
-    else:
+    elif not page:
         click.echo(render(told, columns()))
     return 0
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write it: {error.strerror}", path=path) from None
 
 
 def _of_both_ends(

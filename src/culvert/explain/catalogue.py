@@ -14,7 +14,10 @@ TABLE = "explain/diagnoses.toml"
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisRow:
-    """``floor`` and ``cap`` bound the phase; ``despite_up``: it is about a tunnel that stands."""
+    """``floor`` and ``cap`` bound the phase; ``despite_up``: it is about a tunnel that stands.
+
+    ``blind``: which of its causes it is cannot be known from this side.
+    """
 
     id: str
     outcome: str
@@ -23,6 +26,7 @@ class DiagnosisRow:
     rank: int = 5
     despite_up: bool = False
     outcome_up: str = ""
+    blind: bool = False
 
     @property
     def good(self) -> bool:

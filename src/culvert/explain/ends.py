@@ -126,7 +126,7 @@ def _joined(
     once: dict[str, Diagnosis] = {}
     for _, _, end, _, diagnosis in ranked:
         if diagnosis.id not in once:
-            once[diagnosis.id] = _of(end, diagnosis)
+            once[diagnosis.id] = _of(end, diagnosis, clause("blind", language))
     failed = [one for one in once.values() if not one.id.startswith(SAYS_LITTLE)]
     _, _, _, deciding, _ = ranked[0]
     worst = min((mine[1].outcome, theirs[1].outcome), key=WORST_FIRST.index)
@@ -143,9 +143,11 @@ def _rank(diagnosis: Diagnosis) -> tuple[bool, float]:
     return diagnosis.id.startswith(SAYS_LITTLE), -diagnosis.confidence
 
 
-def _of(end: End, diagnosis: Diagnosis) -> Diagnosis:
+def _of(end: End, diagnosis: Diagnosis, blind: str) -> Diagnosis:
+    """With both logs at hand nothing is said about what one side cannot know."""
     evidence = tuple(Evidence(one.line, f"{end.name}: {one.text}") for one in diagnosis.evidence)
-    return replace(diagnosis, evidence=evidence)
+    causes = tuple(cause for cause in diagnosis.causes if cause != blind)
+    return replace(diagnosis, evidence=evidence, causes=causes)
 
 
 def _proposals(mine: Proposals, theirs: Proposals) -> Proposals:

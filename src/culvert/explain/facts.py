@@ -39,7 +39,10 @@ def place(phase: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FactRow:
-    """``reach``: the phase this proves. ``begins`` an attempt, ``up``: it stands, ``ends`` it."""
+    """``reach``: the phase this proves. ``begins`` an attempt, ``up``: it stands, ``ends`` it.
+
+    ``anew``: it begins one although the one before came to no verdict.
+    """
 
     id: str
     en: str = ""
@@ -47,6 +50,7 @@ class FactRow:
     nl: str = ""
     reach: str = ""
     begins: bool = False
+    anew: bool = False
     up: bool = False
     ends: bool = False
     joins: bool = False

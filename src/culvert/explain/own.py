@@ -33,6 +33,7 @@ from culvert.explain.mask import masked
 from culvert.explain.own_steps import teller
 from culvert.explain.sentence import clause
 from culvert.explain.smallest import smallest_change
+from culvert.explain.tell import unknowable
 from culvert.explain.written import RAW, Written
 
 FAMILY = "culvert"
@@ -198,7 +199,7 @@ def _diagnosis(story: Story, entries: Sequence[Entry], language: str) -> Diagnos
             text.title,
             CERTAIN,
             text.why.replace("{peer}", clause("the-peer", language)),
-            text.causes,
+            (*text.causes, *unknowable(verdict.id, language)),
             tuple(Action(what, who) for who, _, what in parted),
             evidence,
         )
@@ -212,7 +213,7 @@ def _diagnosis(story: Story, entries: Sequence[Entry], language: str) -> Diagnos
         verdict.what,
         CERTAIN,
         why,
-        verdict.causes,
+        (*verdict.causes, *unknowable(verdict.id, language)),
         tuple(Action(one.text, one.who) for one in verdict.actions),
         evidence,
     )

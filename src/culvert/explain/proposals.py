@@ -7,24 +7,54 @@ from collections.abc import Sequence
 from itertools import product
 
 from culvert.explain.explanation import Proposals
-from culvert.explain.facts import Fact
+from culvert.explain.facts import Fact, place
+from culvert.explain.match import placed
 from culvert.explain.sentence import clause
 
 SHOWN = 16
 LIST = re.compile(r",\s+(?=[A-Z]+:)|,\s+(?=\d)")
 
 
+PHASES = ("1", "2")
+AGREED = {"1": ("proposal.matched", "p1.up"), "2": ("proposal.matched", "proposal.fits", "p2.up")}
+"""Facts that say that nothing has to be changed in a phase."""
+
+
 def proposals(facts: Sequence[Fact], language: str) -> Proposals:
+    """What was offered and compared; the smallest change of each phase that came to nothing.
+
+    Phase 1 protects the negotiation and phase 2 the packets: their proposals never compete.
+    """
+    parted = _parted(facts)
+    found = [_of_phase(phase, parted[phase], language) for phase in PHASES]
+    return Proposals(
+        tuple(_unique([value for one in found for value in one.local])),
+        tuple(_unique([value for one in found for value in one.remote])),
+        tuple(value for one in found for value in one.smallest_change),
+    )
+
+
+def _parted(facts: Sequence[Fact]) -> dict[str, list[Fact]]:
+    """The facts of each phase: the row says of which, else how far the attempt was."""
+    found: dict[str, list[Fact]] = {phase: [] for phase in PHASES}
+    for one in placed(facts):
+        stage = "1" if one.stage < place("p1") else "2"
+        found[one.fact.value("of_phase") or stage].append(one.fact)
+    return found
+
+
+def _of_phase(phase: str, facts: Sequence[Fact], language: str) -> Proposals:
     """From the lists that a log prints whole, or from the pairs it compared."""
     local = _listed(facts, "offer.local", "local")
     remote = _listed(facts, "offer.remote", "remote")
+    agreed = any(fact.id in AGREED[phase] for fact in facts)
     if local and remote:
-        return Proposals(tuple(local), tuple(remote), _of_lists(local, remote, language))
+        change = () if agreed else _of_lists(local, remote, language)
+        return Proposals(tuple(local), tuple(remote), change)
     pairs = [fact for fact in facts if fact.value("local") and fact.value("remote")]
-    agreed = any(fact.id == "proposal.matched" for fact in facts)
     return Proposals(
-        tuple(_unique(local + [fact.value("local") for fact in pairs])),
-        tuple(_unique(remote + [fact.value("remote") for fact in pairs])),
+        (*local, *(fact.value("local") for fact in pairs)),
+        (*remote, *(fact.value("remote") for fact in pairs)),
         () if agreed or not pairs else _of_pairs(pairs, language),
     )
 

@@ -13,6 +13,19 @@ from culvert.explain.sentence import clause
 
 WIDTH = 96
 INDENT = "  "
+PAGE = """<!DOCTYPE html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>pre {{ white-space: pre-wrap; margin: 2em auto; max-width: 60em; }}</style>
+</head>
+<body><pre>{text}</pre></body>
+</html>
+"""
+"""The policy bars whatever a log might have smuggled in, should any of it ever pass as markup."""
+
 LINE_COLUMN = 7
 SHOWN_UNKNOWN = 5
 """Lines not understood that are shown: enough to see of what kind they are."""
@@ -24,8 +37,9 @@ def render(told: Explanation, width: int = WIDTH) -> str:
 
 
 def html(told: Explanation) -> str:
-    """The same as a piece of HTML without attributes or scripts."""
-    return f"<pre>{escape(render(told))}</pre>"
+    """The same as a page that needs nothing else: no script, nothing from elsewhere."""
+    title = escape(told.diagnoses[0].title if told.diagnoses else told.family)
+    return PAGE.format(language=told.language, title=title, text=escape(render(told)))
 
 
 def _lines(told: Explanation, width: int) -> Iterator[str]:

@@ -150,10 +150,16 @@ def diagnosis(
         filled(text.title, known),
         CONFIDENCE[finding.strength],
         why,
-        tuple(filled(cause, known) for cause in text.causes),
+        (*(filled(cause, known) for cause in text.causes), *unknowable(row.id, language)),
         tuple(_action(one, known) for one in text.actions),
         tuple(evidence.values()),
     )
+
+
+def unknowable(id: str, language: str) -> tuple[str, ...]:
+    """What is to be said after the causes, if this side's log cannot tell which of them it is."""
+    row = catalogue().get(id)
+    return (clause("blind", language),) if row is not None and row.blind else ()
 
 
 def _action(text: str, known: dict[str, str]) -> Action:

@@ -54,6 +54,8 @@ class Course:
         self.family = family
         self.decided = False
         self.stands = False
+        self.moved = False
+        """Whether it came any way at all."""
         self._count = 0
         self._kinds: dict[tuple[str, str], Kept] = {}
 
@@ -65,6 +67,7 @@ class Course:
             kept = self._kinds[kind] = Kept()
         kept.add(self._count, fact)
         row = fact.row
+        self.moved = self.moved or bool(row.reach)
         self.stands = (self.stands or row.up) and not row.ends
         self.decided = self.decided or row.up or row.ends or 0 < fact.strength <= 3
 
@@ -91,7 +94,8 @@ class Lane:
         return self.attempts[-1]
 
     def add(self, fact: Fact) -> None:
-        if fact.row.begins and self.current.decided:
+        row, current = fact.row, self.current
+        if row.begins and (current.decided or (row.anew and current.moved)):
             self.attempts.append(Course(self.family))
             if len(self.attempts) > ATTEMPTS:
                 del self.attempts[1]
