@@ -77,7 +77,7 @@ ASA = (
         "Reason: User Requested",
         "%ASA-6-722037: Group <g> User <u> IP <192.0.2.1> SVC closing connection: User Requested.",
         "%ASA-4-113019: Group = g, Username = u, IP = 192.0.2.1, Session disconnected. "
-        "Session Type: IPsec, Duration: 0h:42m:00s, Bytes xmt: 9, Bytes rcv: 9, Reason: User Requested",
+        "Session Type: IPsec, Duration: 0h:42m:00s, Bytes rcv: 9, Reason: User Requested",
     ],
 )
 def test_the_users_own_end_is_no_failure(line: str) -> None:
@@ -150,6 +150,7 @@ def test_with_both_logs_at_hand_it_is_not_said() -> None:
         for line in sample("asa-06-group-lock").lines
     )
     told = explain_ends(("client.log", client), ("asa.log", gateway))
+    assert told is not None
     joined = told.attempts[0]
     assert "asa.log" in joined.timeline[0].says
     assert all(clause("blind", "en") not in one.causes for one in joined.diagnoses)
