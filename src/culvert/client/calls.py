@@ -282,9 +282,9 @@ class Calls(Searching):
         match output:
             case Configured(attributes=attributes):
                 return self._succeeded(self._answer(attributes), now)
-            case Over(reason=reason):
+            case Over(reason=reason, told=told):
                 self._renewal = 0
-                if reason in UNREACHED:
+                if UNREACHED & {reason, told}:
                     again = self._endpoint.act(self._sa, lambda sa: sa.renew_later(now=now))
                     return self._carry(again, now)
                 return []  # who was refused will not be let in by trying: the old one lives on
