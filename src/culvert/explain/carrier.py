@@ -52,16 +52,20 @@ class Bare:
 def unwrapped(line: str) -> Bare:
     """The message of a line, and who said it when, if a wrapper tells."""
     text = line if "\x1b" not in line else ANSI.sub("", line)
+    found = _wrapper(text, "")
+    if found is None:
+        return Bare(text)
     process = host = stamp = ""
     for _ in range(DEEPEST):
+        groups = found.groupdict("")
+        of = groups.get
+        process = of("process") or process
+        host = of("host") or host
+        stamp = of("at") or stamp
+        text = groups["text"]
         found = _wrapper(text, process)
         if found is None:
             break
-        groups = found.groupdict()
-        process = groups.get("process") or process
-        host = groups.get("host") or host
-        stamp = groups.get("at") or stamp
-        text = groups["text"]
     return Bare(text, process.rpartition("/")[2], host, stamp)
 
 

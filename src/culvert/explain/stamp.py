@@ -78,7 +78,7 @@ class Clock:
 
     def _kept(self, found: re.Match[str]) -> Moment | None:
         try:
-            made = _made({key: value for key, value in found.groupdict().items() if value})
+            made = _made(found.groupdict())
         except (ValueError, OverflowError, KeyError):
             return None
         # Only a time at the very beginning, and whole, may stand for the next line's.
@@ -90,29 +90,33 @@ class Clock:
         return made
 
 
-def _made(part: dict[str, str]) -> Moment:
-    hour = int(part["h"]) % 12 + 12 * (part["pm"] == "PM") if "pm" in part else int(part["h"])
-    minute, second = int(part["mi"]), int(part["s"])
+def _made(part: dict[str, str | None]) -> Moment:
+    """Raises ValueError for what is no time of day."""
+    of = part.get
+    hour, minute, second = int(of("h") or 0), int(of("mi") or 0), int(of("s") or 0)
+    if pm := of("pm"):
+        hour = hour % 12 + 12 * (pm == "PM")
     if hour >= 24 or minute >= 60 or second > 60:
         raise ValueError("no time of day")
-    year = int(part.get("y", NO_YEAR))
-    month = MONTHS[part["mon"].lower()] if "mon" in part else int(part.get("mo", 1))
-    day = int(part.get("d", 1))
-    seconds = _day(year + 2000 if year < 100 else year, month, day) * 86400.0
-    seconds += hour * 3600 + minute * 60 + second
+    seconds = float(hour * 3600 + minute * 60 + second)
     clock = f"{hour:02}:{minute:02}:{second:02}"
-    if "f" in part:
-        seconds += float(f"0.{part['f']}")
-        clock += f".{part['f'][:3]}"
-    if "d" not in part:
-        return Moment(seconds, clock)
-    shown = f"{month:02}-{day:02}"
-    if "y" in part:
-        shown = f"{year + 2000 if year < 100 else year}-{shown}"
-    return Moment(seconds, f"{shown} {clock}")
+    if fraction := of("f"):
+        seconds += float(f"0.{fraction}")
+        clock = f"{clock}.{fraction[:3]}"
+    before, shown = _day(of("y"), of("mon"), of("mo"), of("d"))
+    return Moment(before + seconds, f"{shown}{clock}")
 
 
 @lru_cache(maxsize=64)
-def _day(year: int, month: int, day: int) -> int:
-    """The number of a day; a log has few different ones."""
-    return date(year, month, day).toordinal()
+def _day(
+    year: str | None, name: str | None, number: str | None, day: str | None
+) -> tuple[float, str]:
+    """The seconds before a day, and the day as it is shown; a log has few different ones."""
+    month = MONTHS[name.lower()] if name else int(number or 1)
+    whole = int(year) if year else NO_YEAR
+    whole += 2000 if whole < 100 else 0
+    seconds = date(whole, month, int(day or 1)).toordinal() * 86400.0
+    if not day:
+        return seconds, ""
+    shown = f"{month:02}-{int(day):02} "
+    return seconds, f"{whole}-{shown}" if year else shown
