@@ -19,9 +19,10 @@ pytestmark = [pytest.mark.root, pytest.mark.interop_matrix]
 
 # One proposal of many algorithms stands for every combination of them.
 GROUPS = "modp1024-modp1536-modp2048-modp3072-modp4096"
-CBC = "aes128-aes192-aes256-3des-md5-sha1-sha256-sha384-sha512"
+CBC = "aes128-aes192-aes256-3des-des-md5-sha1-sha256-sha384-sha512"
 GCM = "aes128gcm16-aes192gcm16-aes256gcm16"
-ESP = f"{CBC}-{GROUPS},{GCM}-{GROUPS},{CBC},{GCM}"
+PLAIN = f"null-{CBC}"
+ESP = f"{PLAIN}-{GROUPS},{GCM}-{GROUPS},{PLAIN},{GCM}"
 
 
 @pytest.fixture(scope="class")
