@@ -183,7 +183,8 @@ class TunnelSettings:
     ``address`` may be empty: packets keep the addresses they have. ``own``: the machine's address
     in the network below, for packets to the gateway itself. ``closed``: nothing passes beside the
     tunnel. ``excluded`` stays outside it, with ``local_lan`` the networks this machine is in, but
-    nothing of ``kept``. ``forward``: packets of networks behind this machine are to pass.
+    nothing of ``kept``. ``leased``: our outer address, from which DHCP asks the gateway through the
+    tunnel. ``forward``: packets of networks behind this machine are to pass.
     """
 
     connection: str
@@ -201,6 +202,7 @@ class TunnelSettings:
     local_lan: bool = False
     forward: bool = False
     kept: tuple[str, ...] = ()
+    leased: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,19 @@ class AskEcho:
     patience: float
 
 
+@dataclass(frozen=True, slots=True)
+class Inquire:
+    """One datagram by UDP ``to`` a host, from an address and port of this machine, by whatever
+    route leads there. Answered by `Replied`, or within ``patience`` seconds not at all.
+    """
+
+    number: int
+    octets: bytes
+    to: Address
+    source: Address
+    patience: float
+
+
 # --- telling -----------------------------------------------------------------------------------
 
 
@@ -280,6 +295,7 @@ Effect = (
     | Resolve
     | OpenStream
     | AskEcho
+    | Inquire
     | Record
     | Keyed
     | SessionEnded
@@ -381,6 +397,14 @@ class EchoAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class Replied:
+    """What came back to the inquiry of this number. Nobody vouches for it."""
+
+    number: int
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """The data path saw an authentic packet of this session come from elsewhere."""
 
@@ -430,6 +454,7 @@ Answer = (
     | Resolved
     | StreamOpened
     | EchoAnswered
+    | Replied
     | PeerMoved
     | PairWorn
     | Traffic

@@ -6,6 +6,7 @@ passes beside the tunnel even when the tunnel's device has gone with its process
 
 priority   what it catches                     where it goes
 9700       IKE and ESP to the gateway          main table
+9700       DHCP with the gateway (leased)      our table: the tunnel
 9701       DHCP (closed only)                  main table
 9702       the gateway / everything (closed)   our table: the tunnel, else unreachable
 """
@@ -22,6 +23,9 @@ CLOSED_TABLE = 9700
 """One machine is closed for one connection: two could not both carry everything."""
 HOST_TABLES = 9800
 """With the number of the device added: each tunnel's own table for the gateway itself."""
+
+LEASE_TABLES = 9900
+"""With the number of the device added: each tunnel's own table for its DHCP."""
 
 PAST, LEASES, INTO = 9700, 9701, 9702
 
@@ -57,6 +61,14 @@ def to_the_peer(peer: str, interface: str, index: int, source: str = "") -> Iter
     table = HOST_TABLES + index
     yield TableRoute(f"{peer}/32", table, interface, index, source=source)
     yield RuleAdded(INTO, table, 4, f"{peer}/32")
+
+
+def leases(gateway: str, interface: str, index: int, source: str) -> Iterator[Change]:
+    """DHCP with the gateway goes through the tunnel (RFC 3456), and nothing else to it does."""
+    table = LEASE_TABLES + index
+    host = f"{gateway}/32"
+    yield TableRoute(host, table, interface, index, source=source)
+    yield RuleAdded(PAST, table, 4, host, carries=UDP, port=DHCP[4])
 
 
 def _past(gateway: str) -> Iterator[Change]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from culvert.changes.change import AddressAdded, Change, LinkSet, RouteAdded, SysctlSet
-from culvert.changes.closed import opening, to_the_peer
+from culvert.changes.closed import leases, opening, to_the_peer
 from culvert.effects import TunnelSettings
 from culvert.errors import MisuseError, PlatformError
 
@@ -107,6 +107,8 @@ def plan_client(settings: TunnelSettings, seen: Surroundings) -> Plan:
     if settings.forward and seen.settings.get(FORWARDING[4]) == "0":
         changes.append(SysctlSet(FORWARDING[4], "0", "1"))
     device = seen.device
+    if settings.leased:
+        changes += leases(settings.gateway, device.interface, device.index, settings.leased)
     source = settings.own or settings.address
     if settings.closed:
         open_to = map(str, _outside(settings, seen, notes))

@@ -165,6 +165,7 @@ class Calls(Searching):
         self._so_far.silence = None
         self._so_far.configuring = False
         self._doubt = Doubt()
+        self._lease = None
         renewal, self._renewal = self._renewal, 0
         made = self._close(renewal, "replaced", now) if renewal else []
         return made + self._drop_probe(now)

@@ -31,6 +31,7 @@ from culvert.effects import (
     NetworksWanted,
     PairWorn,
     PeerMoved,
+    Replied,
     Resolved,
     SendIke,
     SendRaw,
@@ -148,8 +149,8 @@ class Connection(Networks):
                 return self._peer_moved(answer, now)
             case PairWorn():
                 return self._worn(answer, now)
-            case EchoAnswered():
-                return self._echoed(answer, now)
+            case EchoAnswered() | Replied():
+                return self._heard_through(answer, now)
             case Traffic():
                 return self._traffic(answer, now)
             case NetworksWanted():
@@ -259,6 +260,12 @@ class Connection(Networks):
             return [self._certificates.judge(number, asked, self._so_far.address)]
         made = self._certificates.sign(number, asked)
         return self._tell(number, made, now) if isinstance(made, Signature) else [made]
+
+    def _heard_through(self, answer: EchoAnswered | Replied, now: float) -> list[Effect]:
+        """An answer that came through the tunnel."""
+        if isinstance(answer, Replied):
+            return self._replied(answer, now)
+        return self._echoed(answer, now)
 
     def _proof(self, answer: Signed | CertificateJudged, now: float) -> list[Effect]:
         owner = self._certificates.owner(answer.ticket)

@@ -68,6 +68,7 @@ class Joint(ABC):
     ) -> None:
         self.profile = profile
         self._derive = derive
+        self._rng = rng
         self.state = "idle"
         self._wall, self._began = began
         self._endpoint = Endpoint(
@@ -167,7 +168,8 @@ class Joint(ABC):
     @property
     def _unity(self) -> bool:
         sa = self._endpoint.get(self._sa)
-        return sa is not None and "unity" in sa.features
+        ours = self._endpoint.settings.unity
+        return ours and sa is not None and "unity" in sa.features
 
     @abstractmethod
     def _one(self, number: int, output: Output, now: float) -> list[Effect]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from culvert.client.echoes import Echoes
+from culvert.client.inquiries import inquire
 from culvert.client.remembered import RememberedWays
 from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
@@ -31,10 +32,12 @@ from culvert.effects import (
     EchoAnswered,
     Effect,
     HumanAnswered,
+    Inquire,
     JudgeCertificate,
     MachineConfigured,
     NetworksWanted,
     OpenStream,
+    Replied,
     Resolved,
     RestoreMachine,
     SessionEnded,
@@ -266,6 +269,9 @@ class Live(NoSurroundings):
 
     async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
         return await self._echoes.ask(order)
+
+    async def inquire(self, order: Inquire) -> Replied | None:
+        return await inquire(order)
 
     def ended(self, order: SessionEnded) -> None:
         """The next tunnel may have another address to ask from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from culvert.client.configuration import Given, wanted_routes
+from culvert.client.name_service import name_service
 from culvert.client.progress import Progress
 from culvert.client.settings import inner_mtu_of
 from culvert.datapath.fragmentation import Policy
@@ -105,7 +106,7 @@ def tunnel_settings(
 ) -> TunnelSettings:
     """What this machine has to set up for the tunnel."""
     answer: Given = so_far.given
-    applies = profile.dns == "apply"
+    names = name_service(profile, answer)
     outside = answer.exclude if profile.allow_local_lan else ()
     return TunnelSettings(
         connection=profile.name,
@@ -114,14 +115,15 @@ def tunnel_settings(
         mtu=_device_mtu(profile, largest_inside(profile, so_far, esp, carriage)),
         routes=so_far.routes,
         excluded=tuple([str(network) for network in outside if network != WHERE_I_AM]),
-        dns_servers=answer.dns if applies else (),
-        search_domains=(answer.domain,) if applies and answer.domain else (),
-        split_domains=answer.split_domains if applies else (),
+        dns_servers=names.servers,
+        search_domains=names.search,
+        split_domains=names.split,
         gateway=so_far.address,
         own=answer.address if so_far.own_address else "",
         closed=profile.topology == "everywhere" and profile.fail_closed,
         local_lan=_stays_local(profile, answer),
         forward=profile.topology == "site",
+        leased=so_far.leased,
         kept=tuple([str(network) for network in answer.include if network.prefixlen]),
     )
 

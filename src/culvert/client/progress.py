@@ -36,6 +36,8 @@ class Progress:
     address: str = ""
     path_mtu: int = 1500
     own_address: bool = False
+    leased: str = ""
+    """Our outer address, where the inner one comes by DHCP."""
     given: Given = NOTHING_GIVEN
     interface: str = ""
     routes: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from culvert.profile.identifiers import FROM_CERTIFICATE
 from culvert.profile.profile import AUTHENTICATIONS, Profile
 
 IKE_PORT, NATT_PORT = 500, 4500
+CISCO, PLAIN, OFF = "mode-config", "plain-mode-config", "off"
 
 USUAL_PATH_MTU = 1500
 
@@ -54,7 +55,8 @@ def settings_of(
         authorities=authorities,
         host_name=profile.host_name,
         firewall=Firewall() if profile.firewall_claim else None,
-        provisioned=profile.provisioning != "off",
+        provisioned=profile.provisioning in (CISCO, PLAIN),
+        unity=profile.provisioning in (CISCO, OFF),
         transport=profile.transport_mode,
         fragmentation=profile.ike_fragmentation,
         over_udp=profile.ipsec_over_udp,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from culvert.client.leased import Leased
 from culvert.client.pairs import tunnel_settings
 from culvert.client.polling import Ask, Failed, Missed
-from culvert.client.tunnel import Tunnel
 from culvert.effects import (
     AskEcho,
     ConfigureMachine,
@@ -26,7 +26,7 @@ UNASKED = 0
 POLLING_FAILED = "line-polling-failed"
 
 
-class Watched(Tunnel):
+class Watched(Leased):
     """Between the tunnel that stands and the calls that bring it back."""
 
     _polled = 0
@@ -34,7 +34,7 @@ class Watched(Tunnel):
 
     @property
     def _watch_deadline(self) -> float:
-        return min(self._polling.deadline, self._idle.deadline)
+        return min(self._polling.deadline, self._idle.deadline, self._lease_deadline)
 
     def _up(self, now: float) -> list[Effect]:
         made = super()._up(now)
@@ -50,7 +50,7 @@ class Watched(Tunnel):
 
     def _watch_over(self, now: float) -> list[Effect]:
         """What is due."""
-        made: list[Effect] = []
+        made = self._lease_due(now)
         for act in self._polling.tick(now):
             match act:
                 case Ask():

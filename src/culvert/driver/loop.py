@@ -25,6 +25,7 @@ from culvert.effects import (
     ConfigureMachine,
     Effect,
     HumanAnswered,
+    Inquire,
     InstallSa,
     Judge,
     JudgeCertificate,
@@ -66,6 +67,7 @@ LongOrder = (
     | Resolve
     | OpenStream
     | AskEcho
+    | Inquire
 )
 """Effects that take time; each runs as a task of its own."""
 
@@ -366,6 +368,8 @@ class Driver:
                 await self._bring(around.open_stream(order), closed)
             case AskEcho():
                 await self._bring(around.ask_echo(order), None)
+            case Inquire():
+                await self._bring(around.inquire(order), None)
             case RestoreMachine():
                 await self._bring(around.restore(order), None)
             case _:

@@ -15,11 +15,13 @@ from culvert.effects import (
     ConfigureMachine,
     EchoAnswered,
     HumanAnswered,
+    Inquire,
     Judge,
     JudgeCertificate,
     Judged,
     MachineConfigured,
     OpenStream,
+    Replied,
     Resolved,
     RestoreMachine,
     SessionEnded,
@@ -46,6 +48,10 @@ class Surroundings(Protocol):
     async def open_stream(self, order: OpenStream) -> StreamOpened: ...
 
     async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
+        """None: no answer in time."""
+        ...
+
+    async def inquire(self, order: Inquire) -> Replied | None:
         """None: no answer in time."""
         ...
 
@@ -83,6 +89,9 @@ class NoSurroundings:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     async def ask_echo(self, order: AskEcho) -> EchoAnswered | None:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")
+
+    async def inquire(self, order: Inquire) -> Replied | None:
         raise MisuseError(f"this core may not ask {type(order).__name__}")
 
     def ended(self, order: SessionEnded) -> None:

@@ -57,8 +57,9 @@ class Calling(Phase1):
     def _announced(self) -> Chain:
         versions = [version.feature for version in self.settings.natt]
         cuts = ("fragmentation",) if self.settings.fragmentation else ()
+        unity = ("unity",) if self.settings.unity else ()
         shows = self.settings.shows
-        return vendor.announcing(("xauth", *versions, "dpd", "unity", *cuts, "culvert", *shows))
+        return vendor.announcing(("xauth", *versions, "dpd", *unity, *cuts, "culvert", *shows))
 
     def _requests(self, way: Authentication) -> Chain:
         """We ask for a certificate that one of our authorities has issued."""

@@ -389,6 +389,8 @@ class ClientDialogue(_Dialogue):
     def _wants(self, kind: int) -> bool:
         """A port for ESP in UDP only if it would be used: who asks for one gets its ESP there."""
         owner = self._owner
+        if kind >= cfg.UNITY_BANNER and not owner.settings.unity:
+            return False
         return kind != cfg.UNITY_NATT_PORT or owner.traverses or owner.settings.over_udp
 
     def _request(self, now: float) -> None:

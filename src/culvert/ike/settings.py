@@ -67,7 +67,8 @@ class Settings:
     act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
-    that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have.
+    that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have;
+    ``unity``: with Cisco's extension.
     ``transport``: transport mode and no other, between the two ends themselves.
     that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
     put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
@@ -98,6 +99,7 @@ class Settings:
     first_contact: bool = True
     address: str = ""
     provisioned: bool = True
+    unity: bool = True
     transport: bool = False
     fragmentation: bool = True
     over_udp: bool = False

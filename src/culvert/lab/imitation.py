@@ -18,6 +18,7 @@ from culvert.effects import (
     AskHuman,
     ConfigureMachine,
     Effect,
+    Inquire,
     InstallSa,
     Judge,
     JudgeCertificate,
@@ -63,6 +64,7 @@ Order = (
     | Resolve
     | OpenStream
     | AskEcho
+    | Inquire
 )
 Inside = Callable[[Sequence[bytes]], Sequence[bytes]]
 

@@ -23,6 +23,7 @@ from culvert.effects import (
     AskHuman,
     ConfigureMachine,
     HumanAnswered,
+    Inquire,
     Judge,
     JudgeCertificate,
     Judged,
@@ -246,7 +247,7 @@ class Simulated:
                 return MachineConfigured(order.ticket, interface=INTERFACE)
             case Resolve():
                 return Resolved(order.ticket, (topology.GATEWAY,))
-            case AskEcho():
+            case AskEcho() | Inquire():
                 return None  # nobody polls in the simulated scene
             case OpenStream():
                 return StreamOpened(order.ticket, None, problem="the simulated scene has no TCP")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from culvert.errors import ConfigError
 from culvert.profile.identifiers import wrong_identifiers
+from culvert.profile.name_service import wrong_name_service
 from culvert.profile.proposal import (
     AGGRESSIVE_PSK,
     EARLY_SWITCH,
@@ -161,6 +162,9 @@ class Profile:
     copy_dscp: bool = True
     copy_ecn: bool = True
     dns: str = "apply"
+    dns_servers: tuple[str, ...] = ()
+    search_domains: tuple[str, ...] = ()
+    dns_mode: str = "auto"
     keepalive_interval: int = 10
     heartbeat_interval: int = 20
     keepalive: int = 0
@@ -395,7 +399,7 @@ def _switches(given: tuple[str, ...], needed: list[tuple[str, str]]) -> Iterator
 
 def topology_mistakes(profile: Profile) -> Iterator[Mistake]:
     """What does not fit the topology."""
-    for key, sentence in wrong_shape(profile):
+    for key, sentence in (*wrong_shape(profile), *wrong_name_service(profile)):
         yield Mistake(key, sentence)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
+LOCKED = {"local_address": 'is handed out by the gateway unless provisioning = "off"'}
+"""Keys that cannot be set while the gateway sets them, and why."""
+
 EVERYTHING = "0.0.0.0/0"
 
 
@@ -55,7 +58,7 @@ def _addresses(profile: Shape) -> Iterator[tuple[str, str]]:
     if not profile.local_address:
         return
     if profile.provisioning != "off":
-        yield "local_address", 'is handed out by the gateway unless provisioning = "off"'
+        yield "local_address", LOCKED["local_address"]
     try:
         IPv4Address(profile.local_address)
     except ValueError:

@@ -1,0 +1,51 @@
+"""The simulated half of a SonicWALL: a DHCP server behind our gateway, for clients' own relays.
+
+python -m: listens on HOST, lends addresses of POOL (a prefix), tells DNS and DOMAIN; prints what it
+does. Run it where the gateway runs; the gateway carries UDP 67 through its clients' SAs.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from ipaddress import IPv4Address, IPv4Network
+
+from culvert.inet import dhcp
+from culvert.inet.dhcp import DhcpMessage
+
+LEASE_SECONDS = 60
+
+
+def main(host: str, pool: str, dns: str, domain: str) -> None:
+    free = [str(address) for address in IPv4Network(pool).hosts()]
+    lent: dict[bytes, str] = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind((host, dhcp.SERVER_PORT))
+        print("ready", flush=True)
+        while True:
+            octets, _ = listening.recvfrom(dhcp.LONGEST)
+            asked = DhcpMessage.parse(octets)
+            address = lent.setdefault(asked.hardware, free[len(lent)])
+            kind = dhcp.OFFER if asked.kind == dhcp.DISCOVER else dhcp.ACK
+            told = "renewed" if int(asked.client) else "offered" if kind == dhcp.OFFER else "lent"
+            answer = DhcpMessage(
+                dhcp.REPLY,
+                kind,
+                asked.number,
+                asked.hardware,
+                yours=IPv4Address(address),
+                relay=asked.relay,
+                options={
+                    dhcp.SERVER: IPv4Address(host).packed,
+                    dhcp.LEASE_TIME: LEASE_SECONDS.to_bytes(4, "big"),
+                    dhcp.DNS: IPv4Address(dns).packed,
+                    dhcp.DOMAIN: domain.encode(),
+                },
+            )
+            # To the client's outer address, which its gateway reaches through the SA.
+            listening.sendto(answer.write(), (str(asked.relay), dhcp.SERVER_PORT))
+            print(told, address, asked.hardware.hex(), asked.relay, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
