@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from itertools import pairwise
 from math import inf
 
 from culvert.client.lease import QUESTIONS, Lease, hardware_of
@@ -66,7 +67,7 @@ def test_silence_is_met_with_ever_rarer_questions_and_then_given_up() -> None:
         lease.send(lease.deadline)
     assert lease.lost
     assert len(at) == QUESTIONS + 1
-    waits = [after - before for before, after in zip(at, at[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(at)]
     assert waits == sorted(waits)
 
 

@@ -27,6 +27,12 @@ SERVER = Path(__file__).parent / "peers" / "dhcp_server.py"
 
 def assert_locked(client: OurClient, **fields: object) -> None:
     """Each of these cannot be set by hand, and the reason is said."""
+    place = client.write_profile()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CULVERT_PROFILES", str(place.parent))
+        locked = client.culvert("profile", "show", place.stem, "--json").document["locked"]
+    assert locked.keys() == fields.keys()
+    assert all("is handed out by the gateway" in reason for reason in locked.values())
     for key, value in fields.items():
         kept = client.profile
         client.profile = {**kept, key: value}

@@ -20,6 +20,7 @@ from culvert.cli.secret_service import SecretService
 from culvert.errors import ConfigError, CulvertError
 from culvert.profile.adapters import pcf, vpnc
 from culvert.profile.adapters.draft import Adapted
+from culvert.profile.name_service import held_by_gateway
 from culvert.profile.profile import KEYS, InvalidProfile, Mistake, Profile, sounds_secret
 from culvert.profile.text import encoded
 from culvert.profile.toml import write
@@ -88,13 +89,13 @@ def _remark(row: dict[str, str | bool | None]) -> str:
 def show(name: str, as_json: bool) -> None:
     """One profile, key by key; secrets are never shown."""
     found = store().load(name)
+    held = held_by_gateway(found)
     if as_json:
-        document({"profile": public(found)})
+        document({"profile": public(found), "locked": dict(held)})
         return
     click.echo(found.name)
-    click.echo(
-        pairs([(key, _words(value)) for key, value in public(found).items() if key != "name"])
-    )
+    shown = {**public(found), **{key: f"({reason})" for key, reason in held.items()}}
+    click.echo(pairs([(key, _words(value)) for key, value in shown.items() if key != "name"]))
 
 
 def public(found: Profile) -> dict[str, object]:
