@@ -30,35 +30,11 @@ NAMED = re.compile(
 )
 """Where logs print the names of users, groups and connections."""
 
-WORDS_OF_LOGS = frozenset(
-    (
-        "the",
-        "and",
-        "for",
-        "with",
-        "from",
-        "failed",
-        "unknown",
-        "user",
-        "group",
-        "peer",
-        "policy",
-        "rejected",
-        "not",
-        "found",
-        "authentication",
-        "any",
-        "none",
-        "default",
-        "accepted",
-        "is",
-        "defaultragroup",
-        "defaultwebvpngroup",
-        "dfltgrppolicy",
-        "was",
-        "has",
-    )
-)
+WORDS_OF_LOGS = frozenset({
+    "the", "and", "for", "with", "from", "failed", "unknown", "user", "group", "peer", "policy",
+    "rejected", "not", "found", "authentication", "any", "none", "default", "accepted", "is", "was",
+    "has", "defaultragroup", "defaultwebvpngroup", "dfltgrppolicy",
+})  # fmt: skip
 """What stands in such a place without being a name."""
 
 HEX = re.compile(
