@@ -27,6 +27,7 @@ class DiagnosisRow:
     despite_up: bool = False
     outcome_up: str = ""
     blind: bool = False
+    exactly: str = ""
 
     @property
     def good(self) -> bool:

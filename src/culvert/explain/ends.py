@@ -5,10 +5,11 @@ What only one end knows (the gateway may not tell the client) explains the other
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
+from culvert.explain.catalogue import catalogue
 from culvert.explain.engine import explain
 from culvert.explain.explanation import (
     WORST_FIRST,
@@ -115,9 +116,10 @@ def _pairs(
 def _joined(
     mine: tuple[End, Attempt], theirs: tuple[End, Attempt], how: str, language: str
 ) -> Attempt:
+    sure = {one.id: one.confidence for one in (*mine[1].diagnoses, *theirs[1].diagnoses)}
     ranked = sorted(
         (
-            (_rank(diagnosis), place, end, attempt, diagnosis)
+            (_rank(diagnosis, sure), place, end, attempt, diagnosis)
             for place, (end, attempt) in enumerate((theirs, mine))
             for diagnosis in attempt.diagnoses
         ),
@@ -139,8 +141,12 @@ def _joined(
     )
 
 
-def _rank(diagnosis: Diagnosis) -> tuple[bool, float]:
-    return diagnosis.id.startswith(SAYS_LITTLE), -diagnosis.confidence
+def _rank(diagnosis: Diagnosis, sure: Mapping[str, float]) -> tuple[bool, float, bool]:
+    """The exact cause stands before the vague one, however sure the other end is of that."""
+    row = catalogue().get(diagnosis.id)
+    vague = row.exactly if row is not None else ""
+    sureness = max(diagnosis.confidence, sure.get(vague, 0.0) if vague else 0.0)
+    return diagnosis.id.startswith(SAYS_LITTLE), -sureness, not vague
 
 
 def _of(end: End, diagnosis: Diagnosis, blind: str) -> Diagnosis:

@@ -18,6 +18,9 @@ PROOFS = 6
 TOLD = 4
 """Diagnoses listed for one attempt: what is weaker than the fourth helps nobody."""
 
+PHASE_1 = frozenset({"p1-sent", "p1-partial"})
+"""Diagnoses that reach no further than this are about phase 1."""
+
 Condition = Mapping[str, Value]
 CONTROL = frozenset({"fact", "below", "from", "times", "up"})
 
@@ -89,7 +92,10 @@ def findings(facts: Sequence[Fact]) -> list[Finding]:
     for rule in rules():
         if (proofs := _holds(rule, by_id, reach, stood)) is not None:
             _note(found, rule.diagnosis, rule.strength, proofs)
-    valid = [one for one in found.values() if _counts(one, stood)]
+    agreed = max((one.number for one in given if one.fact.id == "p1.up"), default=-1)
+    valid = [
+        one for one in found.values() if _counts(one, stood) and one.last >= _since(one, agreed)
+    ]
     valid.sort(key=lambda one: (one.strength, one.row.rank, -one.last))
     return _told(valid)
 
@@ -114,6 +120,11 @@ def _counts(finding: Finding, stood: int) -> bool:
     """What was noted before the tunnel stood was a step, unless it is about the tunnel."""
     row = finding.row
     return stood < 0 or finding.last > stood or row.good or row.despite_up
+
+
+def _since(finding: Finding, agreed: int) -> int:
+    """What speaks against phase 1 does not outlive that it stands."""
+    return agreed if finding.row.cap in PHASE_1 and not finding.row.good else -1
 
 
 def _told(valid: list[Finding]) -> list[Finding]:

@@ -35,6 +35,8 @@ class Tally:
     unknown: int = 0
     understood: int = 0
     """Records of a family that a row of it reads, if only as of no consequence."""
+    distinct: int = 0
+    """Records whose frame nothing but their family prints."""
     kept: list[Evidence] = field(default_factory=list[Evidence])
     families: defaultdict[str, float] = field(
         default_factory=lambda: defaultdict[str, float](float)
@@ -103,6 +105,12 @@ class Reader:
             return
         bare = unwrapped(raw)
         text = bare.text
+        if (
+            self._current is not None
+            and (shown := self._current.head.quotes)
+            and (text.startswith(shown))
+        ):
+            return
         family, frame = self._framed(text, bare.process)
         if self._continues(bare) if family is None else self._waits(family, frame):
             self._join(text, raw)
@@ -181,6 +189,7 @@ class Reader:
         name = record.family.name if record.family else ""
         if name:
             self.tally.families[name] += FRAME_WEIGHT * _weight(name)
+            self.tally.distinct += families()[name].head.distinct
         if not hits:
             self.tally.missed(record)
             return

@@ -47,7 +47,11 @@ def told(lanes: Lanes, tally: Tally, language: str) -> Explanation:
     latest.sort(key=lambda one: WORST_FIRST.index(one.outcome))
     attempts = _telling((*latest, *earlier))
     if not attempts:
-        family, id = (tally.family, INCOMPLETE) if tally.understood else ("unknown", NOT_VPN)
+        family, id = (
+            (tally.family, INCOMPLETE)
+            if tally.understood or tally.distinct
+            else ("unknown", NOT_VPN)
+        )
         nothing = diagnosis(Finding(catalogue()[id], 1, 0), (), language)
         return _explanation(family, "unknown", (), (nothing,), tally, language)
     outcome = _overall([one.outcome for one in latest if one in attempts])

@@ -54,6 +54,10 @@ class Head:
     dates: str = ""
     like: tuple[str, ...] = ()
     weight: float = 1.0
+    quotes: str = ""
+    """Lines that begin so are what somebody else wrote, and prove nothing."""
+    distinct: bool = False
+    """Its frame is printed by nothing else: one such record shows whose log it is."""
 
 
 @dataclass(frozen=True, slots=True)
