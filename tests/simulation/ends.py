@@ -26,6 +26,7 @@ from culvert.effects import (
     EchoAnswered,
     Effect,
     HumanAnswered,
+    Inquire,
     InstallSa,
     Judge,
     JudgeCertificate,
@@ -88,6 +89,7 @@ Order = (
     | Resolve
     | OpenStream
     | AskEcho
+    | Inquire
 )
 
 
@@ -346,6 +348,7 @@ class ClientEnd(End):
         self.machine: ConfigureMachine | None = None
         self.asked: list[AskHuman] = []
         self.echoes: list[AskEcho] = []
+        self.inquiries: list[Inquire] = []
         self.knows: Callable[[AskHuman], dict[str, Secret]] = lambda _: {}
         """What the person has beside name and password, or instead of them."""
         self.unresolved = ""
@@ -419,6 +422,8 @@ class ClientEnd(End):
             case AskEcho():
                 self.echoes.append(order)
                 self.carry(echo_request(order.source, order.target, 1, order.sequence))
+            case Inquire():
+                self.inquiries.append(order)
             case Resolve() if self.unresolved:
                 self.answer_later(Resolved(order.ticket, (), self.unresolved), RESOLVING)
             case Resolve():

@@ -141,6 +141,19 @@ class FileReplaced:
     after: FileState
 
 
+@dataclass(frozen=True, slots=True)
+class NamesGiven:
+    """A program of the system was told who answers names for ``interface``: ``servers`` and
+    ``domains`` with blanks between. ``split``: these domains only."""
+
+    program: str
+    interface: str
+    index: int
+    servers: str
+    domains: str
+    split: bool
+
+
 Change = (
     TunMade
     | IpsecMade
@@ -151,6 +164,7 @@ Change = (
     | RuleAdded
     | SysctlSet
     | FileReplaced
+    | NamesGiven
 )
 
 _KINDS: dict[str, type[Change]] = {
@@ -163,6 +177,7 @@ _KINDS: dict[str, type[Change]] = {
     "rule": RuleAdded,
     "sysctl": SysctlSet,
     "file": FileReplaced,
+    "names": NamesGiven,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -218,6 +233,8 @@ def describe(change: Change) -> str:
             return f"kernel setting {key} = {after}"
         case FileReplaced(path=path):
             return f"file {path}"
+        case NamesGiven(program=program, interface=interface):
+            return f"name servers of {interface} by {program}"
 
 
 def _file_record(state: FileState) -> dict[str, object]:

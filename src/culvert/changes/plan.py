@@ -278,6 +278,8 @@ def _route(network: Network, hop: NextHop) -> RouteAdded:
 
 def _servers_outside(servers: Iterable[str], inside: Iterable[Network]) -> Iterator[str]:
     for server in servers:
+        if ipaddress.ip_address(server).is_loopback:
+            continue  # our own, which passes questions on
         if not any(_covers(network, _network(server)) for network in inside):
             yield f"the name server {server} lies outside the tunnel's networks"
 

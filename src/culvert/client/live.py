@@ -9,6 +9,7 @@ from typing import Protocol
 
 from culvert.client.echoes import Echoes
 from culvert.client.inquiries import inquire
+from culvert.client.names_here import NamesHere
 from culvert.client.remembered import RememberedWays
 from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
@@ -158,6 +159,7 @@ class Live(NoSurroundings):
         self._certificates = CertificateOffice(trust, record)
         self._stream: StreamCall | None = None
         self._echoes = Echoes(record)
+        self._names = NamesHere()
 
     def _plane(self, engine: Choice, rng: Random, natt: Sequence[UdpSocket]) -> Plane:
         if self._hand is None:
@@ -215,6 +217,7 @@ class Live(NoSurroundings):
             self._hand.close()
             async with self._alone:
                 await asyncio.to_thread(self._machine.close_tun, self._link)
+        await self._names.close()
         if self._watched is not None:
             self._watched.close()
         if self._stream is not None:
@@ -247,7 +250,8 @@ class Live(NoSurroundings):
     async def configure(self, order: ConfigureMachine) -> MachineConfigured:
         async with self._alone:
             try:
-                applied = await asyncio.to_thread(self._configure, order.settings)
+                settings = await self._names.fit(order.settings, self._machine)
+                applied = await asyncio.to_thread(self._configure, settings)
             except PlatformError as error:
                 return MachineConfigured(order.ticket, problem=str(error))
             if self._tun is not None:
@@ -286,6 +290,7 @@ class Live(NoSurroundings):
             # Not before it is our turn: a set-up still under way would attach it again.
             self._pump.detach()
             notes = await asyncio.to_thread(self._restore, order.connection)
+        await self._names.close()
         self._note(notes)
 
     def _configure(self, settings: TunnelSettings) -> Applied:

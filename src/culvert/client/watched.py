@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from culvert.client.leased import Leased
 from culvert.client.pairs import tunnel_settings
 from culvert.client.polling import Ask, Failed, Missed
+from culvert.client.probed import Probed
 from culvert.effects import (
     AskEcho,
     ConfigureMachine,
@@ -26,7 +26,7 @@ UNASKED = 0
 POLLING_FAILED = "line-polling-failed"
 
 
-class Watched(Leased):
+class Watched(Probed):
     """Between the tunnel that stands and the calls that bring it back."""
 
     _polled = 0
@@ -34,7 +34,8 @@ class Watched(Leased):
 
     @property
     def _watch_deadline(self) -> float:
-        return min(self._polling.deadline, self._idle.deadline, self._lease_deadline)
+        ours = self._polling.deadline, self._idle.deadline
+        return min(*ours, self._lease_deadline, self._names_deadline)
 
     def _up(self, now: float) -> list[Effect]:
         made = super()._up(now)
@@ -50,7 +51,7 @@ class Watched(Leased):
 
     def _watch_over(self, now: float) -> list[Effect]:
         """What is due."""
-        made = self._lease_due(now)
+        made = self._lease_due(now) + self._names_due(now)
         for act in self._polling.tick(now):
             match act:
                 case Ask():

@@ -18,6 +18,7 @@ from culvert.changes.change import (
     FileReplaced,
     IpsecMade,
     LinkSet,
+    NamesGiven,
     RouteAdded,
     RuleAdded,
     SysctlSet,
@@ -39,9 +40,10 @@ from culvert.changes.plan import (
 )
 from culvert.effects import TunnelSettings
 from culvert.errors import PlatformError
-from culvert.netio import ipsec_link, link, route, rule, sysctl
+from culvert.netio import ipsec_link, link, name_program, route, rule, sysctl
 from culvert.netio.ipsec_link import IpsecLink
-from culvert.netio.resolver import NameService, PlainFile, Resolver
+from culvert.netio.name_program import SystemResolver
+from culvert.netio.resolver import NameService, Resolver
 from culvert.netio.tun import Tun, free_name
 
 STATE_DIRECTORY = Path("/var/lib/culvert/changes")
@@ -73,7 +75,7 @@ class Machine:
     ) -> None:
         """``owner``: in whose name this process goes on, if not in its own."""
         self._directory = directory
-        self._resolver: Resolver = resolver or PlainFile()
+        self._resolver: Resolver = resolver or SystemResolver()
         self._acts = _Acts(self._resolver)
         self.owner = owner or Owner.here()
         self._log = ChangeLog.of(directory, self.owner)
@@ -129,7 +131,7 @@ class Machine:
             wished = NameService(
                 settings.dns_servers, settings.search_domains, settings.split_domains
             )
-            plans = (plan_client(settings, seen), self._resolver.plan(wished))
+            plans = (plan_client(settings, seen), self._resolver.plan(wished, seen.device))
             self._guard(settings)
             return self._make(settings.connection, tun_name, plans, earlier)
 
@@ -139,6 +141,15 @@ class Machine:
             earlier = self.restore(served.name)
             seen = self._see(tun_name, ())
             return self._make(served.name, tun_name, (plan_gateway(served, seen),), earlier)
+
+    @property
+    def splits_names(self) -> bool:
+        """Whether this system's resolver can have servers of their own for some domains."""
+        return self._resolver.splits
+
+    def name_servers(self) -> tuple[str, ...]:
+        """Who answers names now."""
+        return self._resolver.servers()
 
     def restore(self, connection: str) -> Undone:
         """Undo what was made for this connection; nothing, if nothing was."""
@@ -212,6 +223,8 @@ class _Acts:
                 return sysctl.put(change)
             case FileReplaced():
                 return self._resolver.make(change)
+            case NamesGiven():
+                return name_program.make(change)
             case _:
                 assert_never(change)
 
@@ -235,5 +248,7 @@ class _Acts:
                 return sysctl.undo_put(change)
             case FileReplaced():
                 return self._resolver.undo(change)
+            case NamesGiven():
+                return name_program.undo(change)
             case _:
                 assert_never(change)

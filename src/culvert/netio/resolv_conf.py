@@ -62,6 +62,21 @@ def without_tunnel(now: str, after: str, before: str) -> str | None:
     return "\n".join([*kept[:place], *former, *kept[place:]]) + "\n"
 
 
+def checked(
+    servers: Iterable[str], domains: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What of a wish may be told to the system, and notes on the rest."""
+    notes: list[str] = []
+    good = tuple(_servers(servers, notes)), tuple(_domains(domains, notes)[:MAX_DOMAINS])
+    return *good, tuple(notes)
+
+
+def former_servers(text: str) -> tuple[str, ...]:
+    """Addresses that the file names; what is no address is left out."""
+    named = [line.split()[1] for line in _lines(text) if _is(line, "nameserver")]
+    return tuple(_servers(named, []))
+
+
 def _lines(text: str) -> list[str]:
     """Line feeds only: other characters that Python takes for the end of a line are none here."""
     return text.removesuffix("\n").split("\n") if text else []

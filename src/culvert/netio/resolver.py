@@ -1,7 +1,7 @@
 """Who answers names: the back ends that change it, behind one interface.
 
 Here the plain file resolv.conf(5). The services that own that file on other systems
-(systemd-resolved, NetworkManager, resolvconf) get back ends of their own behind `Resolver`.
+(systemd-resolved, resolvconf) are told by `culvert.netio.name_program`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from culvert.changes.change import Absent, Change, Content, FileReplaced, FileState, Symlink
-from culvert.changes.plan import Plan
+from culvert.changes.plan import Device, Plan
 from culvert.errors import PlatformError
 from culvert.netio import file_state
-from culvert.netio.resolv_conf import with_tunnel, without_tunnel
+from culvert.netio.resolv_conf import former_servers, with_tunnel, without_tunnel
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 
@@ -32,8 +32,17 @@ class NameService:
 class Resolver(Protocol):
     """One way to change who answers names. `make` and `undo` as in `culvert.changes.executor`."""
 
-    def plan(self, wished: NameService) -> Plan:
-        """The changes that bring it about; empty when nothing is wished."""
+    def plan(self, wished: NameService, device: Device | None = None) -> Plan:
+        """The changes that bring it about for a tunnel's device; empty when nothing is wished."""
+        ...
+
+    @property
+    def splits(self) -> bool:
+        """Whether some domains can have servers of their own."""
+        ...
+
+    def servers(self) -> tuple[str, ...]:
+        """Who answers now, as programs are told."""
         ...
 
     def make(self, change: FileReplaced) -> bool: ...
@@ -46,7 +55,14 @@ class PlainFile:
     def __init__(self, path: Path = RESOLV_CONF) -> None:
         self._path = path
 
-    def plan(self, wished: NameService) -> Plan:
+    @property
+    def splits(self) -> bool:
+        return False
+
+    def servers(self) -> tuple[str, ...]:
+        return former_servers(_text(self._path, file_state.see(self._path)))
+
+    def plan(self, wished: NameService, device: Device | None = None) -> Plan:
         if not wished.servers and not wished.search:
             return Plan(())
         before = file_state.see(self._path)

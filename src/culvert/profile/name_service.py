@@ -29,6 +29,8 @@ class Naming(Protocol):
     def search_domains(self) -> tuple[str, ...]: ...
     @property
     def dns_mode(self) -> str: ...
+    @property
+    def dns_test_name(self) -> str: ...
 
 
 def held_by_gateway(profile: Naming) -> Mapping[str, str]:
@@ -59,3 +61,5 @@ def wrong_name_service(profile: Naming) -> Iterator[tuple[str, str]]:
     for domain in profile.search_domains:
         if not DOMAIN.fullmatch(domain):
             yield "search_domains", f"{domain!r} is no domain name"
+    if profile.dns_test_name and not DOMAIN.fullmatch(profile.dns_test_name):
+        yield "dns_test_name", f"{profile.dns_test_name!r} is no domain name"

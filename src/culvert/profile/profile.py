@@ -165,6 +165,7 @@ class Profile:
     dns_servers: tuple[str, ...] = ()
     search_domains: tuple[str, ...] = ()
     dns_mode: str = "auto"
+    dns_test_name: str = "example.com"
     keepalive_interval: int = 10
     heartbeat_interval: int = 20
     keepalive: int = 0
