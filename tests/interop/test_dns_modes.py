@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from culvert.lab import topology
 from culvert.lab.lab import Lab
 from culvert.lab.process import Spawned
 from interop.ours import OurClient, OurGateway, until
+from interop.peers.resolvers import resolvconf, resolved
+from interop.test_keychain import at
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
 
@@ -22,13 +25,14 @@ FROM_INSIDE, FROM_OUTSIDE = "192.168.2.77", "198.51.100.77"
 DOMAIN = "corp.test"
 SPLIT = {"dns_mode": "split"}
 GLOBAL = {"dns_mode": "global", "dns_test_name": PUBLIC}
+NUMBERS = count()  # a log for each
 RESOLV_CONF = f"nameserver {topology.PUB}\n"
 
 
 @contextmanager
 def name_server(lab: Lab, where: str, host: str, answer: str, *names: str) -> Iterator[Spawned]:
     words = [sys.executable, str(PROGRAM), host, answer, *names]
-    running = lab.spawn(where, words, label=f"names-{where}")
+    running = lab.spawn(where, words, label=f"names-{next(NUMBERS)}")
     until("the name server listens", lambda: "ready" in running.said, seconds=10)
     try:
         yield running
@@ -129,3 +133,51 @@ def test_a_server_that_knows_no_public_names_is_warned_of(lab: Lab, outside: Spa
         with client.connected(dns_mode="split"):
             assert lookup(lab, PUBLIC) == FROM_OUTSIDE
         assert len(client.events("client.dns-not-public")) == 2, "split needs no such server"
+
+
+@pytest.mark.requirement("S1-77", part="resolvconf")
+@pytest.mark.peer("openresolv")
+def test_split_and_global_dns_by_resolvconf(lab: Lab, outside: Spawned) -> None:
+    with (
+        name_server(lab, "server", topology.SERVER, FROM_INSIDE) as inside,
+        resolvconf(lab, "client1", topology.PUB) as environment,
+        at(environment),
+        OurGateway(lab),
+        OurClient(lab) as client,
+    ):
+        before = lab.run("client1", ["cat", "/etc/resolv.conf"]).stdout
+        assert "resolvconf" in before
+        with client.connected(**SPLIT):
+            prove_split(lab, inside, outside)
+        assert lab.run("client1", ["cat", "/etc/resolv.conf"]).stdout == before
+        with client.connected(**GLOBAL):
+            prove_global(lab, inside, outside)
+        assert lab.run("client1", ["cat", "/etc/resolv.conf"]).stdout == before
+
+
+STUB_FILE = (
+    "# This is /run/systemd/resolve/stub-resolv.conf managed by man:systemd-resolved(8).\n"
+    "nameserver 127.0.0.53\noptions edns0 trust-ad\n"
+)
+
+
+@pytest.mark.requirement("S1-77", part="systemd-resolved")
+@pytest.mark.peer("systemd-resolved")
+def test_split_and_global_dns_by_systemd_resolved(lab: Lab, outside: Spawned) -> None:
+    put(lab, STUB_FILE)
+    with (
+        name_server(lab, "server", topology.SERVER, FROM_INSIDE) as inside,
+        resolved(lab, "client1", topology.PUB) as environment,
+        at(environment),
+        OurGateway(lab),
+        OurClient(lab) as client,
+    ):
+        assert lookup(lab, "before.test") == FROM_OUTSIDE
+        with client.connected(**SPLIT):
+            prove_split(lab, inside, outside)
+        lab.run("client1", ["resolvectl", "flush-caches"])
+        with client.connected(**GLOBAL):
+            prove_global(lab, inside, outside)
+        assert lab.run("client1", ["cat", "/etc/resolv.conf"]).stdout == STUB_FILE
+        lab.run("client1", ["resolvectl", "flush-caches"])
+        assert lookup(lab, INSIDE) == FROM_OUTSIDE
