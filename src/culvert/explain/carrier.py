@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
+
+from culvert.tables.loader import document
 
 LONGEST_LINE = 8192
 """Signs of a line that are read; the rest of a longer one says nothing that any family prints."""
+
+LIST = "explain/families.toml"
+NEAR = re.compile(r"vpn|ipsec|ike(?!d?map)|isakmp|l2tp|connect", re.IGNORECASE)
+"""Names of programs that may well speak for a VPN, whoever they are."""
 
 DEEPEST = 4
 """Wrappers in wrappers that are taken off; nobody nests more."""
@@ -36,6 +43,13 @@ REPEATED = re.compile(
     r"(?:last message repeated (\d{1,9}) times?|message repeated (\d{1,9}) times: \[)"
 )
 
+FOREIGN = re.compile(
+    r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]{2,9}\] \d{1,9}#\d{1,9}: "  # nginx
+    r"|\[[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d [\d:.]{8,15} \d{4}\] \[[\w:]{1,40}\] "  # Apache
+    r"|\S{1,64} \S{1,64} \S{1,64} \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "
+)
+"""How web servers begin their lines: what follows is about themselves."""
+
 MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-vpnc-service"})
 
 
@@ -47,6 +61,12 @@ class Bare:
     process: str = ""
     host: str = ""
     stamp: str = ""
+
+
+@cache
+def is_foreign(process: str) -> bool:
+    """Is it the name of a program that never speaks for a VPN? Those of the families aside."""
+    return process not in document(LIST)["carriers"] and NEAR.search(process) is None
 
 
 def unwrapped(line: str) -> Bare:

@@ -8,6 +8,18 @@ from collections.abc import Iterable, Iterator
 from culvert.explain.carrier import LONGEST_LINE
 from culvert.explain.packed import unpacked
 
+CONTROL = bytes(sorted({*range(0x01, 0x20), 0x7F} - {*b"\b\t\n\f\r\x1b"}))
+"""Octets that no log prints; NUL is not among them, since a crash may leave blocks of it in one."""
+
+ENOUGH = 256
+"""Octets from which a share can be told."""
+
+MOST = 50
+"""One control octet in so many shows a program or a packed file."""
+
+UNREADABLE = "\ufffd\n"
+"""What stands for a piece of a file that is no text: a line that nothing reads."""
+
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:
     """The lines of a file that is read in pieces; of a line too long the rest is left out.
@@ -36,12 +48,25 @@ def lines(chunks: Iterable[bytes]) -> Iterator[str]:
 def _texts(chunks: Iterator[bytes]) -> Iterator[str]:
     """Text of the pieces; the first tells UTF-16; octets that are no UTF-8 are read as cp1252."""
     decoder: codecs.IncrementalDecoder | None = None
+    no_text = False
     for chunk in chunks:
+        if decoder is None:
+            no_text = _is_no_text(chunk)
+        if no_text:
+            yield UNREADABLE
+            continue
         if decoder is None:
             decoder = codecs.getincrementaldecoder(_encoding(chunk))("culvert-cp1252")
         yield decoder.decode(chunk).replace("\0", "")
     if decoder is not None:
         yield decoder.decode(b"", final=True)
+
+
+def _is_no_text(first: bytes) -> bool:
+    """A program, a picture, a packed file: by the control octets of its beginning."""
+    if len(first) < ENOUGH or _encoding(first).startswith("utf-16"):
+        return False
+    return (len(first) - len(first.translate(None, CONTROL))) * MOST > len(first)
 
 
 def _encoding(first: bytes) -> str:

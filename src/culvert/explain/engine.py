@@ -42,6 +42,8 @@ def explain(
             return own.told(counted, language)
     reader = Reader(family)
     sorted_facts = lanes(reader.facts(counted))
+    if not family and not reader.tally.is_vpn:
+        sorted_facts = lanes(())
     return told(sorted_facts, reader.tally, language)
 
 

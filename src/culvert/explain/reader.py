@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from culvert.explain.carrier import Bare, plain, unwrapped
+from culvert.explain.carrier import FOREIGN, Bare, is_foreign, plain, unwrapped
 from culvert.explain.explanation import Evidence
 from culvert.explain.facts import SIGN, Fact, Value, quoted
 from culvert.explain.grammar.family import Family, Reading, families
@@ -18,6 +18,15 @@ from culvert.ike.vendor import recognise
 
 LINES_OF_RECORD = 48
 """Lines that one record may have; the longest seen (a decoded IKE header) has twelve."""
+
+SHORT = 12
+"""Records of a log that may be an excerpt: of these one line that is understood is enough."""
+
+FRAMED = 2
+"""Records in the frame of a family that show a VPN log, however much else it holds."""
+
+SHARE = 8
+"""Without frames one record in so many has to be understood."""
 
 UNKNOWN_KEPT = 20
 HEX_SPI = 8
@@ -35,6 +44,9 @@ class Tally:
     unknown: int = 0
     understood: int = 0
     """Records of a family that a row of it reads, if only as of no consequence."""
+    records: int = 0
+    bare: int = 0
+    """Records without any frame that a row reads."""
     distinct: int = 0
     """Records whose frame nothing but their family prints."""
     kept: list[Evidence] = field(default_factory=list[Evidence])
@@ -46,6 +58,16 @@ class Tally:
         self.unknown += len(record.texts)
         if len(self.kept) < UNKNOWN_KEPT:
             self.kept.append(Evidence(record.line, quoted(record.raw)))
+
+    @property
+    def is_vpn(self) -> bool:
+        """A few words that also a VPN log may hold make no VPN log of a text."""
+        return (
+            self.distinct > 0
+            or self.understood >= FRAMED
+            or self.records <= SHORT
+            or (self.understood + self.bare) * SHARE >= self.records
+        )
 
     @property
     def family(self) -> str:
@@ -186,10 +208,13 @@ class Reader:
             return
         text = record.texts[0] if len(record.texts) == 1 else " ".join(record.texts)
         hits = self._hits(record, text)
+        self.tally.records += 1
+        self.tally.bare += bool(hits) and record.family is None
         name = record.family.name if record.family else ""
         if name:
             self.tally.families[name] += FRAME_WEIGHT * _weight(name)
-            self.tally.distinct += families()[name].head.distinct
+            head = families()[name].head
+            self.tally.distinct += head.distinct or record.bare.process in head.processes
         if not hits:
             self.tally.missed(record)
             return
@@ -200,6 +225,8 @@ class Reader:
             return index_of(record.family.name).hits(text)
         if self._forced is not None:
             return index_of(self._forced.name).hits(text)
+        if _of_another(record.bare):
+            return []
         current = self._current
         if current is not None and (own := index_of(current.name).hits(text)):
             return own
@@ -280,6 +307,13 @@ def _groups(frame: re.Match[str]) -> dict[str, str]:
 @cache
 def _named(frame: re.Pattern[str]) -> tuple[tuple[str, str], ...]:
     return tuple((group, group.rstrip("0123456789")) for group in frame.groupindex)
+
+
+def _of_another(bare: Bare) -> bool:
+    """Did a program write it that has nothing to do with VPNs? Then it says what it says."""
+    if bare.host and bare.process and bare.process not in by_process():
+        return is_foreign(bare.process)
+    return FOREIGN.match(bare.text) is not None
 
 
 def _of_one_family(hits: list[Hit]) -> list[Hit]:

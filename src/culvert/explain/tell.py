@@ -49,7 +49,7 @@ def told(lanes: Lanes, tally: Tally, language: str) -> Explanation:
     if not attempts:
         family, id = (
             (tally.family, INCOMPLETE)
-            if tally.understood or tally.distinct
+            if tally.is_vpn and (tally.understood or tally.distinct)
             else ("unknown", NOT_VPN)
         )
         nothing = diagnosis(Finding(catalogue()[id], 1, 0), (), language)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from itertools import pairwise
 
 from culvert.explain.facts import Fact, place
 from culvert.explain.grammar.family import families
+from culvert.explain.stamp import Moment
 
 WINDOW = 20_000
 """Facts that are put in order by their times before they are grouped. A log that is longer and out
@@ -23,6 +25,16 @@ ATTEMPTS = 12
 FIRST_OF_KIND = 24
 LAST_OF_KIND = 24
 """Facts of one kind kept per attempt: ten thousand keepalives say no more than fifty."""
+
+REFUSALS = re.compile(
+    r"prop|auth.*fail|ts.unacc|invalid.(?!ke|spi)|unsup|no.*proposal|denied", re.IGNORECASE
+)
+"""Notifications after which nobody goes on with what was refused."""
+
+TELLING = ("sa", "peer")
+MILESTONES = frozenset({"p1.up", "p2.up", "up", "ssl.up"})
+PAUSE = 60.0
+"""Seconds after a failure from which what comes up has begun anew, though its start is not told."""
 
 SILENCES = frozenset({"retransmit", "silence", "silence.zero", "silence.partial"})
 """What may be said of one connection while another is told of, without naming it."""
@@ -56,6 +68,10 @@ class Course:
         self.stands = False
         self.moved = False
         """Whether it came any way at all."""
+        self.refused = False
+        self.begun: dict[str, str] = {}
+        """What tells the latest start from one of another attempt."""
+        self.latest: Moment | None = None
         self._count = 0
         self._kinds: dict[tuple[str, str], Kept] = {}
 
@@ -69,7 +85,38 @@ class Course:
         row = fact.row
         self.moved = self.moved or bool(row.reach)
         self.stands = (self.stands or row.up) and not row.ends
+        self.refused = self.refused or (
+            fact.id == "notify" and REFUSALS.search(fact.value("notify")) is not None
+        )
+        if row.begins:
+            self.begun.update((name, value) for name in TELLING if (value := fact.value(name)))
+        self.latest = fact.at or self.latest
         self.decided = self.decided or row.up or row.ends or 0 < fact.strength <= 3
+
+    def ends_before(self, fact: Fact) -> bool:
+        """Does an attempt of its own begin with this fact?"""
+        row = fact.row
+        if row.begins:
+            return (
+                self.decided
+                or (row.anew and self.moved)
+                or (self.refused and fact.id == "start")
+                or self._of_another(fact)
+            )
+        return fact.id in MILESTONES and self.decided and not self.stands and self._paused(fact)
+
+    def _of_another(self, fact: Fact) -> bool:
+        """Has this start another number of connection, or another peer, than the one before?"""
+        return fact.id == "start" and any(
+            value and self.begun.get(name, value) != value
+            for name, value in ((name, fact.value(name)) for name in TELLING)
+        )
+
+    def _paused(self, fact: Fact) -> bool:
+        before = self.latest
+        return (
+            before is not None and fact.at is not None and fact.at.seconds - before.seconds > PAUSE
+        )
 
     def facts(self) -> tuple[Fact, ...]:
         """In the order in which they were added."""
@@ -94,8 +141,7 @@ class Lane:
         return self.attempts[-1]
 
     def add(self, fact: Fact) -> None:
-        row, current = fact.row, self.current
-        if row.begins and (current.decided or (row.anew and current.moved)):
+        if self.current.ends_before(fact):
             self.attempts.append(Course(self.family))
             if len(self.attempts) > ATTEMPTS:
                 del self.attempts[1]
