@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
+import os
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from culvert.errors import ConfigError
 from culvert.explain.pcap import LONGEST_READ, packets
 from explain.test_capture import capture, connected
 
+SOURCES = Path(__file__).parents[2] / "src"
 LOG = "04[IKE] calculated HASH does not match HASH payload\n"
 
 
@@ -146,3 +152,96 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     shown = CliRunner().invoke(explain, ["--html", str(tmp_path), "-"], input=LOG)
     assert isinstance(shown.exception, ConfigError)
     assert "cannot write it" in str(shown.exception)
+
+
+def plainly(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The whole command, as it is called from a shell."""
+    return subprocess.run(  # our own program
+        [sys.executable, "-c", "from culvert.cli.main import main; main()", "explain", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCES), **environment},
+        input=LOG,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("-", "-"), 2, "give - once"),
+        (("--family", "foo", "-"), 2, "no family of logs"),
+        (("--lang", "fr", "-"), 2, "'fr'"),
+        (("--psk-file", "EMPTY", "-"), 3, "no group key"),
+        (("--keys", "EMPTY", "-"), 0, "none of this is a capture"),
+        (("PCAP",), 3, "capture without packets"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_in_one_sentence(
+    arguments: tuple[str, ...], status: int, said: str, tmp_path: Path
+) -> None:
+    files = {"EMPTY": tmp_path / "empty", "PCAP": tmp_path / "line.pcap"}
+    files["EMPTY"].write_text("")
+    files["PCAP"].write_bytes(capture(connected())[:24])
+    shown = plainly(*(str(files.get(one, one)) for one in arguments))
+    assert shown.returncode == status
+    assert said in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "octets"),
+    [
+        ("xz", lzma.compress(LOG.encode())),
+        ("bzip2", bz2.compress(LOG.encode())),
+        ("zstd", b"\x28\xb5\x2f\xfd" + bytes(40)),
+        ("zip", b"PK\x03\x04" + bytes(40)),
+        ("tar", gzip.compress(bytes(257) + b"ustar" + bytes(512))),
+    ],
+)
+def test_what_is_packed_in_another_way_is_to_be_unpacked_first(
+    name: str, octets: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(octets)
+    shown = CliRunner().invoke(explain, [str(file)])
+    assert isinstance(shown.exception, ConfigError)
+    assert f"packed with {name}; unpack it first" in str(shown.exception)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_said_in_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(  # our own program
+            [sys.executable, "-c", "from culvert.cli.main import main; main()", "explain", "-"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
+            input=LOG,
+            check=False,
+        )
+    assert ended.returncode == 4
+    assert ended.stderr.count("\n") == 1
+    assert "No space left" in ended.stderr
+
+
+def test_lines_are_counted_as_they_are(tmp_path: Path) -> None:
+    empty, one = tmp_path / "empty.log", tmp_path / "one.log"
+    empty.write_text("")
+    one.write_text(LOG)
+    shown = CliRunner().invoke(explain, [str(empty)]).output
+    assert "0 lines" in shown
+    assert "The file is empty" in shown
+    assert ": 1 line, 0 of it" in CliRunner().invoke(explain, [str(one)]).output
+
+
+def test_the_title_stands_in_the_text_too() -> None:
+    assert "\nThis is no VPN log\n" in CliRunner().invoke(explain, [], input="hello\n").output
+
+
+def test_columns_are_kept_to_where_there_is_no_terminal() -> None:
+    shown = plainly("-", COLUMNS="44")
+    assert shown.returncode == 0
+    assert max(map(len, shown.stdout.splitlines())) <= 44
+    assert "\n  line 1\n    " in shown.stdout

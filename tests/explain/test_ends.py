@@ -11,6 +11,7 @@ import pytest
 from culvert.cli.main import run
 from culvert.explain import explain, explain_ends
 from culvert.explain.marks import named
+from culvert.explain.render import render
 from explain.scoring import sample
 from explain.test_renderings import logs, written
 
@@ -119,3 +120,23 @@ def test_the_command_joins_two_files_and_reads_others_one_after_the_other(
     assert "erzählen wohl von derselben Verbindung" in capsys.readouterr().out
     assert run(["explain", "--json", *files, files[0]]) == 0
     assert len(json.loads(capsys.readouterr().out)["attempts"]) > 1
+
+
+def test_of_two_logs_none_is_here() -> None:
+    """What is offered stands under the name of the log that offers it."""
+    lines = (
+        "05[IKE] initiating IKE_SA o[1] to 192.0.2.1",
+        "14[CFG] received proposals: IKE:AES_CBC_128/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024",
+        "14[CFG] configured proposals: IKE:AES_CBC_128/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_2048",
+        "14[IKE] no proposal found",
+    )
+    client = ("vpnc: response was invalid [1]:  (ISAKMP_N_NO_PROPOSAL_CHOSEN)(14)",)
+    told = explain_ends(("client.log", client), ("gateway.log", lines))
+    assert told is not None
+    found = told.attempts[0].proposals
+    assert found.ends == ("client.log", "gateway.log")
+    assert "MODP_1024" in found.local[0]
+    assert found.smallest_change[0].startswith("gateway.log: ")
+    text = render(told)
+    assert "  client.log: " in text
+    assert "  here: " not in text

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from io import BufferedReader
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from culvert.cli import options
-from culvert.cli.output import columns
+from culvert.cli.output import prose_columns
 from culvert.errors import ConfigError
 from culvert.explain import Explanation
 from culvert.explain import explain as explained
+from culvert.explain.archive import LONGEST_MAGIC, refuse_archive, refuse_without_packets
 from culvert.explain.capture import NO_KEYS
 from culvert.explain.capture import lines as captured
 from culvert.explain.catalogue import LANGUAGES
@@ -26,6 +27,7 @@ from culvert.explain.ends import explain_ends
 from culvert.explain.grammar.family import families
 from culvert.explain.keys import read_keys
 from culvert.explain.lint import problems
+from culvert.explain.own import FAMILY
 from culvert.explain.packed import Unpacked, is_packed
 from culvert.explain.pcap import is_capture
 from culvert.explain.render import html, render
@@ -41,13 +43,17 @@ STANDARD_INPUT = "-"
 
 ENDS = 2
 
+NO_CAPTURE = "culvert: none of this is a capture: --psk-file and --keys say nothing about logs."
+
 
 @click.command(epilog="Example: culvert explain charon.log")
 @click.argument("files", nargs=-1, metavar="[FILE…|-]")
 @click.option("--family", default="", metavar="FAMILY", help="Do not guess the kind of log.")
 @click.option("--families", "list_families", is_flag=True, help="List the kinds of log.")
 @click.option("--lint", is_flag=True, help="Check the tables of all families.")
-@click.option("--lang", default="en", type=click.Choice(LANGUAGES), help="Language of the texts.")
+@click.option(
+    "--lang", default="en", type=click.Choice(LANGUAGES), help="Language; nl: part of it."
+)
 @click.option("--psk-file", default="", metavar="FILE", help="Group key to check a capture with.")
 @click.option(
     "--keys", "key_log", default="", metavar="KEYLOG", help="Keys to decrypt a capture with."
@@ -68,7 +74,8 @@ def explain(
     """Explain the VPN logs and captures in FILES; - is standard input.
 
     The logs of both ends of one connection, given as two files, are joined, whoever wrote them;
-    other files are read one after the other.
+    other files are read one after the other. Dutch (nl) covers the sources' own
+    messages only; the rest is in English.
     """
     if list_families:
         for one in families().values():
@@ -76,23 +83,38 @@ def explain(
         return 0
     if lint:
         return _lint()
+    _check(files, family)
     shown = sys.stderr.isatty() and not as_json
     with ExitStack() as stack:
-        told = None if family else _of_both_ends(files, psk_file, key_log, lang, stack)
+        given = _given(psk_file, key_log)
+        told = None if family else _of_both_ends(files, given, lang, stack)
         if told is None:
             told = explained(
-                _lines(files or (STANDARD_INPUT,), psk_file, key_log, stack),
+                _lines(files or (STANDARD_INPUT,), given, stack),
                 family=family,
                 language=lang,
                 progress=_progress if shown else None,
             )
+    if (psk_file or key_log) and not given.used:
+        click.echo(NO_CAPTURE, err=True)
     if page:
         _write(page, html(told))
     if as_json:
         click.echo(json.dumps(told.document(), ensure_ascii=False, indent=2))
     elif not page:
-        click.echo(render(told, columns()))
+        click.echo(render(told, prose_columns()))
     return 0
+
+
+def _check(files: tuple[str, ...], family: str) -> None:
+    """Refuses what cannot be meant, as every other word that is not understood."""
+    known = (*families(), FAMILY)
+    if family and family not in known:
+        raise click.BadParameter(
+            f"{family!r} is no family of logs; there are {', '.join(known)}", param_hint="--family"
+        )
+    if files.count(STANDARD_INPUT) > 1:
+        raise click.UsageError("- is standard input, which can be read once: give - once.")
 
 
 def _write(path: str, text: str) -> None:
@@ -103,13 +125,13 @@ def _write(path: str, text: str) -> None:
 
 
 def _of_both_ends(
-    files: tuple[str, ...], psk_file: str, key_log: str, language: str, stack: ExitStack
+    files: tuple[str, ...], given: Given, language: str, stack: ExitStack
 ) -> Explanation | None:
     """Two files may be the logs of two ends; only plain files can be read again if they are not."""
     if len(files) != ENDS or not all(Path(name).is_file() for name in files):
         return None
     first, second = (
-        (shown, _lines((name,), psk_file, key_log, stack))
+        (shown, _lines((name,), given, stack))
         for name, shown in zip(files, short_names(files), strict=True)
     )
     return explain_ends(first, second, language=language)
@@ -128,17 +150,45 @@ def _lint() -> int:
     return 1 if found else 0
 
 
-def _lines(files: tuple[str, ...], psk_file: str, key_log: str, stack: ExitStack) -> Iterator[str]:
-    key = Secret(_text(psk_file).partition("\n")[0].rstrip("\r")) if psk_file else None
-    keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else NO_KEYS
-    for name in files:
+def _lines(files: tuple[str, ...], given: Given, stack: ExitStack) -> Iterator[str]:
+    for number, name in enumerate(files):
+        if number:
+            yield ""  # a record does not go on in the next file
         file = _opened(name, stack)
         if is_packed(file.peek(MAGIC)[:MAGIC]):
             file = BufferedReader(cast("Any", Unpacked(_chunks(file))))
+        refuse_archive(file.peek(LONGEST_MAGIC)[:LONGEST_MAGIC], name)
         if is_capture(file.peek(MAGIC)[:MAGIC]):
-            yield from captured(file, key, keys)
+            given.used = True
+            yield from _packets(file, given, name)
         else:
-            yield from lines(chain(_chunks(file), (b"\n",)))
+            yield from lines(_chunks(file))
+
+
+def _packets(file: BufferedReader, given: Given, name: str) -> Iterator[str]:
+    none = True
+    for line in captured(file, given.key, given.keys):
+        none = False
+        yield line
+    if none:
+        refuse_without_packets(name)
+
+
+@dataclass(slots=True)
+class Given:
+    """What a capture may be opened with, and whether there was one."""
+
+    key: Secret | None
+    keys: Mapping[bytes, bytes]
+    used: bool = False
+
+
+def _given(psk_file: str, key_log: str) -> Given:
+    psk = _text(psk_file).partition("\n")[0].rstrip("\r") if psk_file else ""
+    if psk_file and not psk:
+        raise ConfigError("no group key on its first line", path=psk_file)
+    keys = read_keys(_text(key_log).splitlines(), key_log) if key_log else NO_KEYS
+    return Given(Secret(psk) if psk_file else None, keys)
 
 
 def _text(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +15,9 @@ from culvert.cli.lazy import LazyGroup
 from culvert.cli.output import complain
 from culvert.errors import CulvertError
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the standard output says when there is no room for more."""
+
 COMMANDS = {
     "up": ("culvert.cli.up:up", "Connect: culvert up NAME or culvert up FILE."),
     "down": ("culvert.cli.down:down", "Disconnect."),
@@ -20,7 +25,7 @@ COMMANDS = {
     "stats": ("culvert.cli.stats:stats", "What a connection carried; --reset counts anew."),
     "why": ("culvert.cli.why:why", "The last attempt, step by step, in plain words."),
     "explain": ("culvert.cli.explain:explain", "What a VPN log of any kind tells, and what to do."),
-    "log": ("culvert.cli.log:log", "The event log."),
+    "log": ("culvert.cli.log:log", "The event log; culvert trace shows it live, as LANCOM does."),
     "trace": ("culvert.cli.trace:trace", "The live trace, in the words of LANCOM's."),
     "replay": ("culvert.cli.replay:replay", "Run a recorded session again, packet by packet."),
     "notify": ("culvert.cli.notify:notify", "Pop-ups of the desktop for what happens."),
@@ -88,4 +93,11 @@ def run(arguments: list[str]) -> int:
         # `culvert log | head`: the reader had enough, which is no failure.
         sys.stderr.close()
         return status_of("ok")
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        # The rest stands in a buffer that would be written at the end, and fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"culvert: cannot write the output: {error.strerror}.", err=True)
+        return status_of("platform.unavailable")
     return status if isinstance(status, int) else status_of("ok")

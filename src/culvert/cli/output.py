@@ -6,6 +6,7 @@ Every JSON document has ``"schema": 1`` (docs/reference/json.md). Colour only on
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,12 @@ def pairs(rows: Sequence[tuple[str, str]], indent: str = "  ") -> str:
 
 def columns() -> int:
     return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+
+
+def prose_columns() -> int:
+    """For running text, as narrow as is wanted: COLUMNS holds without a terminal too."""
+    wanted = os.environ.get("COLUMNS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else columns()
 
 
 def printable(text: str) -> str:

@@ -137,7 +137,7 @@ def _joined(
         outcome=worst if failed else deciding.outcome,
         diagnoses=tuple(failed) or tuple(once.values())[:1],
         timeline=_timeline(mine, theirs, how, language),
-        proposals=_proposals(mine[1].proposals, theirs[1].proposals),
+        proposals=_proposals(mine, theirs),
     )
 
 
@@ -156,12 +156,19 @@ def _of(end: End, diagnosis: Diagnosis, blind: str) -> Diagnosis:
     return replace(diagnosis, evidence=evidence, causes=causes)
 
 
-def _proposals(mine: Proposals, theirs: Proposals) -> Proposals:
-    """Of both ends what they know; what one accepts, the other may not have been told."""
+def _proposals(mine: tuple[End, Attempt], theirs: tuple[End, Attempt]) -> Proposals:
+    """Of both ends what they know; what one accepts, the other may not have been told.
+
+    Which end is meant is always said by the name of its log: of two logs none is "here".
+    """
+    (one, attempt), (other, counterpart) = mine, theirs
+    ours, others = attempt.proposals, counterpart.proposals
+    end, found = (one, ours) if ours.smallest_change else (other, others)
     return Proposals(
-        mine.local or theirs.remote,
-        mine.remote or theirs.local,
-        tuple(dict.fromkeys((*theirs.smallest_change, *mine.smallest_change))),
+        ours.local or others.remote,
+        ours.remote or others.local,
+        tuple(f"{end.name}: {change}" for change in found.smallest_change),
+        (one.name, other.name),
     )
 
 

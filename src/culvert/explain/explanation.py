@@ -64,6 +64,8 @@ class Proposals:
     local: tuple[str, ...] = ()
     remote: tuple[str, ...] = ()
     smallest_change: tuple[str, ...] = ()
+    ends: tuple[str, str] = ("", "")
+    """Whose ``local`` and ``remote`` are, where the logs of both ends were given."""
 
 
 @dataclass(frozen=True, slots=True)

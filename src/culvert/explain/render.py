@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from html import escape
 
 from culvert.eventlog.wording import one_line
-from culvert.explain.explanation import Attempt, Diagnosis, Explanation
+from culvert.explain.explanation import Attempt, Diagnosis, Explanation, Step
 from culvert.explain.grammar.family import families
 from culvert.explain.sentence import clause
 
 WIDTH = 96
+NARROW = 60
+"""Below so many columns the text of a step stands under its line number and time."""
+
 INDENT = "  "
 PAGE = """<!DOCTYPE html>
 <html lang="{language}">
@@ -45,10 +48,13 @@ def html(told: Explanation) -> str:
 def _lines(told: Explanation, width: int) -> Iterator[str]:
     say = told.language
     title = families()[told.family].head.title if told.family in families() else told.family
-    yield clause("head-log", say, family=title, lines=told.lines, unknown=told.unknown_lines)
+    counted = "head-log" if told.lines != 1 else "head-log-line"
+    head = clause(counted, say, family=title, lines=told.lines, unknown=told.unknown_lines)
+    yield from _wrapped("", head, width)
     if not told.attempts:
         yield ""
         for one in told.diagnoses:
+            yield from _wrapped("", one.title, width)
             yield from _diagnosis(one, say, width)
         return
     for number, attempt in enumerate(told.attempts, start=1):
@@ -81,19 +87,27 @@ def _attempt(attempt: Attempt, say: str, width: int) -> Iterator[str]:
     parts.append(clause("head-phase", say, phase=attempt.phase))
     if attempt.started:
         parts.append(attempt.started)
-    yield f"{first.title} ({', '.join(parts)})"
+    yield from _wrapped("", f"{first.title} ({', '.join(parts)})", width)
     if attempt.timeline:
         yield f"{clause('head-steps', say)}:"
         for step in attempt.timeline:
-            place = f"{step.line:>{LINE_COLUMN}}"
-            at = f"  {step.at}" if step.at else ""
-            yield from _wrapped(f"{place}{at}  ", step.says, width)
+            yield from _step(step, say, width)
     yield from _diagnosis(first, say, width)
     yield from _proposals(attempt, say, width)
     for one in others:
         yield from _wrapped(
             f"{clause('head-also', say)}: ", f"{one.title} ({one.id}). {one.why}", width
         )
+
+
+def _step(step: Step, say: str, width: int) -> Iterator[str]:
+    """With its place in front, above it where there is little room."""
+    at = f"  {step.at}" if step.at else ""
+    if width >= NARROW:
+        yield from _wrapped(f"{step.line:>{LINE_COLUMN}}{at}  ", step.says, width)
+        return
+    yield f"{INDENT}{clause('line', say, line=step.line)}{at}"
+    yield from _wrapped(INDENT * 2, step.says, width)
 
 
 def _diagnosis(one: Diagnosis, say: str, width: int) -> Iterator[str]:
@@ -120,13 +134,14 @@ def _proposals(attempt: Attempt, say: str, width: int) -> Iterator[str]:
     if attempt.outcome == "ok" or not (found.local or found.remote):
         return
     yield f"{clause('head-proposals', say)}:"
+    local, remote = found.ends
     for heading, values in (
-        ("head-local", found.local),
-        ("head-remote", found.remote),
-        ("head-change", found.smallest_change),
+        (local or clause("head-local", say), found.local),
+        (remote or clause("head-remote", say), found.remote),
+        (clause("head-change", say), found.smallest_change),
     ):
         for value in values:
-            yield from _wrapped(f"{INDENT}{clause(heading, say)}: ", value, width)
+            yield from _wrapped(f"{INDENT}{heading}: ", value, width)
 
 
 def _wrapped(begins: str, text: str, width: int) -> list[str]:

@@ -33,6 +33,7 @@ STEPS = 300
 
 INCOMPLETE = "unknown.incomplete"
 NOT_VPN = "unknown.not-vpn"
+EMPTY = "unknown.empty"
 PROOFS_OF_NOTHING = 3
 
 
@@ -52,6 +53,8 @@ def told(lanes: Lanes, tally: Tally, language: str) -> Explanation:
             if tally.is_vpn and (tally.understood or tally.distinct)
             else ("unknown", NOT_VPN)
         )
+        if not tally.records:
+            family, id = "unknown", EMPTY
         nothing = diagnosis(Finding(catalogue()[id], 1, 0), (), language)
         return _explanation(family, "unknown", (), (nothing,), tally, language)
     outcome = _overall([one.outcome for one in latest if one in attempts])
