@@ -28,6 +28,20 @@ kept_extra = st.sampled_from(
 )
 """Foreign keys as adapters keep them."""
 
+name_services = st.one_of(
+    st.sampled_from([one for one in KEYS["dns"].choices if one != "manual"]).map(
+        lambda dns: {"dns": dns}
+    ),
+    st.sampled_from(KEYS["dns_mode"].choices).map(
+        lambda mode: {
+            "dns": "manual",
+            "dns_mode": mode,
+            "dns_servers": ("192.168.2.10", "2001:db8::53"),
+            "search_domains": ("corp.example",),
+        }
+    ),
+)
+
 
 @st.composite
 def profiles(draw: st.DrawFn, extra: st.SearchStrategy[Any] = any_extra) -> Profile:
@@ -59,7 +73,7 @@ def profiles(draw: st.DrawFn, extra: st.SearchStrategy[Any] = any_extra) -> Prof
         "use_two_phase2": draw(st.booleans()),
         "allow_local_lan": draw(st.booleans()),
         "mtu": draw(st.none() | st.integers(576, 9000)),
-        "dns": draw(st.sampled_from(KEYS["dns"].choices)),
+        **draw(name_services),
         "keepalive_interval": draw(st.integers(0, 3600)),
         "locked": draw(st.sampled_from([(), ("host",), ("group_key", "mtu")])),
         "extra": draw(extra),
