@@ -196,8 +196,9 @@ def test_what_cannot_be_meant_is_said_in_one_sentence(
         ("bzip2", bz2.compress(LOG.encode())),
         ("zstd", b"\x28\xb5\x2f\xfd" + bytes(40)),
         ("zip", b"PK\x03\x04" + bytes(40)),
-        ("tar", gzip.compress(bytes(257) + b"ustar" + bytes(512))),
+        ("tar", gzip.compress(bytes(257) + b"ustar" + bytes(512), mtime=0)),
     ],
+    ids=["xz", "bzip2", "zstd", "zip", "tar"],
 )
 def test_what_is_packed_in_another_way_is_to_be_unpacked_first(
     name: str, octets: bytes, tmp_path: Path
