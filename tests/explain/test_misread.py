@@ -63,6 +63,7 @@ def test_a_few_words_in_a_long_text_make_no_vpn_log() -> None:
     text = [f"Chapter {number} tells of other things." for number in range(40)]
     assert explain([*text, "Connection refused"]).family == "unknown"
     assert explain(["Connection refused"]).family == "openconnect"
+    assert explain(["The user's auth word is asked for."] * 3).family == "unknown"
 
 
 def test_programs_and_packed_files_are_no_text() -> None:

@@ -11,7 +11,7 @@ from functools import cache
 from culvert.explain.carrier import FOREIGN, Bare, is_foreign, plain, unwrapped
 from culvert.explain.explanation import Evidence
 from culvert.explain.facts import SIGN, Fact, Value, quoted
-from culvert.explain.grammar.family import Family, Reading, families
+from culvert.explain.grammar.family import SILENT, Family, Reading, families
 from culvert.explain.grammar.index import Hit, bare_index, index_of
 from culvert.explain.stamp import Clock, Moment
 from culvert.ike.vendor import recognise
@@ -46,7 +46,7 @@ class Tally:
     """Records of a family that a row of it reads, if only as of no consequence."""
     records: int = 0
     bare: int = 0
-    """Records without any frame that a row reads."""
+    """Records without any frame that a row reads, and that say more than that they are known."""
     distinct: int = 0
     """Records whose frame nothing but their family prints."""
     kept: list[Evidence] = field(default_factory=list[Evidence])
@@ -65,8 +65,8 @@ class Tally:
         return (
             self.distinct > 0
             or self.understood >= FRAMED
-            or self.records <= SHORT
-            or (self.understood + self.bare) * SHARE >= self.records
+            or (self.records <= SHORT and self.bare + self.understood > 0)
+            or (self.understood + self.bare) * SHARE >= self.records > 0
         )
 
     @property
@@ -209,7 +209,7 @@ class Reader:
         text = record.texts[0] if len(record.texts) == 1 else " ".join(record.texts)
         hits = self._hits(record, text)
         self.tally.records += 1
-        self.tally.bare += bool(hits) and record.family is None
+        self.tally.bare += record.family is None and any(_telling(hit[0]) for hit in hits)
         name = record.family.name if record.family else ""
         if name:
             self.tally.families[name] += FRAME_WEIGHT * _weight(name)
@@ -307,6 +307,10 @@ def _groups(frame: re.Match[str]) -> dict[str, str]:
 @cache
 def _named(frame: re.Pattern[str]) -> tuple[tuple[str, str], ...]:
     return tuple((group, group.rstrip("0123456789")) for group in frame.groupindex)
+
+
+def _telling(reading: Reading) -> bool:
+    return bool(reading.row.sign) or reading.row.fact not in SILENT
 
 
 def _of_another(bare: Bare) -> bool:

@@ -88,7 +88,8 @@ class Course:
         self.refused = self.refused or (
             fact.id == "notify" and REFUSALS.search(fact.value("notify")) is not None
         )
-        if row.begins:
+        self.refused = self.refused or fact.id == "delete"
+        if row.begins or fact.id == "p1.up":
             self.begun.update((name, value) for name in TELLING if (value := fact.value(name)))
         self.latest = fact.at or self.latest
         self.decided = self.decided or row.up or row.ends or 0 < fact.strength <= 3
