@@ -43,6 +43,7 @@ def both(lab: Lab, gateway: OurGateway) -> Iterator[tuple[Vpnc, Vpnc]]:
         yield first, second
 
 
+@pytest.mark.requirement("S1-175", part="file")
 @pytest.mark.cell("two-behind-one-pat", "vpnc")
 @pytest.mark.cell("xauth", "vpnc")
 @pytest.mark.cell("split", "vpnc")
