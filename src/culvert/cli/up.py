@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from culvert.cli import credentials, options
+from culvert.cli.before import prepare
 from culvert.cli.certificate_files import certificates_for
 from culvert.cli.conversation import Answer, Conversation
 from culvert.cli.credentials import LABELS, Credentials
@@ -41,6 +42,7 @@ WHOLE_STORY = "`culvert why` tells the whole story."
 
 @click.command(epilog="Example: culvert up office.pcf")
 @click.argument("profile", metavar="NAME|FILE")
+@click.option("--run-before", is_flag=True, help="Run the profile's command_before first.")
 @click.option("--user", default="", help="Log in as this user instead of the profile's.")
 @click.option("--detach", is_flag=True, help="Return when the login was accepted; go on by itself.")
 @options.key_log
@@ -55,6 +57,7 @@ WHOLE_STORY = "`culvert why` tells the whole story."
 def up(
     credentials_for: Callable[[str], Credentials],
     profile: str,
+    run_before: bool,
     user: str,
     detach: bool,
     key_log: str,
@@ -77,6 +80,7 @@ def up(
     if chosen.keychain:
         given.service = Keychain()
     chosen = _completed(chosen, user, given)
+    prepare(chosen.command_before, wanted=run_before)
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     ensure_running(where)
     attempt = _Attempt(given, quiet=as_json)

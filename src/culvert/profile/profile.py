@@ -105,6 +105,7 @@ class Profile:
     description: str = ""
     preset: str = "none"
     backup_hosts: tuple[str, ...] = ()
+    command_before: str = ""
     authentication: str = "xauth-psk"
     group: str = ""
     group_key: Secret | None = None
