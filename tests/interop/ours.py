@@ -309,6 +309,7 @@ class OurClient(Program):
             "group_key": GROUP_KEY,
             "user": USERS[self.where],
             "legacy": ["aggressive-psk"],
+            "dns_test_name": "",  # tests count packets; those of names ask for one of their own
             **self.profile,
         }
         self.file.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,6 +1,6 @@
 """Does the gateway still know us? Found out in seconds, long before it counts as dead.
 
-calm ── packets leave, none comes ──> asking ── 3 questions unanswered ──> calling
+calm ── packets leave, none comes ──> asking ── 2 questions unanswered ──> calling
   ^                                     │                                   │   │ answered
   └──────────── anything heard ─────────┴───────────────────────────────────┴── asking in earnest
 
@@ -18,9 +18,9 @@ QUIET = 1.0
 """Seconds of sending without hearing anything before we ask. The counters are read each second."""
 BETWEEN = 0.6
 """Seconds an answer may take."""
-QUESTIONS = 3
+QUESTIONS = 2
 """So many may be lost one after the other before we call."""
-EARNEST, APART = 16, 0.08
+EARNEST, APART = 16, 0.05
 """Questions, and seconds between them, to a gateway that just proved to be there. All of them being
 lost where each or its answer is with even odds: once in sixty thousand times."""
 CALM = 10.0
