@@ -108,10 +108,11 @@ def test_global_dns_with_a_plain_file(lab: Lab, outside: Spawned) -> None:
         OurGateway(lab, group={"split_dns": [DOMAIN]}),
         OurClient(lab, profile=GLOBAL) as client,
     ):
+        before = len(client.events("client.dns-not-public"))  # of other tests
         with client.connected():
             prove_global(lab, inside, outside)
             until("it was tested", lambda: asked(inside, PUBLIC) > 1, seconds=5)
-            assert not client.events("client.dns-not-public")
+            assert len(client.events("client.dns-not-public")) == before
         assert lookup(lab, PUBLIC) == FROM_OUTSIDE
 
 
@@ -123,7 +124,7 @@ def test_a_server_that_knows_no_public_names_is_warned_of(lab: Lab, outside: Spa
             client.connected(),
         ):
             until("warned", lambda: bool(client.events("client.dns-not-public")), seconds=10)
-            (warned,) = client.events("client.dns-not-public")
+            warned = client.events("client.dns-not-public")[-1]
             assert warned["fields"]["problem"] == "it says error 3"
             assert asked(inside, PUBLIC)
         with client.connected():

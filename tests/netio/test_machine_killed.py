@@ -64,9 +64,10 @@ def computer(suffix: str) -> Generator[str]:
         yield name
 
 
-# A device keeps the queue it got when it was first brought up; operstate only follows the flags.
+# A device keeps the queue it got when it was first brought up; operstate and carrier follow the
+# flags in their own time.
 LOOK = r"""
-ip -j addr | sed -E 's/"(qdisc|operstate)":"[^"]*",//g'
+ip -j addr | sed -E 's/"(qdisc|operstate)":"[^"]*",//g; s/,?"(LOWER_UP|NO-CARRIER)"//g'
 ip route show table all; ip -6 route show table main; ip rule
 cat /proc/sys/net/ipv4/ip_forward
 """

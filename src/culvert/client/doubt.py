@@ -16,8 +16,8 @@ from math import inf
 
 QUIET = 1.0
 """Seconds of sending without hearing anything before we ask. The counters are read each second."""
-BETWEEN = 0.6
-"""Seconds an answer may take."""
+BETWEEN = 0.4
+"""Seconds an answer may take, or the time that the call's took twice over."""
 QUESTIONS = 2
 """So many may be lost one after the other before we call."""
 EARNEST, APART = 16, 0.05
@@ -39,6 +39,8 @@ class Doubt:
     def __init__(self) -> None:
         self._asked = 0
         self._left = 0  # questions in earnest
+        self._called = -inf
+        self._patience = BETWEEN
         self._calm_until = -inf
         self.calling = False
         self.found = False
@@ -74,6 +76,7 @@ class Doubt:
             return self._in_earnest(now)
         if self._asked == QUESTIONS and not self.calling:
             self.calling = True
+            self._called = now
             self.deadline = now + BETWEEN
             return Act.CALL
         self._asked += not self.calling
@@ -85,12 +88,13 @@ class Doubt:
             self.deadline = inf
             return Act.REPLACE
         self._left -= 1
-        self.deadline = now + (APART if self._left else BETWEEN)
+        self.deadline = now + (APART if self._left else self._patience)
         return Act.ASK
 
     def called(self, now: float) -> None:
         """The gateway is there. Does it know the old connection?"""
         self.found, self._left, self.deadline = True, EARNEST, now
+        self._patience = max(BETWEEN, 2 * (now - self._called))
 
     def call_failed(self, now: float) -> None:
         """Nobody answered: once more a moment later, if the question is still open."""
