@@ -18,7 +18,7 @@ from interop.peers.tunnel import prove_data
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
 
 SOON = 10.0
-"""Seconds after the gateway answers again. The bar is 5 s on a quiet machine; this one may be busy."""
+"""Seconds after the gateway answers again. The bar is 5 on a quiet machine; this may be none."""
 
 
 @pytest.fixture
