@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from math import inf
 
-from culvert.client.doubt import BETWEEN, EARNEST, QUESTIONS, QUIET, Act, Doubt
+import pytest
+
+from culvert.client.doubt import BETWEEN, EARNEST, QUESTIONS, QUIET, SLOWEST, Act, Doubt
 
 
 def in_doubt() -> tuple[Doubt, float]:
@@ -36,12 +38,13 @@ def test_who_answers_the_call_but_no_question_has_forgotten_us() -> None:
     assert earnest(doubt) - now < 2.0
 
 
-def test_on_a_slow_line_the_last_answer_is_waited_for_as_long_as_the_call_took_twice() -> None:
+def test_on_a_slow_line_the_last_answer_is_waited_for_longer() -> None:
     quick, now = in_doubt()
     slow, _ = in_doubt()
     quick.called(now + BETWEEN / 4)
     slow.called(now + 2.0)
-    assert earnest(slow) - earnest(quick) > 2.0 + 2 * 2.0 - BETWEEN - 1.0
+    waited = earnest(slow) - (now + 2.0), earnest(quick) - (now + BETWEEN / 4)
+    assert waited[0] - waited[1] == pytest.approx(SLOWEST - BETWEEN)
 
 
 def test_one_packet_ends_every_doubt() -> None:

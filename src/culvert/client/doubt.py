@@ -17,7 +17,10 @@ from math import inf
 QUIET = 1.0
 """Seconds of sending without hearing anything before we ask. The counters are read each second."""
 BETWEEN = 0.4
-"""Seconds an answer may take, or the time that the call's took twice over."""
+"""Seconds an answer may take."""
+SLOWEST = 1.2
+"""Seconds for the last answer in earnest: as long as the call took twice over, but no longer than
+this, for the call may have been repeated while the gateway was away."""
 QUESTIONS = 2
 """So many may be lost one after the other before we call."""
 EARNEST, APART = 16, 0.05
@@ -94,7 +97,7 @@ class Doubt:
     def called(self, now: float) -> None:
         """The gateway is there. Does it know the old connection?"""
         self.found, self._left, self.deadline = True, EARNEST, now
-        self._patience = max(BETWEEN, 2 * (now - self._called))
+        self._patience = min(max(BETWEEN, 2 * (now - self._called)), SLOWEST)
 
     def call_failed(self, now: float) -> None:
         """Nobody answered: once more a moment later, if the question is still open."""
