@@ -56,7 +56,7 @@ def command_line(pid: str | int) -> bytes:
         return b""
 
 
-@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-21", part="writing")
 @pytest.mark.requirement("S0-23", part="command line: terminal and log")
 def test_up_ping_status_down(at: Place) -> None:
     before = at.client.traces()

@@ -182,7 +182,7 @@ SPELLINGS = (
 )
 
 
-@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-21", part="reading")
 @pytest.mark.parametrize("line", SPELLINGS)
 def test_every_spelling_of_the_opening_words_is_read(line: str) -> None:
     told_ = explain([line, "Reason: Failed to establish a TCP connection."])

@@ -130,7 +130,7 @@ def test_a_plain_delete_is_the_user_or_unexplained() -> None:
     assert heard(99, from_client=True).id == "peer-deleted"
 
 
-@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-21", part="writing")
 def test_what_ends_here_opens_with_the_clients_words() -> None:
     assert closing_words("by-user") == (
         "Secure VPN Connection terminated locally by the Client",

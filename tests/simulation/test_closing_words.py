@@ -46,7 +46,7 @@ def words_of(client: ClientEnd) -> tuple[str, ...]:
 # --- who ended it ------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-21", part="writing")
 def test_what_is_ended_here_opens_with_the_clients_words() -> None:
     world = World(1)
     client = connected(world)
@@ -55,7 +55,7 @@ def test_what_is_ended_here_opens_with_the_clients_words() -> None:
     assert words_of(client) == (LOCAL, f"Reason: {ending('by-user').sentence}")
 
 
-@pytest.mark.requirement("S0-21")
+@pytest.mark.requirement("S0-21", part="writing")
 def test_what_fails_here_does_as_well() -> None:
     world = World(1)
     client = world.client(profile(), behind=world.nat)
