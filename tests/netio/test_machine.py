@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from culvert.changes.change import RouteAdded, SysctlSet, TunMade
+from culvert.changes.change import LinkSet, RouteAdded, SysctlSet, TunMade
 from culvert.errors import MisuseError, PlatformError
 from culvert.netio import link, route, sysctl
 from culvert.netio.machine import Machine
@@ -178,6 +179,20 @@ def test_a_device_that_a_child_of_the_dead_still_holds_is_deleted(
     assert link.delete_tun(TunMade(tun.name, seen.index)) == ""
     with pytest.raises(PlatformError, match=f"no interface {tun.name}"):
         link.see(tun.name)
+
+
+def test_a_device_that_goes_while_it_is_being_undone_is_undone(here: str, machine: Machine) -> None:
+    """A killed owner's device goes when the kernel likes, between our look and our act too."""
+    for _ in range(60):
+        tun = machine.open_tun()
+        seen = link.see(tun.name)
+        change = LinkSet(tun.name, seen.index, 1400, seen.mtu, up_before=False)
+        link.set_up(change)
+        closing = threading.Thread(target=tun.close)
+        closing.start()
+        assert link.undo_set_up(change) == ""
+        assert link.delete_tun(TunMade(tun.name, seen.index)) == ""
+        closing.join()
 
 
 def test_the_end_of_a_process_undoes_all_of_it(machine: Machine, etc: Path, tmp_path: Path) -> None:

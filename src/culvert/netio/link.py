@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+from collections.abc import Generator
 from pathlib import Path
 
 from culvert.changes.change import AddressAdded, LinkSet, TunMade
@@ -41,7 +42,7 @@ def set_up(change: LinkSet) -> bool:
 
 
 def undo_set_up(change: LinkSet) -> str:
-    with kernel(f"MTU of {change.interface}") as k:
+    with kernel(f"MTU of {change.interface}") as k, _gone_is_undone():
         now = _by_index(k, change.index)
         if now is None:
             return ""
@@ -75,10 +76,20 @@ def undo_add_address(change: AddressAdded) -> str:
 
 def delete_tun(change: TunMade) -> str:
     """A device that outlived its owner; the same name with another index is someone else's."""
-    with kernel(f"device {change.interface}") as k:
+    with kernel(f"device {change.interface}") as k, _gone_is_undone():
         if change.index and _by_index(k, change.index) is not None:
             k.link("del", index=change.index)
     return ""
+
+
+@contextlib.contextmanager
+def _gone_is_undone() -> Generator[None]:
+    """A killed owner's device goes when the kernel likes: between our look and our act too."""
+    try:
+        yield
+    except KernelRefused as error:
+        if code_of(error) not in _GONE:
+            raise
 
 
 def _by_index(k: Kernel, index: int) -> Device | None:
