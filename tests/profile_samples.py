@@ -23,7 +23,7 @@ kept_extra = st.sampled_from(
     [
         {},
         {"pcf": {"Foo": "b a r", "!Bar": "", "[other]Foo": "1", "CertPath": "1"}},
-        {"vpnc": {"Foo bar": "b a", "CA-File": "/x", "No Detach": ""}},
+        {"vpnc": {"Foo bar": "b a", "CA-Dir": "/x", "No Detach": ""}},
     ]
 )
 """Foreign keys as adapters keep them."""

@@ -139,7 +139,7 @@ def log_out(at: Place) -> None:
     assert at.gateway.culvert("gateway", "logout", str(row["number"])).status == 0
 
 
-@pytest.mark.requirement("S0-23")
+@pytest.mark.requirement("S0-23", part="command line")
 def test_on_the_command_line_the_terminal_and_the_log_say_the_same(at: Place) -> None:
     words = ("up", str(at.profile), "--password-stdin", "--user", "ann", "--stay")
     with started(at, *words, given=f"{PASSWORD}\n") as staying:
@@ -168,7 +168,7 @@ def test_an_interruption_of_who_stays_ends_the_connection(at: Place) -> None:
     assert not is_up(at)
 
 
-@pytest.mark.requirement("S0-23")
+@pytest.mark.requirement("S0-23", part="graphical")
 def test_on_the_desktop_the_pop_up_the_notices_and_the_log_say_the_same(
     at: Place, bus: str
 ) -> None:

@@ -57,7 +57,8 @@ def command_line(pid: str | int) -> bytes:
 
 
 @pytest.mark.requirement("S0-21", part="writing")
-@pytest.mark.requirement("S0-23", part="command line: terminal and log")
+@pytest.mark.requirement("S0-23", part="command line")
+@pytest.mark.requirement("S1-73", part="pre-shared key")
 def test_up_ping_status_down(at: Place) -> None:
     before = at.client.traces()
     up = at.up()

@@ -2,10 +2,10 @@
  *
  *   batch_fuzz SECONDS DIRECTORY    replay every file of the directory, then try variations of them
  *
- * An input is a script: a first octet that chooses suite and TUN form, then operations
- * `kind(1) length(2) octets`. What reaches a new edge of the code joins the directory; what makes
- * the sanitizers stop is left in DIRECTORY/../crash. Packets are sealed with the right keys, so
- * that the code behind the integrity check is reached. */
+ * An input is a script: a first octet that chooses suite, TUN form and the rest of `asked`, then
+ * operations `kind(1) length(2) octets`. What reaches a new edge of the code joins the directory;
+ * what makes the sanitizers stop is left in DIRECTORY/../crash. Packets are sealed with the right
+ * keys, so that the code behind the integrity check is reached. */
 #include "../../src/culvert/esp/batch.c"
 #include <dirent.h>
 #include <stdio.h>
@@ -45,7 +45,11 @@ static const struct { const char *cipher; u32 key, iv, align, icv, mac; int hash
 
 static prefix any(u32 octets) { prefix p = {(u8)octets, 0, {0}, {0}}; return p; }
 
-static pair *end_of(engine *e, session *s, u32 suite, u32 in, u32 out)
+/* The first octet of a script. */
+enum asked { SUITE = 3, FRAMES = 4, IN_UDP = 8, SHORT_LIVES = 16, PIECES_SEALED = 32, HANDED_OVER = 64,
+             NARROW = 128 };
+
+static pair *end_of(engine *e, session *s, u32 suite, u32 in, u32 out, bool short_lives)
 {
     static const u8 key[64] = "a key that both ends know", zeros[16];
     prefix all[2] = {any(4), any(16)};
@@ -55,7 +59,8 @@ static pair *end_of(engine *e, session *s, u32 suite, u32 in, u32 out)
                .spi_in = in, .spi_out = out, .inner_mtu = 1400, .last = 5000, .worn_at = 4000,
                .key_size = suites[suite].key, .mac_size = suites[suite].mac, .iv = suites[suite].iv,
                .align = suites[suite].align, .icv = suites[suite].icv, .locals = 2, .remotes = 2,
-               .hash = suites[suite].hash};
+               .hash = suites[suite].hash, .volume = UINT64_MAX,
+               .soft = short_lives ? 2000 : UINT64_MAX, .hard = short_lives ? 6000 : UINT64_MAX};
     pair *p = batch_install(e, s, &o);
     if (!p || batch_activate(e, p)) abort();
     return p;
@@ -90,15 +95,16 @@ static void run(const u8 *script, u32 size)
 {
     static u8 packet[LARGEST + AROUND + 64];
     if (!size) return;
-    u32 suite = script[0] & 3, frames = script[0] >> 2 & 1;
+    u32 suite = script[0] & SUITE, frames = script[0] & FRAMES ? 1 : 0, asked = script[0];
     engine *here = batch_engine(255), *there = batch_engine(255);
     session *s = batch_session(), *t = batch_session();
-    peer to = {.host_size = 4, .port = 4500, .local_port = script[0] & 8 ? 4500 : 0};
+    peer to = {.host_size = 4, .port = 4500, .local_port = asked & IN_UDP ? 4500 : 0};
     static work *works[2];          /* large, so made once; a call leaves nothing behind in one */
     if (!works[frames]) works[frames] = batch_work(frames ? 2 : 0);
     work *w = works[frames];
     w->basket_used = 0;
-    pair *p = end_of(here, s, suite, 0x1000, 0x2000), *q = end_of(there, t, suite, 0x2000, 0x1000);
+    pair *p = end_of(here, s, suite, 0x1000, 0x2000, asked & SHORT_LIVES);
+    pair *q = end_of(there, t, suite, 0x2000, 0x1000, false);
     batch_move(here, s, &to);
     for (u32 at = 1; at + 3 <= size;) {
         u32 kind = script[at] % 6, how = script[at] / 6, n = get16(script + at + 1);
@@ -111,7 +117,8 @@ static void run(const u8 *script, u32 size)
         if (kind == 2 || kind == 3) {
             u8 *copy = malloc(n + 1); /* to its exact size, so that one octet too far is seen */
             memcpy(copy, packet + 64, n);
-            batch_outward(here, w, copy, &n, 1);
+            if (kind == 2 && asked & PIECES_SEALED) batch_seal(here, w, p, copy, &n, 1);
+            else batch_outward(here, w, copy, &n, 1);
             free(copy);
         } else {
             u32 length = n;
@@ -125,6 +132,17 @@ static void run(const u8 *script, u32 size)
             batch_inward(here, w, from, &length, (const u8 *)&how, 1, to.local_port, 1.0);
         }
         check_records(w);
+        if (asked & NARROW) batch_fit(here, p, 576 + how);
+        if (asked & HANDED_OVER) {  /* to a process that goes on from here */
+            progress left;
+            traffic counted;
+            batch_progress(here, p, &left);
+            batch_traffic(here, s, &counted);
+            batch_remove(here, p);
+            p = end_of(here, s, suite, 0x1000, 0x2000, asked & SHORT_LIVES);
+            batch_go_on(here, p, &left);
+            batch_recount(here, s, &counted);
+        }
     }
     batch_remove(here, p);
     batch_remove(there, q);

@@ -51,7 +51,7 @@ from culvert.profile.toml import read, write
 from culvert.rng import SeededRandom
 from culvert.vault.credential import PassphraseNeeded, contents, credential
 from datapath.orders import CLIENT, LEASED, SERVER, both_ends
-from fuzz import insiders
+from fuzz import insiders, servers
 from identity.certificates.authority import NOW, issue
 from simulation.target import Target
 
@@ -301,5 +301,7 @@ TARGETS: dict[str, Fuzzed] = {
         certificates,
         answers,
         key_files,
+        servers.replies,
+        servers.captures,
     )
 }

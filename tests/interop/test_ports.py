@@ -58,7 +58,7 @@ def ends(file: Path) -> list[tuple[int, int, str]]:
 
 
 @pytest.mark.requirement("S4-10")
-@pytest.mark.requirement("S4-04")
+@pytest.mark.requirement("S4-04", part="client to gateway")
 def test_after_the_negotiation_all_goes_by_the_floated_ports_both_renewals_too(lab: Lab) -> None:
     with (
         OurGateway(lab) as gateway,
@@ -84,7 +84,7 @@ def test_after_the_negotiation_all_goes_by_the_floated_ports_both_renewals_too(l
     assert sum("isakmp" in what for _, _, what in after) > 12  # phase 1 again, phase 2 thrice
 
 
-@pytest.mark.requirement("S1-182", part="our client")
+@pytest.mark.requirement("S1-182", part="port 500")
 @pytest.mark.cell("natt-early", "ourselves")
 @pytest.mark.parametrize("where", ["client1", "client2"])
 def test_by_the_first_drafts_esp_stays_on_port_500(lab: Lab, early: OurGateway, where: str) -> None:
@@ -100,7 +100,7 @@ def test_by_the_first_drafts_esp_stays_on_port_500(lab: Lab, early: OurGateway, 
     assert client.events("ike.natt-negotiated")[-1]["fields"]["version"] == "natt-01"
 
 
-@pytest.mark.requirement("S1-182", part="vpnc")
+@pytest.mark.requirement("S1-182", part="port 500")
 @pytest.mark.cell("natt-early", "vpnc")
 def test_vpnc_stays_on_port_500_with_a_gateway_of_the_first_drafts(
     lab: Lab, early: OurGateway
@@ -114,9 +114,17 @@ def test_vpnc_stays_on_port_500_with_a_gateway_of_the_first_drafts(
     assert len(ends(file)) > 20  # trains of datagrams count once
 
 
-@pytest.mark.requirement("S1-182")
 @pytest.mark.parametrize(
-    ("mode", "ports"), [("early", {500}), ("auto", {500, 4500})], ids=["first drafts", "later"]
+    ("mode", "ports"),
+    [
+        pytest.param(
+            mode, ports, id=id, marks=pytest.mark.requirement("S1-182", part=f"port {max(ports)}")
+        )
+        for mode, ports, id in (
+            ("early", {500}, "first drafts"),
+            ("auto", {500, 4500}, "later"),
+        )
+    ],
 )
 def test_esp_goes_in_udp_on_port_500_by_early_versions_and_on_4500_by_later_ones(
     lab: Lab, mode: str, ports: set[int]

@@ -36,7 +36,8 @@ def pair_of(client: OurClient) -> dict[str, object]:
     return found
 
 
-@pytest.mark.requirement("S1-176")
+@pytest.mark.requirement("S1-176", part="phase 1")
+@pytest.mark.requirement("S1-176", part="phase 2")
 @pytest.mark.peer("strongswan")
 @pytest.mark.parametrize("cipher", CIPHERS)
 def test_every_cipher_and_key_length_in_both_phases_with_strongswan(

@@ -122,7 +122,7 @@ def mirrored(row: Row) -> set[tuple[object, object]]:
 @pytest.mark.requirement("S1-71", part="network to network")
 @pytest.mark.requirement("S1-171")
 @pytest.mark.requirement("S1-174")
-@pytest.mark.requirement("S4-04")
+@pytest.mark.requirement("S4-04", part="gateway to gateway")
 def test_three_networks_behind_a_nat_and_one_behind_the_gateway(lab: Lab) -> None:
     with SiteGateway(lab, site=NEAR) as near, SiteGateway(lab, "client1", site=FAR) as far:
         near.joined(len(NETWORKS))
@@ -139,7 +139,7 @@ def test_three_networks_behind_a_nat_and_one_behind_the_gateway(lab: Lab) -> Non
 @pytest.mark.cell("site-to-site", "strongswan-client")
 @pytest.mark.peer("strongswan")
 @pytest.mark.requirement("S1-174", part="strongSwan")
-@pytest.mark.requirement("S4-04", part="strongSwan calls")
+@pytest.mark.requirement("S4-04", part="gateway to gateway")
 def test_strongswan_behind_a_nat_calls_with_three_networks(lab: Lab, pki: Pki) -> None:
     with (
         SiteGateway(lab, site=NEAR) as near,
@@ -154,7 +154,7 @@ def test_strongswan_behind_a_nat_calls_with_three_networks(lab: Lab, pki: Pki) -
 
 @pytest.mark.cell("site-to-site", "strongswan-gateway")
 @pytest.mark.peer("strongswan")
-@pytest.mark.requirement("S4-04", part="strongSwan is called")
+@pytest.mark.requirement("S4-04", part="gateway to gateway")
 def test_we_call_strongswan_from_behind_a_nat(lab: Lab, pki: Pki) -> None:
     with (
         strongswan(lab, pki, "gw", "%any", (topology.PRIVATE,), NETWORKS),

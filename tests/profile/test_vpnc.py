@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,18 +65,32 @@ def test_the_obfuscated_secret_is_decoded() -> None:
 
 
 def test_scripts_and_switches_are_kept_and_never_run() -> None:
-    text = SMALLEST + "Script /bin/evil\nNo Detach\nEnable Single DES no\nCA-File /x\n"
+    text = SMALLEST + "Script /bin/evil\nNo Detach\nEnable Single DES no\nCA-Dir /x\n"
     adapted = adapt(text, name="n")
     assert adapted.profile.extra == {
         "vpnc": {
             "Script": "/bin/evil",
             "No Detach": "",
             "Enable Single DES": "",
-            "CA-File": "/x",
+            "CA-Dir": "/x",
         }
     }
     told = {(w.line, w.key) for w in adapted.warnings if w.line}
-    assert told == {(3, "Script"), (4, "No Detach"), (5, "Enable Single DES"), (6, "CA-File")}
+    assert told == {(3, "Script"), (4, "No Detach"), (5, "Enable Single DES"), (6, "CA-Dir")}
+
+
+def test_the_file_of_an_authority_is_taken_over_and_given_back() -> None:
+    taken = adapt(SMALLEST + "IKE Authmode hybrid\nCA-File /etc/vpn/ca.pem\n", name="n")
+    assert (taken.profile.authentication, taken.profile.ca) == ("hybrid", ("/etc/vpn/ca.pem",))
+    assert taken.profile.extra == {}
+    assert not any("ca" in warning.key.lower() for warning in taken.warnings)
+    assert "CA-File /etc/vpn/ca.pem\n" in export(taken.profile, SeededRandom(1)).text
+    more = replace(taken.profile, ca=("root", "/a.pem", "/b.pem"))
+    given = export(more, SeededRandom(1))
+    assert "CA-File /a.pem\n" in given.text
+    assert [warning for warning in given.warnings if warning.startswith("ca:")]
+    unsure = adapt(SMALLEST + "CA-Dir /etc/vpn/authorities\n", name="n")
+    assert any("into ca" in warning.sentence for warning in unsure.warnings)
 
 
 def test_an_unknown_line_is_kept_and_its_value_not_told() -> None:

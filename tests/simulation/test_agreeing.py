@@ -27,9 +27,12 @@ def tried(world: World, client: ClientEnd) -> bool:
     return client.up
 
 
-@pytest.mark.requirement("S1-78")
 @pytest.mark.parametrize(
-    ("mode", "number"), [("main", IDENTITY_PROTECTION), ("aggressive", AGGRESSIVE)]
+    ("mode", "number"),
+    [
+        pytest.param(mode, number, marks=pytest.mark.requirement("S1-78", part=mode))
+        for mode, number in (("main", IDENTITY_PROTECTION), ("aggressive", AGGRESSIVE))
+    ],
 )
 def test_the_exchange_on_the_wire_is_the_one_that_was_chosen(mode: str, number: int) -> None:
     world = World(1, Terms(main_mode=True))

@@ -109,8 +109,16 @@ def test_a_certificate_profile_logs_in_or_not_as_the_gateway_wants_it() -> None:
         assert client.core.snapshot["method"] == wanted
 
 
-@pytest.mark.requirement("S1-73")
-@pytest.mark.parametrize("way", ["psk", "xauth-psk", "rsa"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        *(
+            pytest.param(way, marks=pytest.mark.requirement("S1-73", part="pre-shared key"))
+            for way in ("psk", "xauth-psk")
+        ),
+        pytest.param("rsa", marks=pytest.mark.requirement("S1-73", part="certificate")),
+    ],
+)
 def test_a_key_or_a_certificate_lets_in_and_a_missing_key_is_asked_for(way: str) -> None:
     keyless: dict[str, Any] = {} if way == "rsa" else {"group_key": None}
     world, client = world_of(way, "main", **keyless)

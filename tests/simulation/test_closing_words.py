@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +14,22 @@ from culvert.eventlog.vocabulary import vocabulary
 from culvert.ike.outputs import Output
 from culvert.ike.peer import IkeSa
 from culvert.session.ending import delete_text, ending
+from simulation.certificates import gateway_vault, person_paper, person_vault
 from simulation.ends import ClientEnd, End
 from simulation.meddler import ike_sa
 from simulation.test_configuration import world_of
-from simulation.world import GATEWAY, Terms, World, profile
+from simulation.world import GATEWAY, GROUP, USERS, Terms, World, profile
 
 LOCAL = "Secure VPN Connection terminated locally by the Client"
 BY_PEER = f"Secure VPN Connection terminated by Peer {GATEWAY}"
+NAME = USERS[0]
 TIME = 300  # seconds of every limit here
 Provoke = Callable[[World, ClientEnd], None]
+ALERT = [
+    pytest.param(True, id="told", marks=pytest.mark.requirement("S0-26", part="on")),
+    pytest.param(False, id="kept back", marks=pytest.mark.requirement("S0-26", part="off")),
+]
+"""The gateway's switch, alert when disconnecting."""
 
 
 def connected(world: World, **changes: Any) -> ClientEnd:
@@ -124,9 +132,8 @@ REASONS: dict[str, tuple[int, dict[str, Any], Provoke]] = {
 }
 
 
-@pytest.mark.requirement("S0-26")
 @pytest.mark.requirement("S0-22")
-@pytest.mark.parametrize("alert", [True, False], ids=["told", "kept back"])
+@pytest.mark.parametrize("alert", ALERT)
 @pytest.mark.parametrize("reason", REASONS)
 def test_the_gateways_switch_decides_whether_a_client_hears_why(reason: str, alert: bool) -> None:
     code, terms, provoke = REASONS[reason]
@@ -145,8 +152,7 @@ def test_the_gateways_switch_decides_whether_a_client_hears_why(reason: str, ale
         assert ended.fields["reason"] == reason
 
 
-@pytest.mark.requirement("S0-26")
-@pytest.mark.parametrize("alert", [True, False], ids=["told", "kept back"])
+@pytest.mark.parametrize("alert", ALERT)
 def test_a_client_without_the_firewall_wanted_is_told_so_or_only_sent_away(alert: bool) -> None:
     world = world_of(Terms(alert=alert), firewall="required")
     client = connected(world)
@@ -156,8 +162,7 @@ def test_a_client_without_the_firewall_wanted_is_told_so_or_only_sent_away(alert
         assert words_of(client) == (BY_PEER, *told)
 
 
-@pytest.mark.requirement("S0-26")
-@pytest.mark.parametrize("alert", [True, False], ids=["told", "kept back"])
+@pytest.mark.parametrize("alert", ALERT)
 def test_phase_2_that_cannot_be_agreed_on_is_told_in_the_protocols_own_way(alert: bool) -> None:
     """The notify NO-PROPOSAL-CHOSEN is part of quick mode, not a reason of a delete."""
     world = World(1, Terms(alert=alert))
@@ -165,6 +170,25 @@ def test_phase_2_that_cannot_be_agreed_on_is_told_in_the_protocols_own_way(alert
     assert client.down
     assert client.reason == "phase2-refused"
     assert words_of(client) == (BY_PEER, f"Reason: {ending('phase2-refused').sentence}")
+
+
+@pytest.mark.parametrize("alert", ALERT)
+def test_an_expired_certificate_is_refused_in_the_protocols_own_way(alert: bool) -> None:
+    """Before phase 1 stands no delete can be proved; the gateway's own log names the reason."""
+    terms = Terms(alert=alert, authentication=("rsa",), main_mode=True)
+    world = World(1, terms, vault=gateway_vault(GATEWAY))
+    late = replace(person_vault(NAME, GROUP), paper=person_paper(NAME, GROUP, expired=True))
+    client = world.client(profile(authentication="rsa", exchange_mode="main"), vault=late)
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client)
+        assert client.reason == "certificate-disputed"
+        assert words_of(client) == (BY_PEER, f"Reason: {ending('certificate-disputed').sentence}")
+        (refused,) = world.gateway.core.refusals
+        assert refused.reason == "certificate-expired"
+        assert all(
+            "DWR" not in str(e.fields["payloads"]) for e in world.gateway.told("ike.sending")
+        )
 
 
 # --- peers that know no reasons ----------------------------------------------------------------

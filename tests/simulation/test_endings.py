@@ -17,6 +17,10 @@ SEED = 26
 OPENING = f"Secure VPN Connection terminated by Peer {GATEWAY}"
 REASON_PAYLOAD = "DWR"
 EXCHANGE_AT, AGGRESSIVE = 18, 4  # of an ISAKMP header on port 500
+ALERTS = [
+    pytest.param(True, marks=pytest.mark.requirement("S0-26", part="on")),
+    pytest.param(False, marks=pytest.mark.requirement("S0-26", part="off")),
+]
 
 
 def world_of(*, alerts: bool = True, group: dict[str, Any] | None = None, **terms: Any) -> World:
@@ -76,10 +80,9 @@ WAYS: list[Way] = [
 ]
 
 
-@pytest.mark.requirement("S0-26", part="by hand, shutdown, longest and idle time")
 @pytest.mark.requirement("S0-22")
 @pytest.mark.requirement("S4-46", part="longest and idle time")
-@pytest.mark.parametrize("alerts", [True, False])
+@pytest.mark.parametrize("alerts", ALERTS)
 @pytest.mark.parametrize(("reason", "terms", "happens"), WAYS)
 def test_a_client_is_told_why_unless_the_gateways_alerts_are_off(
     reason: str, terms: dict[str, Any], happens: Callable[[World], None], alerts: bool
@@ -100,8 +103,7 @@ def test_a_client_is_told_why_unless_the_gateways_alerts_are_off(
             assert words(client) == (OPENING,)
 
 
-@pytest.mark.requirement("S0-26", part="lifetime")
-@pytest.mark.parametrize("alerts", [True, False])
+@pytest.mark.parametrize("alerts", ALERTS)
 def test_the_end_of_a_life_is_told_as_the_alerts_say(alerts: bool) -> None:
     world = world_of(alerts=alerts, phase1_lifetime=300)
     with world.shown_if_wrong():
@@ -116,8 +118,7 @@ def test_the_end_of_a_life_is_told_as_the_alerts_say(alerts: bool) -> None:
         assert bool(reasons_sent(world.gateway)) == alerts
 
 
-@pytest.mark.requirement("S0-26", part="firewall mismatch")
-@pytest.mark.parametrize("alerts", [True, False])
+@pytest.mark.parametrize("alerts", ALERTS)
 def test_a_missing_firewall_is_told_as_the_alerts_say(alerts: bool) -> None:
     world = world_of(alerts=alerts, group={"firewall": "required"})
     with world.shown_if_wrong():

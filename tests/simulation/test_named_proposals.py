@@ -59,7 +59,7 @@ def called(row: ProposalName) -> tuple[World, ClientEnd]:
     return world, world.client(exact(row.authentication), vault=person_vault(USERS[0], GROUP))
 
 
-@pytest.mark.requirement("S0-50")
+@pytest.mark.requirement("S0-50", part="names")
 @pytest.mark.parametrize("row", PHASE1, ids=by_name)
 def test_a_client_with_the_preset_agrees_on_the_one_row_that_its_gateway_has(
     row: ProposalName,
@@ -126,7 +126,7 @@ def spelled(offered: SecurityAssociation) -> list[str]:
     return [names[number] for number in sorted(names)]
 
 
-@pytest.mark.requirement("S0-51", part="order on the wire")
+@pytest.mark.requirement("S0-51", part="order")
 def test_the_captured_quick_mode_offers_all_16_in_the_order_of_the_client() -> None:
     terms = Terms(phase1=("CiscoVPNClient-AES128-SHA",), phase2=("NULL-SHA",))
     world = World(1, terms)
@@ -142,7 +142,7 @@ def outer(end: End) -> int:
     return len(end.sent[-1][1])
 
 
-@pytest.mark.requirement("S0-51")
+@pytest.mark.requirement("S0-51", part="compression")
 @pytest.mark.parametrize("row", PHASE2, ids=by_name)
 def test_each_of_the_16_can_be_selected_and_carries_traffic(row: ProposalName) -> None:
     """And with +IPCOMP: what gets shorter is compressed by LZS, all else goes as it is."""

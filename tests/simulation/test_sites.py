@@ -117,7 +117,7 @@ def test_three_networks_are_three_pairs_of_sas_under_one_ike_sa() -> None:
         assert {(spi.inbound, spi.outbound) for spi in ours.spis} == mirrored
 
 
-@pytest.mark.requirement("S4-04", part="simulated")
+@pytest.mark.requirement("S4-04", part="gateway to gateway")
 def test_a_gateway_behind_a_nat_calls_and_all_of_it_travels_on_4500() -> None:
     world = Pair(behind=True)
     with world.shown_if_wrong():

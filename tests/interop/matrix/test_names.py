@@ -102,7 +102,7 @@ class TestAtStrongswan:
         place.write_text(peer.connections(), "utf-8")
         peer.charon.swanctl("--load-conns")
 
-    @pytest.mark.requirement("S0-50", part="strongSwan, configured for exactly that row")
+    @pytest.mark.requirement("S0-50", part="with a peer")
     @pytest.mark.parametrize(("row", "mode"), in_modes(PHASE1, "strongswan-gateway"))
     def test_phase_1(
         self,
@@ -122,6 +122,7 @@ class TestAtStrongswan:
             assert (shown["method"], shown["exchange_mode"]) == (row.authentication, mode)
             assert lab.fetch("client1").identical
 
+    @pytest.mark.requirement("S0-51", part="with a peer")
     @pytest.mark.parametrize("row", cases(PLAIN, "strongswan-gateway"))
     def test_phase_2(
         self,
@@ -159,6 +160,7 @@ class TestAtOurGateway:
             assert (found["ike_suite"], found["method"]) == (row.tokens, row.authentication)
             assert lab.fetch("client1").identical
 
+    @pytest.mark.requirement("S0-51", part="with a peer")
     @pytest.mark.parametrize("row", cases(PHASE2, "ourselves"))
     def test_phase_2(
         self, lab: Lab, pki: Pki, gateway: OurGateway, client: OurClient, row: ProposalName
@@ -206,6 +208,7 @@ class TestFromStrongswan:
             caller.down()  # or it would dial on and on, into the next run
             raise
 
+    @pytest.mark.requirement("S0-51", part="with a peer")
     @pytest.mark.parametrize("row", cases(PLAIN, "strongswan-client"))
     def test_phase_2(
         self, lab: Lab, gateway: OurGateway, caller: StrongswanClient, row: ProposalName
@@ -239,6 +242,7 @@ class TestFromVpnc:
             assert gateway.session_of(USER)["ike_suite"] == row.tokens
             assert lab.fetch("client1").identical
 
+    @pytest.mark.requirement("S0-51", part="with a peer")
     @pytest.mark.parametrize("row", cases(PLAIN, "vpnc"))
     def test_phase_2(self, lab: Lab, row: ProposalName) -> None:
         extra = ("Enable no encryption",) if row.tokens.startswith("null") else ()

@@ -147,6 +147,12 @@ def _hosts(draft: Draft, row: Row, entry: Entry) -> None:
         draft.put(entry, row.ours, hosts)
 
 
+def _file(draft: Draft, row: Row, entry: Entry) -> None:
+    """The only file of what is a list here."""
+    if value := clean(entry.value):
+        draft.put(entry, row.ours, (value,))
+
+
 def _backup(draft: Draft, row: Row, entry: Entry) -> None:
     if entry.value not in ("", "0", "1"):
         raise draft.refuse(entry, f"{shown(entry.value)} is neither 0 nor 1 ({row.meaning})")
@@ -226,6 +232,7 @@ KINDS: Mapping[str, Callable[[Draft, Row, Entry], None]] = {
     "secret": _secret,
     "obfuscated": _obfuscated,
     "hosts": _hosts,
+    "file": _file,
     "backup": _backup,
     "group": _group,
     "pfs": _pfs,

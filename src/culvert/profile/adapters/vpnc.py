@@ -109,11 +109,18 @@ def export(profile: Profile, rng: Random) -> Exported:
     warnings = list(losses(profile, ORIGIN, carried, implied))
     if len(profile.remote_networks) > 1:
         warnings.append("remote_networks: vpnc knows only one, so only the first is written")
+    if set(profile.ca) - {_authority(profile)}:
+        warnings.append("ca: vpnc knows one file, so only the first is written, and no name")
     return Exported("".join(f"{line}\n" for line in lines), tuple(warnings))
 
 
 def _over_udp(profile: Profile) -> bool:
     return profile.ipsec_over_udp and profile.nat_traversal == "off"
+
+
+def _authority(profile: Profile) -> str:
+    """The first authority that is a file, not a name in our store."""
+    return next((one for one in profile.ca if "/" in one), "")
 
 
 # vpnc offers weak algorithms only when told so; older versions warn of these keys and go on.
@@ -140,6 +147,8 @@ def _value(row: Row, profile: Profile, rng: Random) -> str | None:
             return str(profile.dpd_delay)
         case "mtu":
             return str(profile.mtu) if profile.mtu else None
+        case "file":
+            return _authority(profile) or None
         case "networks":
             first = profile.remote_networks[0]
             return None if first == EVERYTHING else first
