@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
+from culvert.ike.phase1 import new_cookie
 from culvert.ike.spis import RESERVED, Spis
-from culvert.inet.lane import LANES, lane_of
+from culvert.inet.lane import LANES, MOST_WORKERS, Share, lane_of
 from culvert.rng import SeededRandom
 
 
@@ -37,6 +40,21 @@ def test_sessions_take_lanes_in_turn_and_keep_theirs() -> None:
     first = [spis.draw() for _ in range(2 * LANES)]
     assert Counter(map(lane_of, first)) == dict.fromkeys(range(1, 1 + LANES), 2)
     assert [lane_of(spis.draw(one)) for one in first] == [lane_of(one) for one in first]
+
+
+@pytest.mark.parametrize("workers", range(2, 1 + MOST_WORKERS))
+def test_every_worker_draws_spis_and_cookies_of_its_own_share(workers: int) -> None:
+    rng = SeededRandom(3)
+    shares = [Share(worker, workers) for worker in range(workers)]
+    for share in shares:
+        spis = Spis(rng, share)
+        drawn = [spis.draw() for _ in range(2 * LANES)]
+        drawn += [spis.draw(one) for one in drawn]
+        assert {lane_of(one) for one in drawn} == set(range(1, 1 + LANES))
+        for spi in drawn:
+            assert [one for one in shares if one.has_spi(spi)] == [share]
+        cookie = new_cookie(rng, share)
+        assert [one for one in shares if one.has_cookie(cookie)] == [share]
 
 
 def test_releasing_what_is_not_in_use_changes_nothing() -> None:

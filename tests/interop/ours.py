@@ -286,7 +286,7 @@ class OurClient(Program):
 
     @property
     def user(self) -> str:
-        return str(self.profile.get("user", USERS[self.where]))
+        return str(self.profile.get("user", USERS.get(self.where, self.where)))
 
     @property
     def file(self) -> Path:
@@ -307,7 +307,7 @@ class OurClient(Program):
             "host": topology.GATEWAY,
             "group": GROUP,
             "group_key": GROUP_KEY,
-            "user": USERS[self.where],
+            "user": USERS.get(self.where, self.where),
             "legacy": ["aggressive-psk"],
             "dns_test_name": "",  # tests count packets; those of names ask for one of their own
             **self.profile,

@@ -5,14 +5,18 @@ from __future__ import annotations
 import select
 import socket
 from contextlib import ExitStack, closing
+from itertools import chain
 
 import pytest
 
 from culvert.errors import PlatformError
-from culvert.inet.lane import LANES, lane_of
-from culvert.netio.lanes import with_lanes
+from culvert.ike.phase1 import new_cookie
+from culvert.ike.spis import Spis
+from culvert.inet.lane import LANES, MOST_WORKERS, Share, lane_of
+from culvert.netio.lanes import with_lanes, with_workers
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
+from culvert.rng import SeededRandom
 from datapath.orders import udp
 from netio.namespaces import inside, ip, namespace
 
@@ -74,6 +78,61 @@ def test_a_lane_answers_from_where_another_was_called() -> None:
         assert select.select([caller], [], [], 5.0)[0]
         ((_, path),) = caller.read_batch()
         assert path.remote == ("127.0.0.9", lanes[0].local[1])
+
+
+def arrived(groups: list[list[UdpSocket]]) -> list[tuple[int, int, bytes]]:
+    """Worker, lane and octets of everything that waits."""
+    return [
+        (worker, one.lane, octets)
+        for worker, group in enumerate(groups)
+        for one in group
+        for octets, _ in one.read_batch()
+    ]
+
+
+def shared(stack: ExitStack, host: str, workers: int, *, lanes: bool) -> list[list[UdpSocket]]:
+    first = stack.enter_context(closing(UdpSocket.bind(host, 0, encapsulated=lanes)))
+    groups = with_workers(first, workers, lanes=lanes)
+    for one in chain(*groups):
+        stack.enter_context(closing(one))
+    return groups
+
+
+@pytest.mark.parametrize("workers", [2, 3, MOST_WORKERS])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("lanes", [True, False], ids=["natt", "ike"])
+def test_each_worker_gets_what_its_own_cookies_and_spis_say(
+    host: str, workers: int, *, lanes: bool
+) -> None:
+    shares = [Share(worker, workers) for worker in range(workers)]
+    rng = SeededRandom(workers)
+    marker = bytes(4 if lanes else 0)
+    expected: list[tuple[int, int, bytes]] = []
+    for share in shares:
+        for _ in range(10):
+            caller = rng.octets(8)
+            with_ours = marker + caller + new_cookie(rng, share) + b"isakmp"
+            expected.append((share.worker, 0, with_ours))
+            first = marker + new_cookie(rng, share) + bytes(8) + b"isakmp"
+            expected.append((share.worker, 0, first))
+            spi = Spis(rng, share).draw()
+            early = bytes(0 if lanes else 8)  # ESP on port 500, by the first drafts of NAT-T
+            esp = early + spi.to_bytes(4, "big") + bytes(60)
+            expected.append((share.worker, lane_of(spi) if lanes else 0, esp))
+    expected += [(0, 0, b"ab"), (0, 0, bytes(4) + b"short")]
+    with ExitStack() as stack:
+        groups = shared(stack, host, workers, lanes=lanes)
+        sender = stack.enter_context(closing(UdpSocket.bind(host, 0)))
+        for *_, octets in expected:
+            sender.send(octets, groups[0][0].local)
+        assert sorted(arrived(groups)) == sorted(expected)
+
+
+def test_a_port_with_workers_is_taken_for_others() -> None:
+    with ExitStack() as stack:
+        groups = shared(stack, "127.0.0.1", 2, lanes=True)
+        with pytest.raises(PlatformError, match="taken"):
+            UdpSocket.bind(*groups[0][0].local)
 
 
 def test_another_program_finds_the_port_taken() -> None:

@@ -17,6 +17,7 @@ _LIMITS = {
     "itself": "a tunnel to the far end itself is not kept apart by the kernel's IPsec",
     "closed": "a closed machine (fail_closed) is not kept closed by the kernel's IPsec",
     "cut": "other fragmentation or marks than usual are not done by the kernel's IPsec",
+    "workers": "several workers cannot share the kernel's IPsec",
     "compression": "compression (IPComp) is not done by the kernel's IPsec",
 }
 
@@ -32,6 +33,7 @@ def beyond(
     itself: bool = False,
     closed: bool = False,
     cut: bool = False,
+    workers: bool = False,
 ) -> str:
     """The first reason why user space serves; empty for none. Each flag: whether that is wanted."""
     offered = tuple(suites)
@@ -43,6 +45,7 @@ def beyond(
         "itself": itself,
         "closed": closed,
         "cut": cut,
+        "workers": workers,
         "compression": any(suite.compression for suite in offered),
     }
     for limit, wants in wanted.items():

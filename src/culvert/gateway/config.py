@@ -14,12 +14,13 @@ from types import MappingProxyType
 
 from culvert.datapath.fragmentation import Policy
 from culvert.errors import ConfigError
-from culvert.gateway import checking, site_checking
+from culvert.gateway import checking, site_checking, worker_checking
 from culvert.gateway.reading import Findings, Table, Tables, read
 from culvert.gateway.trust import CertificateSettings, certificate_settings, gateway_trust
 from culvert.identity.account import Account
 from culvert.identity.lockout import LockoutRule
 from culvert.ike.selector import Network
+from culvert.inet.lane import ALONE, Share
 from culvert.inet.marks import chosen
 from culvert.policy.group import Group
 from culvert.policy.pool import PoolPlan
@@ -45,6 +46,7 @@ class RestartSettings:
     over_tcp: bool
     tcp_port: int
     tun: str
+    workers: int
     mtu: int
     cut: Policy
     copied: int
@@ -88,13 +90,14 @@ class LiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """One checked configuration file."""
+    """One checked configuration file. ``share``: which of its workers is meant."""
 
     path: str
     restart: RestartSettings
     live: LiveSettings
     group_keys: Mapping[str, Secret] = field(repr=False)
     trust: Trust = field(repr=False)
+    share: Share = ALONE
 
     def group(self, name: str) -> Group | None:
         return next((group for group in self.live.groups if group.name == name), None)
@@ -160,6 +163,12 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
     keyed = checking.groups(tables.repeated["group"], plans, folder, on, checking.keyed(gateway))
     names = [one.group.name for one in keyed]
     sites = site_checking.sites(tables.repeated["site"], folder, on, names)
+    worker_checking.check_workers(
+        gateway,
+        plans,
+        sites=tables.repeated["site"],
+        over_udp=[table for table in tables.repeated["group"] if table.flag("ipsec_over_udp")],
+    )
     checking.check_main_mode(gateway, names)
     checking.check_authentication(gateway, names)
     accounts = checking.users(tables.repeated["user"], names, tables.single["users"], on)
@@ -174,6 +183,7 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
             tcp_port=gateway.number("tcp_port"),
             main_mode_group=gateway.text("main_mode_group"),
             tun=gateway.text("tun"),
+            workers=gateway.number("workers"),
             mtu=gateway.number("mtu"),
             cut=Policy(gateway.text("fragmentation")),
             copied=chosen(dscp=gateway.flag("copy_dscp"), ecn=gateway.flag("copy_ecn")),

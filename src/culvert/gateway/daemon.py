@@ -6,17 +6,15 @@ import asyncio
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, summarize_address_range
 from pathlib import Path
 
 from culvert import __version__
+from culvert.changes.change import RouteAdded
 from culvert.changes.plan import ServedNetwork
-from culvert.datapath.fragmentation import Policy
-from culvert.datapath.mtu import ETHERNET
-from culvert.datapath.transport import UNCUT
 from culvert.driver.capture import Watched
 from culvert.driver.clock import boottime
 from culvert.driver.control import problem
@@ -29,28 +27,40 @@ from culvert.driver.stream import StreamGate
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import departure
-from culvert.gateway.config import GatewayConfig, RestartSettings, load
+from culvert.gateway.config import GatewayConfig, load
+from culvert.gateway.crew import Crew, Pairs
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.kernel_choice import engine_for
 from culvert.gateway.kernel_door import KernelDoor
+from culvert.gateway.ledger import Ledger
+from culvert.gateway.ledger_door import LedgerDoor
 from culvert.gateway.monitor import Monitor, handed_down, without_secrets
 from culvert.gateway.moving import Moving
 from culvert.gateway.restarting import Restarting
-from culvert.gateway.sockets import by_port, kind_of, listening, open_beside, open_sockets
+from culvert.gateway.served import served
+from culvert.gateway.sockets import (
+    Ports,
+    by_port,
+    kind_of,
+    listening,
+    open_beside,
+    open_shared,
+    open_sockets,
+)
 from culvert.gateway.succession import TUN, Given, Inheritance, Options
 from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
+from culvert.gateway.worker_checking import device
 from culvert.identity.certificates.proof import soon
-from culvert.ike.selector import Network
 from culvert.inet.address import text as address_text
-from culvert.inet.lane import LANES
+from culvert.inet.lane import ALONE, LANES, Share
+from culvert.netio import route
 from culvert.netio.ipsec_link import IpsecLink, any_number
 from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.netio.xfrm import KernelIpsec
-from culvert.policy.pool import PoolPlan
 from culvert.store.database import FILE_NAME, open_database
 from culvert.store.lifetime import Lifetime
 from culvert.store.users import Users
@@ -60,14 +70,10 @@ GROUP = "culvert-admin"
 
 START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), then start it again."
 
-PAIR = 2
-"""Networks of so many addresses hand out both of them (RFC 3021)."""
-
 EMPTY = "empty"
 """Below the state directory: the root directory of a worker, with nothing in it."""
 
-SCOPE = "gateway"
-"""The name under which the undo log keeps what a gateway changed."""
+SEVERAL = "it has no ports by which the kernel could choose one of several workers"
 
 
 def run_gateway(
@@ -158,6 +164,19 @@ class _Gateway:
         owner = before.given.owner if before else None
         self._machine = Machine(directory=where.undo, owner=owner)
         self._restarting: Restarting | None = None
+        self._pairs = Pairs(1)
+
+    @property
+    def _ike(self) -> list[UdpSocket]:
+        return self._ports_of[0].ike
+
+    @property
+    def _natt(self) -> list[UdpSocket]:
+        return self._ports_of[0].natt
+
+    @property
+    def _tun(self) -> Tun | IpsecLink:
+        return self._tuns[0]
 
     def become(self) -> None:
         """At the end of this process, if it ended for a restart: what it is from now on."""
@@ -173,7 +192,7 @@ class _Gateway:
         # In the machine's own zone: a group's hours are meant there.
         self._began = wall_clock().astimezone(), boottime()
         self._esp = self._plain_esp()
-        self._ike, self._natt = open_sockets(config.restart, self._before)
+        self._ports_of = self._open_ports()
         self._beside = open_beside(config, self._before)
         house = GatewayHouse(
             config.trust, Users(self._database), record, self._vault_lost, handed_down()
@@ -182,26 +201,28 @@ class _Gateway:
         listening, watched = Listening(), None
         try:
             watched = Watched(self.key_log, self.capture, self._ports, record)
-            self._tun = await asyncio.to_thread(self._open_tun)
-            monitor = Monitor(
-                self._orders,
-                self._descriptors,
-                house,
-                record,
-                self._lifetime.keep,
-                boottime,
-                watched.add if watched.wants_keys else None,
-                self._kernel_door(),
+            self._tuns = await asyncio.to_thread(self._open_tuns)
+            first = partial(
+                Monitor,
+                house=house,
+                record=record,
+                counted=self._lifetime.keep,
+                clock=boottime,
+                keys=watched.add if watched.wants_keys else None,
             )
+            single = first(self._orders, self._descriptors, kernel=self._kernel_door())
+            monitor: Monitor | Crew = single
+            if self._several:
+                monitor = self._crew(first)
             await self._start_vault(house)
             config = self._config
             await self._start_worker(monitor)
             await self._open_streams(streams)
             if self._before is not None:
-                await self._follow(self._before, monitor, ending, listening)
+                await self._follow(self._before, single, ending, listening)
             self._restarting = Restarting(
                 self,
-                monitor,
+                single,
                 listening,
                 ending,
                 record,
@@ -242,6 +263,7 @@ class _Gateway:
                 watched.close()
             for one in self._sockets:
                 one.close()
+            self._pairs.close()
             if self._handed:
                 self._machine.leave()
             else:
@@ -260,6 +282,8 @@ class _Gateway:
         """What goes to the process that follows. Raises MessageError when that cannot be."""
         if self._engine.ipsec:
             raise MessageError("its SAs are in the kernel, which takes a stop and a start")
+        if self._several:
+            raise MessageError("it has several workers (workers), which takes a stop and a start")
         groups = {"ike": self._ike, "natt": self._natt, "beside": self._beside}
         found = [
             (kind_of(kind, one.lane), one.local, one.fileno())
@@ -300,9 +324,9 @@ class _Gateway:
         except MessageError as error:
             await monitor.stop(0.0)
             raise PlatformError(f"the new process did not take over: {error}") from error
-        served = self._served()
-        if repr(served) != before.given.served:
-            await asyncio.to_thread(self._machine.serve, served, self._tun.name)
+        network = self._served()
+        if repr(network) != before.given.served:
+            await asyncio.to_thread(self._machine.serve, network, self._tun.name)
         fields: dict[str, Field] = {
             "version": __version__,
             "sessions": sessions,
@@ -348,9 +372,9 @@ class _Gateway:
         for sentence in missing:
             self._journal.record(LogEvent("gateway.less-confined", {"why": sentence}))
 
-    async def _start_worker(self, monitor: Monitor) -> None:
+    async def _start_worker(self, monitor: Monitor | Crew) -> None:
         try:
-            if self._before is None:
+            if self._before is None or isinstance(monitor, Crew):
                 missing = await monitor.start()
             else:
                 missing = await monitor.start(self._before.before, self._before.given.attempt)
@@ -365,7 +389,8 @@ class _Gateway:
 
     @property
     def _sockets(self) -> tuple[UdpSocket | RawEsp, ...]:
-        return (*self._ike, *self._natt, *self._beside, *((self._esp,) if self._esp else ()))
+        udp = [one for ports in self._ports_of for one in (*ports.ike, *ports.natt)]
+        return (*udp, *self._beside, *((self._esp,) if self._esp else ()))
 
     @property
     def _ports(self) -> tuple[int, ...]:
@@ -384,16 +409,61 @@ class _Gateway:
         tun = self._tun
         return tuple([one.fileno() for one in (*self._sockets, tun, *tun.lanes)])
 
-    def _orders(self) -> Orders:
+    # --- several workers ---------------------------------------------------------------------
+
+    @property
+    def _several(self) -> bool:
+        return self._config.restart.workers > 1
+
+    def _open_ports(self) -> list[Ports]:
+        restart = self._config.restart
+        if not self._several:
+            return [Ports(*open_sockets(restart, self._before))]
+        if self._before is not None:
+            raise PlatformError(
+                f"workers = {restart.workers}, and one worker cannot hand over to several",
+                action="that takes a stop and a start: sessions cannot go along",
+            )
+        return open_shared(restart)
+
+    def _crew(self, make: Callable[..., Monitor]) -> Crew:
+        """A monitor for each worker, and what they count together."""
+        restart, live = self._config.restart, self._config.live
+        self._pairs = Pairs(restart.workers)
+        ledger = Ledger(
+            restart.workers,
+            restart.pools,
+            limit=live.session_limit,
+            cumulative=self._lifetime.load(),
+            route=self._point,
+        )
+        door, monitors = LedgerDoor(ledger), list[Monitor]()
+        for worker, (ports, tun) in enumerate(zip(self._ports_of, self._tuns, strict=True)):
+            own = (*ports.ike, *ports.natt, tun, *tun.lanes)
+            handed = [one.fileno() for one in own] + [
+                one for one in self._pairs.of(worker) if one >= 0
+            ]
+            orders = partial(self._orders, Share(worker, restart.workers))
+            monitors.append(make(orders, handed, ledger=partial(door.open, worker)))
+        return Crew(monitors, door)
+
+    def _point(self, address: str, worker: int) -> None:
+        """An inner address is behind the interface of that worker."""
+        name = self._tuns[worker].name
+        route.point(RouteAdded(f"{address}/32", name, socket.if_nametoindex(name)))
+
+    # -----------------------------------------------------------------------------------------
+
+    def _orders(self, share: Share = ALONE) -> Orders:
         """What the next worker is told."""
-        tun = self._tun
+        tun, ports = self._tuns[share.worker], self._ports_of[share.worker]
         return Orders(
-            without_secrets(self._config),
+            replace(without_secrets(self._config), share=share),
             self._began,
             self._lifetime.load(),
             self._engine.name,
-            tuple([one.fileno() for one in self._ike]),
-            by_port(self._natt),
+            tuple([one.fileno() for one in ports.ike]),
+            by_port(ports.natt),
             by_port(self._beside),
             self._esp.fileno() if self._esp else -1,
             TunEnd(
@@ -409,6 +479,7 @@ class _Gateway:
             self._authorities,
             tell_keys=bool(self.key_log),
             ipsec=tun.number if isinstance(tun, IpsecLink) else 0,
+            others=self._pairs.of(share.worker),
         )
 
     def _kernel_door(self) -> KernelDoor | None:
@@ -438,6 +509,10 @@ class _Gateway:
         """None where this process may not; then ESP travels in UDP only, and the log says why."""
         if self._engine.ipsec:
             return None  # the kernel has it
+        if self._several:
+            fields = {"why": SEVERAL, "action": "set workers = 1 if a client needs plain ESP"}
+            self._journal.record(LogEvent("data.udp-only", fields))
+            return None
         given = self._before.take("esp", (ANY, 0)) if self._before else None
         if given is not None:
             return RawEsp(given, strangers=True)
@@ -448,22 +523,16 @@ class _Gateway:
             self._journal.record(LogEvent("data.udp-only", fields))
             return None
 
-    def _served(self) -> ServedNetwork:
-        restart = self._config.restart
-        return ServedNetwork(
-            SCOPE,
-            _device_mtu(restart),
-            (
-                *(network for pool in restart.pools for network in networks(pool)),
-                *(str(network) for site in restart.sites for network in site.remote),
-            ),
-            forward=restart.forwarding,
-            peers=tuple(site.peer for site in restart.sites),
-        )
+    def _served(self, worker: int = 0) -> ServedNetwork:
+        return served(self._config.restart, worker)
 
-    def _open_tun(self) -> Tun | IpsecLink:
+    def _open_tuns(self) -> list[Tun | IpsecLink]:
+        """A device for each worker."""
+        return [self._open_tun(worker) for worker in range(self._config.restart.workers)]
+
+    def _open_tun(self, worker: int) -> Tun | IpsecLink:
         """The device, with the routes to the pools. In a thread."""
-        wanted = self._config.restart.tun
+        wanted = device(self._config.restart.tun, worker)
         if self._before is not None:
             name, virtio, offloads = self._before.given.tun
             if wanted not in ("", name):
@@ -483,33 +552,8 @@ class _Gateway:
         else:
             tun = self._machine.open_tun(wanted, lanes=LANES, virtio=True)
         try:
-            self._machine.serve(self._served(), tun.name)
+            self._machine.serve(self._served(worker), tun.name)
         except PlatformError:
             self._machine.close_tun(tun)
             raise
         return tun
-
-
-def networks(pool: PoolPlan) -> Iterator[str]:
-    """The prefixes to route for a pool: of a whole network one, else the fewest that fit."""
-    for part in pool.ranges:
-        kind = IPv4Address if part.version == 4 else IPv6Address
-        first, last = kind(part.first), kind(part.last)
-        try:
-            # A network's own and its broadcast address are not handed out, but belong to it.
-            whole: list[Network] = list(summarize_address_range(first - 1, last + 1))
-        except AddressValueError:
-            whole = []
-        if len(whole) == 1 and whole[0].num_addresses > PAIR:
-            yield str(whole[0])
-        else:
-            yield from map(str, summarize_address_range(first, last))
-
-
-def _device_mtu(restart: RestartSettings) -> int:
-    """What the tunnel cuts itself must get into it first, as long as it is elsewhere."""
-    if any(site.transport for site in restart.sites):
-        return UNCUT
-    if restart.cut is Policy.BEFORE_WITH_ICMP:
-        return restart.mtu
-    return max(restart.mtu, ETHERNET)

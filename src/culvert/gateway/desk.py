@@ -14,6 +14,7 @@ from culvert.driver.control import Method, Request, RequestError
 from culvert.driver.journal import Journal
 from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
+from culvert.gateway.crew import Crew
 from culvert.gateway.monitor import Monitor
 from culvert.netio import echo
 
@@ -26,7 +27,7 @@ OF_THE_WORKER = ("sessions", "logout", "announce", "status")
 class Desk:
     """Answers the methods of the control protocol for a gateway."""
 
-    def __init__(self, monitor: Monitor, journal: Journal) -> None:
+    def __init__(self, monitor: Monitor | Crew, journal: Journal) -> None:
         self._monitor = monitor
         self._journal = journal
         self._tracing = Tracing(journal.log)

@@ -210,9 +210,9 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
             made += self._ask_for_pairs(number, site, now)
         return made + [Record(event) for event in self._sessions.gone_silent(now)]
 
-    def logout(self, number: int, *, now: float) -> list[Effect]:
-        """End session ``number`` by the administrator's word."""
-        return self._end(number, "by-administrator", now)
+    def logout(self, number: int, reason: str = "by-administrator", *, now: float) -> list[Effect]:
+        """End session ``number`` from outside."""
+        return self._end(number, reason, now)
 
     def shutdown(self, reason: str = "peer-shutdown", *, now: float) -> list[Effect]:
         """Say goodbye to everybody; whoever calls from now on shall find us gone already.
@@ -404,8 +404,10 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
         client = self._client(number)
         client.user = user
         made: list[Effect] = []
-        if client.initial_contact and self.table.count_of_user(user):
-            made += self._replace_older(number, client, now)
+        if client.initial_contact:
+            self.table.renounce(user, client.source)
+            if self.table.count_of_user(user):
+                made += self._replace_older(number, client, now)
         if client.policy:
             made += self._close(number, client.policy, now)
         return made

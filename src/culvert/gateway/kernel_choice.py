@@ -31,6 +31,7 @@ def engine_for(config: GatewayConfig, engine: Choice) -> Choice:
                 tcp=restart.over_tcp,
                 udp=any(group.over_udp for group in groups),
                 transport=transport,
+                workers=restart.workers > 1,
                 itself=any(map(_to_itself, sites)),
                 cut=restart.cut != Policy.BEFORE_WITH_ICMP or restart.copied != ALL,
             )

@@ -60,6 +60,7 @@ CALM = 60.0
 """Seconds of life after which a worker's end counts as the first."""
 READY = 60.0
 """Seconds for a worker to come up: a slow machine takes two, an emulated one thirty."""
+ABSENT = "the gateway's worker is starting again"
 MOST_ORDERS = 5000
 """Orders of a worker under way; the vault refuses logins long before."""
 
@@ -87,7 +88,8 @@ class House(Protocol):
 
 class Monitor:
     """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were;
-    ``keys`` those that are made, if somebody asked for a key log."""
+    ``keys`` those that are made, if somebody asked for a key log. ``ledger`` makes a line to what
+    several workers count together, if there are several."""
 
     def __init__(
         self,
@@ -99,8 +101,10 @@ class Monitor:
         clock: Callable[[], float],
         keys: Callable[[NewKeys], None] | None = None,
         kernel: KernelDoor | None = None,
+        ledger: Callable[[], socket.socket] | None = None,
     ) -> None:
         self._kernel = kernel
+        self._ledger = ledger
         self._orders = orders
         self._descriptors = tuple(descriptors)
         self._house = house
@@ -134,12 +138,14 @@ class Monitor:
             self._heir.close()
         self._heir, their_heir = socket.socketpair()
         told = os.memfd_create("culvert-orders")
+        count = self._ledger() if self._ledger is not None else None
         try:
             with os.fdopen(os.dup(told), "wb") as stream:
                 pickle.dump(self._orders(), stream)
             os.lseek(told, 0, os.SEEK_SET)
             ends = (theirs, their_door, their_hand, their_heir)
-            handed = (told, *[one.fileno() for one in ends], before)
+            counted = -1 if count is None else count.fileno()
+            handed = (told, *[one.fileno() for one in ends], before, counted)
             self._channel = Channel(self._heard, self._lost)
             await self._channel.open(ours)
             self._process = await asyncio.create_subprocess_exec(
@@ -155,6 +161,8 @@ class Monitor:
             their_door.close()
             their_hand.close()
             their_heir.close()
+            if count is not None:
+                count.close()
         self._house.serve(door)
         self._serve_kernel(hand)
         return await asyncio.wait_for(self._ready, READY)
@@ -200,6 +208,11 @@ class Monitor:
         if result.get("handed") is not True:
             self._stopping = False
         return result
+
+    def replaced(self, number: int) -> None:
+        """Somebody else has this session now."""
+        if self._channel is not None:
+            self._channel.say({"replaced": number})
 
     def abandon(self) -> None:
         """The heir is gone: the worker goes on, unless it is too late for that."""
@@ -344,6 +357,6 @@ class Monitor:
 def _absent() -> RequestError:
     return RequestError(
         "cli.not-found",
-        "the gateway's worker is starting again",
+        ABSENT,
         "Ask again in a moment; `culvert gateway log` tells what happened.",
     )

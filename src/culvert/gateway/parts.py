@@ -251,7 +251,7 @@ PARTS = (
             ("_rng", "_rate", "_burst", "_left", "_counted", "_key", "_young", "_old", "_told")
         ),
     ),
-    Part(Spis, {"_used": set[int]}, frozenset(("_rng", "_turn"))),
+    Part(Spis, {"_used": set[int]}, frozenset(("_rng", "_share", "_turn"))),
     Part(Farewells, {"_kept": OrderedDict[bytes, Farewell]}),
     Part(Farewell, {"octets": bytes, "told": Moment, "times": int}),
     # --- sessions ---

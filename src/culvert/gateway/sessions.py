@@ -21,7 +21,6 @@ from culvert.ike.peer import IkeSa
 from culvert.ike.selector import Selector
 from culvert.inet.address import Address, Path, text
 from culvert.policy.group import Group
-from culvert.policy.pool import Pool
 from culvert.policy.refused import Refused
 from culvert.policy.site import Site
 from culvert.session.client_software import client_software
@@ -45,7 +44,7 @@ class CallersSessions:
         self.groups: Mapping[str, Group] = {
             group.name: group for group in (*config.live.groups, *sites)
         }
-        self.pools = {plan.name: Pool(plan) for plan in config.restart.pools}
+        self.pools = table.pools(config.restart.pools)
         self._table = table
         self._at = at
         self._owners: dict[int, int] = {}  # session -> IKE SA
@@ -79,7 +78,7 @@ class CallersSessions:
         session = self.find(caller)
         if session is not None:
             self._leaves(session)
-            session.public = caller.source
+            self._table.move(session.number, caller.source)
             self._at_source[caller.source] = session.number
         return session
 

@@ -48,6 +48,7 @@ def general_settings(
         fragmentation=live.ike_fragmentation,
         shows=("altiga",) if live.vpn3000_vendor_id else (),
         reasons=live.alert_when_disconnecting,
+        share=config.share,
     )
 
 
@@ -107,12 +108,13 @@ def compresses(config: GatewayConfig) -> bool:
 
 
 def endpoint_limits(config: GatewayConfig) -> Limits:
-    live = config.live
+    """Of several workers each has its part of what protects the machine as a whole."""
+    live, workers = config.live, config.share.workers
     return Limits(
-        half_open=live.half_open_limit,
+        half_open=-(-live.half_open_limit // workers),
         per_source=live.half_open_per_source,
         per_port=live.half_open_per_port,
-        unproved_rate=live.unproved_rate,
+        unproved_rate=-(-live.unproved_rate // workers),
         unproved_burst=live.unproved_burst,
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from culvert.errors import PlatformError
 from culvert.gateway.config import GatewayConfig, RestartSettings
 from culvert.gateway.succession import Inheritance
 from culvert.inet.address import Address
-from culvert.netio.lanes import with_lanes
+from culvert.netio.lanes import with_lanes, with_workers
 from culvert.netio.udp import UdpSocket
 
 MOST_WITH_LANES = 12
@@ -36,6 +37,41 @@ def open_sockets(
             one.close()
         raise
     return ike, natt
+
+
+@dataclass(slots=True)
+class Ports:
+    """The sockets of one worker, without those of ESP only."""
+
+    ike: list[UdpSocket] = field(default_factory=list[UdpSocket])
+    natt: list[UdpSocket] = field(default_factory=list[UdpSocket])
+
+    def close(self) -> None:
+        for one in (*self.ike, *self.natt):
+            one.close()
+
+
+def open_shared(restart: RestartSettings) -> list[Ports]:
+    """As `open_sockets`, for each worker."""
+    made = [Ports() for _ in range(restart.workers)]
+    try:
+        for host in restart.listen:
+            ike = _socket(None, "ike", (host, restart.ike_port))
+            made[0].ike.append(ike)
+            others = with_workers(ike, restart.workers, lanes=False)[1:]
+            for one, found in zip(made[1:], others, strict=True):
+                one.ike += found
+            natt = _socket(None, "natt", (host, restart.natt_port))
+            made[0].natt.append(natt)
+            first, *others = with_workers(natt, restart.workers, lanes=True)
+            made[0].natt += first[1:]
+            for one, found in zip(made[1:], others, strict=True):
+                one.natt += found
+    except PlatformError:
+        for one in made:
+            one.close()
+        raise
+    return made
 
 
 def open_beside(config: GatewayConfig, before: Inheritance | None = None) -> list[UdpSocket]:

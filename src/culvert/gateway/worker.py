@@ -19,6 +19,7 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -31,7 +32,7 @@ from culvert.driver.confine import confine
 from culvert.driver.control import Request, RequestError, problem
 from culvert.driver.descriptors import Inside
 from culvert.driver.engine import choose
-from culvert.driver.loop import Driver, NewKeys
+from culvert.driver.loop import Driver, NewKeys, PacketListener
 from culvert.driver.message import MessageError
 from culvert.driver.process import STOP_SECONDS
 from culvert.driver.pump import Pump
@@ -43,6 +44,8 @@ from culvert.gateway.handover import Wire, give, take
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.kernel_door import RemoteHand
 from culvert.gateway.keys_door import RemoteKeys
+from culvert.gateway.ledger_door import RemoteLedger, SharedTable
+from culvert.gateway.neighbours import OtherWorkers, Sorted
 from culvert.gateway.service import GatewayService
 from culvert.ike.wire.identity import Identity
 from culvert.netio.control_socket import PeerCredentials
@@ -85,7 +88,8 @@ class Orders:
     ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
     ``tell_keys``: the monitor writes a key log. Of ``natt`` and ``beside`` each socket has those of
     its lanes behind it. ``ipsec``: the number of the kernel's interface that stands in the TUN's
-    place (0: none does).
+    place (0: none does). ``others``: the line to each other worker of this gateway, by number; -1
+    in its own place.
     """
 
     config: GatewayConfig
@@ -103,16 +107,28 @@ class Orders:
     authorities: tuple[bytes, ...]
     tell_keys: bool = False
     ipsec: int = 0
+    others: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Lines to other workers: the one after this, and the one before, if there is one; and to the
-    kernel's IPsec, for which the monitor has the right."""
+    """Lines to other workers: the one after this, and the one before, if there is one; to the
+    kernel's IPsec, for which the monitor has the right; and to what several workers count together,
+    where there are several."""
 
     heir: Wire
     before: Wire | None
     kernel: socket.socket
+    ledger: socket.socket | None = None
+
+
+class _SortedPump(Pump):
+    """Of one of several workers: what comes goes past the ``others``."""
+
+    others: OtherWorkers | None = None
+
+    def start(self, listener: PacketListener) -> None:
+        super().start(listener if self.others is None else Sorted(listener, self.others))
 
 
 class _Vault(NoSurroundings):
@@ -155,7 +171,8 @@ class Worker:
         self._hook = hook
         self._rng = SystemRandom()
         config, self._ended = orders.config, asyncio.Event()
-        self._table = SessionTable(limit=config.live.session_limit, cumulative=orders.cumulative)
+        self._others = _others(orders)
+        self._table = self._sessions()
         self._core = IpsecGateway(
             config,
             self._table,
@@ -187,6 +204,13 @@ class Worker:
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def _sessions(self) -> SessionTable:
+        orders = self._orders
+        if self._wires.ledger is None or self._others is None:
+            limit = orders.config.live.session_limit
+            return SessionTable(limit=limit, cumulative=orders.cumulative)
+        return SharedTable(RemoteLedger(self._wires.ledger), self._others)
+
     def _data_path(self) -> Pump:
         orders, restart = self._orders, self._orders.config.restart
         ike = [UdpSocket(socket.socket(fileno=one), encapsulated=False) for one in orders.ike]
@@ -194,7 +218,7 @@ class Worker:
         esp = None
         if orders.esp >= 0:
             esp = RawEsp(socket.socket(fileno=orders.esp), strangers=True)
-        return Pump(
+        pump = _SortedPump(
             self._plane(natt),
             ike,
             natt,
@@ -202,6 +226,8 @@ class Worker:
             beside=(restart.udp_port, over_udp),
             ports=(restart.ike_port, restart.natt_port),
         )
+        pump.others = self._others
+        return pump
 
     def _plane(self, natt: Sequence[UdpSocket]) -> Plane:
         orders, restart = self._orders, self._orders.config.restart
@@ -235,6 +261,8 @@ class Worker:
         else:
             self._driver.start()
             self._pump.attach(tun)
+            if self._others is not None:
+                self._others.join(self._driver, self._pump, self._load)
             self._driver.command(lambda now: self._core.tick(now=now), "calling sites")
         loader.read_all("texts")
         missing = confine(Path(self._orders.empty))
@@ -245,7 +273,13 @@ class Worker:
             self._begin(self._take(self._wires.before, tun))
         await self._ended.wait()
         self._pump.stop()
+        if self._others is not None:
+            self._others.leave()
         self._channel.close()
+
+    def _load(self) -> int:
+        """Sessions, and who may become one."""
+        return len(self._table) + self._core.half_open
 
     # --- hot restart -------------------------------------------------------------------------
 
@@ -294,6 +328,9 @@ class Worker:
                     self._giving.cancel()
             case {"kernel": news} if isinstance(news, tuple):
                 self._pump.told(cast("tuple[News, ...]", news))
+            case {"replaced": int(number)}:
+                end = partial(self._core.logout, number, "replaced")
+                self._driver.command(lambda now: end(now=now), "replacing")
             case {"stop": str(reason)} if reason in FAREWELLS:
                 self._begin(self._stop(reason))
             case _:
@@ -328,6 +365,16 @@ class Worker:
         self._ended.set()
 
 
+def _others(orders: Orders) -> OtherWorkers | None:
+    share = orders.config.share
+    if share.workers == 1:
+        return None
+    ends = {
+        number: socket.socket(fileno=one) for number, one in enumerate(orders.others) if one >= 0
+    }
+    return OtherWorkers(share, ends)
+
+
 def _with_lanes(groups: tuple[tuple[int, ...], ...]) -> list[UdpSocket]:
     found: list[UdpSocket] = []
     for descriptors in groups:
@@ -342,7 +389,7 @@ def _with_lanes(groups: tuple[tuple[int, ...], ...]) -> list[UdpSocket]:
 def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     """Entry of the process; the monitor alone starts it."""
     parser = argparse.ArgumentParser()
-    for name in ("orders", "control", "door", "kernel", "heir", "before", "attempt"):
+    for name in ("orders", "control", "door", "kernel", "heir", "before", "ledger", "attempt"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(words)
     # Ctrl+C at a terminal is for the monitor, which says when to stop.
@@ -356,7 +403,9 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     if given.before >= 0:
         before = Wire(socket.socket(fileno=given.before))
         before.attempt = given.attempt
-    asyncio.run(_lived(orders, control, door, Wires(Wire(heir), before, kernel), hook))
+    ledger = socket.socket(fileno=given.ledger) if given.ledger >= 0 else None
+    wires = Wires(Wire(heir), before, kernel, ledger)
+    asyncio.run(_lived(orders, control, door, wires, hook))
 
 
 async def _lived(

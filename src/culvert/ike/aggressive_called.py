@@ -48,7 +48,7 @@ class AggressiveCalled(Called):
 
     def _first(self, octets: bytes, header: Header, now: float) -> bool:
         owner, channel = self._owner, self._owner.channel
-        channel.cookie_r = new_cookie(self._rng)
+        channel.cookie_r = new_cookie(self._rng, self.settings.share)
         parts = channel.read_clear(octets, header)
         AGGRESSIVE[0].check(parts)
         try:

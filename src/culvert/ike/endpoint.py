@@ -100,7 +100,7 @@ class Endpoint:
         self._refusals = Answers(REFUSED)
         self._farewells = Farewells()
         self._pieces = {True: Reassembly(PROVED), False: Reassembly(STRANGERS)}  # by: proved
-        self.spis = Spis(rng)
+        self.spis = Spis(rng, settings.share)
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
         self._told: dict[str, tuple[float, int]] = {}

@@ -59,7 +59,7 @@ class MainCalled(Called):
 
     def _first(self, octets: bytes, header: Header, now: float) -> bool:
         channel = self._owner.channel
-        channel.cookie_r = new_cookie(self._rng)
+        channel.cookie_r = new_cookie(self._rng, self.settings.share)
         parts = channel.read_clear(octets, header)
         MAIN[0].check(parts)
         self._know_peer(parts)

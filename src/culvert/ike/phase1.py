@@ -26,6 +26,7 @@ from culvert.ike.wire.header import Header
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.payload import VENDOR_ID, Chain, of_kind
 from culvert.inet.address import Path, text
+from culvert.inet.lane import ALONE, Share
 from culvert.rng import Random
 from culvert.tables.algorithms import Authentication
 
@@ -260,7 +261,9 @@ class Phase1:
         owner.phase1_over(now)
 
 
-def new_cookie(rng: Random) -> bytes:
+def new_cookie(rng: Random, share: Share = ALONE) -> bytes:
     """Never zero, which means "none yet" (RFC 2408 §3.1)."""
-    drawn = rng.octets(8)
-    return drawn if drawn != wire.NO_COOKIE else new_cookie(rng)
+    while True:
+        drawn = rng.octets(8)
+        if drawn != wire.NO_COOKIE and share.has_cookie(drawn):
+            return drawn

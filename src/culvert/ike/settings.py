@@ -10,6 +10,7 @@ from culvert.ike.proposal import Lifetime
 from culvert.ike.suite import EspSuite, IkeSuite
 from culvert.ike.wire.firewall import Firewall
 from culvert.ike.wire.identity import Identity
+from culvert.inet.lane import ALONE, Share
 
 
 class Role(Enum):
@@ -77,7 +78,7 @@ class Settings:
     it is its address else. ``expected``: who a peer with a group key must be; without
     ``verify_identity`` another one is only warned of. ``shows``: features of tables/vendor_ids.toml
     that are told beside those we speak of anyway. ``reasons``: who knows them is told why
-    we leave.
+    we leave. ``share``: which of a gateway's workers we are.
     """
 
     role: Role
@@ -109,6 +110,7 @@ class Settings:
     verify_identity: bool = True
     shows: tuple[str, ...] = ()
     reasons: bool = True
+    share: Share = ALONE
 
     def accepted(self, exchange: str) -> tuple[IkeSuite, ...]:
         """What a caller in this mode may choose from."""

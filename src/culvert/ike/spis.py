@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from culvert.inet.lane import LANES
+from culvert.inet.lane import ALONE, LANES, Share
 from culvert.rng import Random
 
 RESERVED = 256  # RFC 4303 §2.1: 0 to 255 are never used
@@ -11,8 +11,9 @@ RESERVED = 256  # RFC 4303 §2.1: 0 to 255 are never used
 class Spis:
     """Every SPI drawn is released when its pair, or the attempt at one, is over."""
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, share: Share = ALONE) -> None:
         self._rng = rng
+        self._share = share
         self._used: set[int] = set()
         self._turn = 0
 
@@ -27,7 +28,9 @@ class Spis:
         lane = (beside or self._turn) % LANES
         while True:
             drawn = int.from_bytes(self._rng.octets(4), "big") // LANES * LANES + lane
-            if drawn >= RESERVED and drawn not in self._used:
+            if drawn < RESERVED or not self._share.has_spi(drawn):
+                continue
+            if drawn not in self._used:
                 self._used.add(drawn)
                 return drawn
 

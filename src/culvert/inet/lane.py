@@ -6,16 +6,41 @@
 The kernel sorts arriving datagrams by the SPI's last bits, and those are ours to choose: all SAs of
 a session have the same. What one session sends too much overflows its own lane; lanes are served in
 turn. Lane 0 is for IKE and for everything else.
+
+Several workers of one gateway (`Share`) have all of this each, and are told apart by other bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from culvert.inet.address import Path
 
 LANES = 8
 """Of sessions; a power of two. More sessions share them, with one in eight of the others."""
+
+
+MOST_WORKERS = 8
+"""Of one gateway: more would wait for the one monitor. Each takes nine sockets for an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which of a gateway's workers this is, from 0 on. The kernel finds it by bits of its own
+    cookies and SPIs (`culvert.netio.lanes`), so these are drawn until they are right."""
+
+    worker: int = 0
+    workers: int = 1
+
+    def has_cookie(self, cookie: bytes) -> bool:
+        return int.from_bytes(cookie[4:8], "big") % self.workers == self.worker
+
+    def has_spi(self, spi: int) -> bool:
+        return spi // LANES % self.workers == self.worker
+
+
+ALONE = Share()
 
 
 def lane_of(spi: int) -> int:

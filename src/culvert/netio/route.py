@@ -50,6 +50,12 @@ def add(change: RouteAdded) -> bool:
     return True
 
 
+def point(change: RouteAdded) -> None:
+    """As `add`, in place of the route that led elsewhere, if there is one."""
+    with kernel(f"route to {change.destination} on {change.interface}") as k:
+        k.route("replace", **_route(change))
+
+
 def undo_add(change: RouteAdded) -> str:
     with kernel(f"route to {change.destination} on {change.interface}") as k:
         try:

@@ -146,12 +146,14 @@ class UdpSocket:
         encapsulated: bool = False,
         fragmentation: Fragmentation = Fragmentation.ANYONE,
         lane: int = 0,
+        shared: bool = False,
     ) -> Self:
         """A socket at ``host`` (``0.0.0.0`` or ``::`` for all addresses), port 0 for any free one.
 
         ``encapsulated``: the NAT-T port, where IKE stands behind the non-ESP marker, as the `Path`
         of what is read says; keepalives to it are dropped by the kernel. ``lane``: one more socket
-        of that port beside that of lane 0. Raises `PlatformError` saying who holds a taken port.
+        of that port beside that of lane 0, as ``shared`` is. Raises `PlatformError` saying who
+        holds a taken port.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -161,7 +163,7 @@ class UdpSocket:
                 _ask_for_called_address(opened)
             if encapsulated:
                 _drop_keepalives(opened)
-            if lane:
+            if lane or shared:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             opened.bind((host, port))
             return cls(opened, encapsulated=encapsulated, lane=lane)

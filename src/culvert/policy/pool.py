@@ -79,6 +79,23 @@ class PoolPlan:
         return sum(part.size for part in self.ranges)
 
 
+def dealt(plan: PoolPlan, count: int) -> tuple[PoolPlan, ...]:
+    """The pool in so many parts of equal size, but for one address; each in one piece."""
+    ranges, parts = sorted(plan.ranges), list[PoolPlan]()
+    edges = [plan.size * part // count for part in range(count + 1)]
+    for low, high in pairwise(edges):
+        found: list[AddressRange] = []
+        start = 0
+        for one in ranges:
+            first, last = max(low, start), min(high, start + one.size) - 1
+            if first <= last:
+                shift = one.first - start
+                found.append(AddressRange(one.version, first + shift, last + shift))
+            start += one.size
+        parts.append(PoolPlan(plan.name, tuple(found)))
+    return tuple(parts)
+
+
 class Pool:
     """Who has which address of one pool."""
 

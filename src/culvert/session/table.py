@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from culvert.errors import MisuseError
 from culvert.inet.address import Address
+from culvert.policy.pool import Pool, PoolPlan
 from culvert.policy.refused import Refused
 from culvert.session.ending import Ending, ending
 from culvert.session.session import Counters, Kind, Session
@@ -120,6 +121,18 @@ class SessionTable:
         self._users[user] += 1
         self._peak = max(self._peak, len(self._live))
         return session
+
+    def pools(self, plans: Iterable[PoolPlan]) -> Mapping[str, Pool]:
+        """Where addresses of these sessions come from, by name."""
+        return {plan.name: Pool(plan) for plan in plans}
+
+    def move(self, number: int, public: Address) -> None:
+        """The session's packets come from there now."""
+        self._live[number].public = public
+
+    def renounce(self, user: str, public: Address) -> None:
+        """This user says that what it had from there is lost. Of the sessions here the owner of
+        the table ends it; a table of several processes tells the others."""
 
     def assign(self, number: int, address: str) -> None:
         """The session has this inner address from now on."""

@@ -1,0 +1,222 @@
+"""The other workers of this gateway, over a socket pair with each: first messages that are theirs
+are passed on (`culvert.gateway.placing`), and all tell each other who is where.
+
+What another worker says is taken apart by declared types, as anything that comes from one. It can
+pass on a datagram with any source, as any stranger can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol, cast
+
+from culvert.driver.loop import PacketListener
+from culvert.driver.message import MessageError, read, written
+from culvert.effects import PairWorn, PeerMoved
+from culvert.eventlog.event import LogEvent
+from culvert.gateway.placing import Placing
+from culvert.inet.address import Address, Path
+from culvert.inet.lane import Share
+
+LARGEST = 1 << 18
+"""Octets of one message: a datagram of 64 KB, in hexadecimal digits."""
+AT_ONCE = 64
+"""Messages read in a row."""
+PAUSE = 0.05
+"""Seconds between two words about how many sessions are here."""
+PEERS_AT_ONCE = 500
+"""In one message, to a worker that has just begun."""
+
+
+class Ways(Protocol):
+    """Of the pump: from which of our addresses a peer is answered."""
+
+    def called(self, peer: Address, local_port: int) -> bytes: ...
+
+    def heard(self, peer: Address, local_port: int, info: bytes) -> None: ...
+
+
+class OtherWorkers:
+    """``ends``: the line to each. ``load``: how many sessions and calls are here."""
+
+    def __init__(self, share: Share, ends: Mapping[int, socket.socket]) -> None:
+        self._placing = Placing(share)
+        self._share = share
+        self._ends = dict(ends)
+        self._peers: set[Address] = set()
+        self._load: Callable[[], int] = lambda: 0
+        self._ways: Ways | None = None
+        self._listener: PacketListener | None = None
+        self._telling: asyncio.TimerHandle | None = None
+        self.passed = 0
+        """First messages that went to another worker."""
+        self.taken = 0
+        """Those that came from another one."""
+        self.lost = 0
+        """Messages for which a line had no room."""
+
+    def join(self, listener: PacketListener, ways: Ways, load: Callable[[], int]) -> None:
+        """From now on, on the running loop."""
+        self._listener, self._ways, self._load = listener, ways, load
+        loop = asyncio.get_running_loop()
+        for worker, end in self._ends.items():
+            end.setblocking(False)
+            loop.add_reader(end.fileno(), self._readable, worker, end)
+            self._say(worker, {"began": True})
+
+    def leave(self) -> None:
+        for end in self._ends.values():
+            with suppress(ValueError):
+                asyncio.get_running_loop().remove_reader(end.fileno())
+            end.close()
+
+    def knows(self, peer: Address) -> bool:
+        """Whether it has a session at another worker."""
+        return self._placing.knows(peer)
+
+    # --- what happens here -------------------------------------------------------------------
+
+    def here(self, peer: Address) -> None:
+        self._peers.add(peer)
+        self._tell({"here": [peer]})
+
+    def gone(self, peer: Address) -> None:
+        self._peers.discard(peer)
+        self._tell({"gone": [peer]})
+
+    def pass_on(self, octets: bytes, path: Path) -> bool:
+        """Whether this first message is another worker's, and went there."""
+        worker = self._placing.worker_for(octets, path.remote, self._load())
+        self._tell_load()
+        if worker == self._share.worker or self._ways is None:
+            return False
+        self.passed += 1
+        info = self._ways.called(path.remote, path.local[1])
+        told: dict[str, object] = {
+            "octets": octets,
+            "info": info,
+            "encapsulated": path.encapsulated,
+        }
+        self._say(worker, {**told, "local": path.local, "remote": path.remote})
+        return True
+
+    # --- to the others -----------------------------------------------------------------------
+
+    def _tell(self, message: Mapping[str, object]) -> None:
+        for worker in self._ends:
+            self._say(worker, message)
+        self._tell_load()
+
+    def _tell_load(self) -> None:
+        if self._telling is None and self._listener is not None:
+            self._telling = asyncio.get_running_loop().call_later(PAUSE, self._load_now)
+
+    def _load_now(self) -> None:
+        self._telling = None
+        for worker in self._ends:
+            self._say(worker, {"load": self._load()})
+
+    def _say(self, worker: int, message: Mapping[str, object]) -> None:
+        try:
+            self._ends[worker].send(written(message).encode())
+        except OSError:
+            self.lost += 1
+
+    # --- from the others ---------------------------------------------------------------------
+
+    def _readable(self, worker: int, end: socket.socket) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                said = end.recv(LARGEST)
+            except OSError:
+                return
+            try:
+                self._heard(worker, read(said))
+            except MessageError as error:
+                if self._listener is not None:
+                    self._listener.fault("what another worker says", error)
+
+    def _heard(self, worker: int, message: object) -> None:
+        match _named(message):
+            case {"load": int(load)}:
+                self._placing.load(worker, load)
+            case {"here": peers}:
+                self._placing.here(worker, _addresses(peers))
+            case {"gone": peers}:
+                self._placing.gone(worker, _addresses(peers))
+            case {"began": True}:
+                self._placing.began(worker)
+                self._tell_all(worker)
+            case {
+                "octets": bytes(octets),
+                "info": bytes(info),
+                "encapsulated": bool(encapsulated),
+                "local": (str(host), int(port)),
+                "remote": (str(far), int(far_port)),
+            }:
+                path = Path((host, port), (far, far_port), encapsulated)
+                self._take(octets, path, info)
+            case _:
+                raise MessageError("a worker does not say that to another")
+
+    def _tell_all(self, worker: int) -> None:
+        peers = list(self._peers)
+        for at in range(0, len(peers), PEERS_AT_ONCE):
+            self._say(worker, {"here": peers[at : at + PEERS_AT_ONCE]})
+        self._say(worker, {"load": self._load()})
+
+    def _take(self, octets: bytes, path: Path, info: bytes) -> None:
+        if self._listener is None or self._ways is None:
+            return
+        self.taken += 1
+        if info:
+            self._ways.heard(path.remote, path.local[1], info)
+        self._listener.ike(octets, path)
+        self._tell_load()
+
+
+class Sorted:
+    """A listener of the data path that keeps what belongs to this worker."""
+
+    def __init__(self, listener: PacketListener, others: OtherWorkers) -> None:
+        self._listener = listener
+        self._others = others
+
+    def ike(self, octets: bytes, path: Path) -> None:
+        if not self._others.pass_on(octets, path):
+            self._listener.ike(octets, path)
+
+    def moved(self, news: PeerMoved) -> None:
+        self._listener.moved(news)
+
+    def worn(self, news: PairWorn) -> None:
+        self._listener.worn(news)
+
+    def busy(self) -> None:
+        self._listener.busy()
+
+    def note(self, event: LogEvent) -> None:
+        self._listener.note(event)
+
+    def fault(self, what: str, error: BaseException) -> None:
+        self._listener.fault(what, error)
+
+
+def _named(message: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", message) if isinstance(message, dict) else {}
+
+
+def _addresses(found: object) -> list[Address]:
+    if not isinstance(found, tuple):
+        raise MessageError("no list of peers")
+    made: list[Address] = []
+    for one in cast("tuple[object, ...]", found):
+        match one:
+            case (str(host), int(port)):
+                made.append((host, port))
+            case _:
+                raise MessageError("no address of a peer")
+    return made

@@ -1,0 +1,88 @@
+"""Placing: which of several workers answers a first message. Sans-IO.
+
+The kernel spreads first messages by the caller's cookie (`culvert.netio.lanes`), which says nothing
+about who calls. Two things are better: whoever has a session calls where that is, for phase 1 is
+renewed by another first message from the same address and port; and strangers go where the fewest
+sessions are, so that all have about as many.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Protocol
+
+from culvert.inet.address import Address
+from culvert.inet.lane import Share
+
+REMEMBERED = 4096
+"""First messages that were placed a moment ago: their repetitions go to the same worker."""
+MOST_SOURCES = 65536
+"""Peers of one worker that the others know; of more than that a renewal may go astray."""
+COOKIES, COOKIE = 16, 8
+
+
+class Neighbours(Protocol):
+    """The other workers, as told what happens here."""
+
+    def here(self, peer: Address) -> None: ...
+
+    def gone(self, peer: Address) -> None: ...
+
+
+class Placing:
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._loads = {worker: 0 for worker in range(share.workers) if worker != share.worker}
+        self._at: dict[Address, int] = {}
+        self._counts = dict.fromkeys(self._loads, 0)
+        self._placed: OrderedDict[bytes, int] = OrderedDict()
+
+    # --- what the others tell ----------------------------------------------------------------
+
+    def load(self, worker: int, load: int) -> None:
+        """So many sessions, and calls that may become some, are there."""
+        self._loads[worker] = load
+
+    def here(self, worker: int, peers: Iterable[Address]) -> None:
+        for peer in peers:
+            if self._counts[worker] < MOST_SOURCES:
+                self.gone(self._at.get(peer, worker), [peer])
+                self._at[peer] = worker
+                self._counts[worker] += 1
+
+    def gone(self, worker: int, peers: Iterable[Address]) -> None:
+        for peer in peers:
+            if self._at.get(peer) == worker:
+                del self._at[peer]
+                self._counts[worker] -= 1
+
+    def began(self, worker: int) -> None:
+        """Another process has taken that place, with nothing in it."""
+        self.gone(worker, [peer for peer, at in self._at.items() if at == worker])
+        self._loads[worker] = 0
+
+    def knows(self, peer: Address) -> bool:
+        """Whether it has a session at another worker."""
+        return peer in self._at
+
+    # --- what comes --------------------------------------------------------------------------
+
+    def worker_for(self, octets: bytes, peer: Address, load: int) -> int:
+        """``load``: our own. Whatever is no first message is ours."""
+        cookie, own = octets[:COOKIE], self._share.worker
+        if len(octets) < COOKIES or any(octets[COOKIE:COOKIES]):
+            return own
+        known = self._placed.get(cookie)
+        if known is not None:
+            return known
+        found = self._at.get(peer)
+        if found is None:
+            least = min(self._loads, key=lambda worker: self._loads[worker])
+            found = least if self._loads[least] < load else own
+            if found != own:
+                self._loads[found] += 1
+        self._placed[cookie] = found
+        if len(self._placed) > REMEMBERED:
+            self._placed.popitem(last=False)
+        return found
