@@ -71,6 +71,15 @@ def test_silence_is_met_with_ever_rarer_questions_and_then_given_up() -> None:
     assert waits == sorted(waits)
 
 
+def test_what_was_refused_is_not_lent_by_a_later_word() -> None:
+    lease = begun()
+    assert not lease.heard(reply(asked(lease, 0.0), dhcp.OFFER).write(), 0.1)
+    wanted = asked(lease, 0.1)
+    assert not lease.heard(reply(wanted, dhcp.NAK).write(), 0.2)
+    assert not lease.heard(reply(wanted, dhcp.ACK).write(), 0.3)
+    assert (lease.lost, lease.deadline, lease.given.address) == (True, inf, "")
+
+
 def test_others_answers_and_answers_to_nothing_are_passed_over() -> None:
     lease = begun()
     question = asked(lease, 0.0)

@@ -50,12 +50,15 @@ def _leased(said: list[bytes]) -> None:
     """A client that is lent an address, or not, and comes to an end of its questions."""
     now = 0.0
     lease = Lease(hardware_of("gateway", "ann"), OURS, SeededRandom(1), now=now)
+    asked = DhcpMessage.parse(lease.send(now))
     for piece in said:
-        octets = lease.send(now)
-        if not octets:
-            break
-        began = lease.heard(_reply(DhcpMessage.parse(octets), piece), now)
+        if lease.deadline <= now and (octets := lease.send(now)):
+            asked = DhcpMessage.parse(octets)
+        over = lease.lost
+        began = lease.heard(_reply(asked, piece), now)
         assert not began or (lease.given.address and now < lease.deadline < inf)
+        assert lease.lost or not over, "what was lost stays lost"
+        assert not (began and over)
         now += 1.0
     for _ in range(STEPS):
         if lease.lost:

@@ -74,13 +74,15 @@ class Lease:
         return asked.message.write()
 
     def heard(self, octets: bytes, now: float) -> bool:
-        """Whether a lease begins, or goes on, with this message. Others' are passed over."""
+        """Whether a lease begins, or goes on, with this message. Passed over are those of others,
+        and what comes after it was lost."""
         try:
             message = DhcpMessage.parse(octets)
         except WireError:
             return False
         mine = (dhcp.REPLY, self._number, self.hardware)
-        if (message.operation, message.number, message.hardware) != mine or self._asked is None:
+        heard = (message.operation, message.number, message.hardware)
+        if heard != mine or self._asked is None or self.lost:
             return False
         asked = self._asked.message.kind
         if (asked, message.kind) == (dhcp.DISCOVER, dhcp.OFFER):
