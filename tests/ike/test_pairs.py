@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from culvert.ike.pairs import LINGER, Pair, Pairs
+from culvert.ike.pairs import CROSSING, LINGER, Pair, Pairs
 from culvert.ike.proposal import Lifetime
 from culvert.ike.selector import Selector
 from culvert.ike.timers import Timers
@@ -134,3 +134,64 @@ def test_the_responder_asks_late_however_fast_it_goes() -> None:
     made.add(pair(1, initiator=False), volume, now=0.0)
     made.worn(1, now=0.1)
     assert (soft, hard) == made.volumes(pair(2, initiator=False), volume, now=1.0)
+
+
+def test_both_ends_delete_the_same_of_two_that_they_asked_for_at_once() -> None:
+    """Each knows only which of the two is its own to delete."""
+    for one, other in ((0x10, 0x30), (0x30, 0x10)):
+        retired: list[int] = []
+        for initiator in (True, False):
+            made, timers = pairs()
+            mine = Pair(1, one, 0x20, HERE, THERE, initiator)
+            theirs = Pair(2, 0x40, other, HERE, THERE, not initiator)
+            for added in (mine, theirs):
+                made.add(added, HOUR, now=0.0)
+            carries = made.settle(2, (), now=10.0)
+            gone = [number for number in (1, 2) if timers.running("pair-retired", number)]
+            assert carries == (3 - gone[0] if gone else 0)
+            assert made.settle(2, (), now=11.0) == 0
+            retired += gone
+        assert len(retired) == 1
+
+
+def test_one_that_the_peer_has_not_confirmed_or_that_is_for_others_is_no_rival() -> None:
+    made, timers = pairs()
+    made.add(pair(1), HOUR, now=0.0)
+    made.add(pair(2, initiator=False), HOUR, now=0.0)
+    made.add(pair(3, initiator=False, local=Selector(ip_network("10.0.0.8/32"))), HOUR, now=0.0)
+    assert made.settle(1, (2,), now=1.0) == 0
+    assert made.settle(3, (), now=1.0) == 0
+    assert not any(timers.running("pair-retired", number) for number in (1, 2, 3))
+
+
+def test_what_wears_once_its_successor_carries_is_not_renewed_again() -> None:
+    made, timers = pairs()
+    for number in (1, 2):
+        made.add(pair(number, initiator=False), HOUR, now=0.0)
+    made.add(pair(3, initiator=False), HOUR, now=4.0)
+    made.succeeded(1, 3)
+    made.worn(1, now=5.0)
+    made.worn(2, now=5.0)
+    assert timers.due(5.0) == [("pair-soft", 2)]
+
+
+@pytest.mark.parametrize("seconds", [CROSSING - 1, CROSSING + 1])
+def test_a_successor_that_comes_much_later_was_asked_for_as_one(seconds: float) -> None:
+    made, timers = pairs()
+    made.add(Pair(1, 0x10, 0x20, HERE, THERE, initiator=True), HOUR, now=0.0)
+    made.add(Pair(2, 0x08, 0x40, HERE, THERE, initiator=False), HOUR, now=seconds)
+    made.succeeded(1, 2)
+    assert made.settle(2, (), now=seconds) == (2 if seconds < CROSSING else 0)
+    made.worn(1, now=seconds)
+    assert not timers.running("pair-soft", 1) or timers.at("pair-soft", 1) > seconds
+
+
+def test_one_that_the_peer_should_have_deleted_and_did_not_is_a_rival_again() -> None:
+    made, _ = pairs()
+    made.add(Pair(1, 0x10, 0x20, HERE, THERE, initiator=True), HOUR, now=0.0)
+    made.add(Pair(2, 0x18, 0x40, HERE, THERE, initiator=False), HOUR, now=0.0)
+    assert made.settle(2, (), now=1.0) == 0
+    made.drop(1)
+    for number, now, kept in ((3, 2.0, 0), (4, 20.0, 2)):
+        made.add(Pair(number, 0x30 + number, 0x60, HERE, THERE, initiator=True), HOUR, now=now)
+        assert made.settle(number, (), now=now) == kept

@@ -6,7 +6,7 @@ import pytest
 
 from culvert.client.pairs import SESSION
 from culvert.effects import PairWorn
-from culvert.ike.pairs import SETTLING
+from culvert.ike.pairs import CROSSING, LINGER, SETTLING
 from simulation.ends import ClientEnd
 from simulation.meddler import ike_sa
 from simulation.world import Terms, World, packet, profile
@@ -66,6 +66,30 @@ def test_a_worn_pair_is_followed_by_another_and_no_packet_is_lost(who: str) -> N
     assert after
     assert after.isdisjoint(before)
     assert client.up
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("later", [0.0, 0.02, 0.05, 0.1, 0.3])
+@pytest.mark.parametrize("first", ["client", "gateway"])
+def test_of_two_successors_that_both_ends_ask_for_at_once_one_is_left(
+    seed: int, later: float, first: str
+) -> None:
+    world = World(seed)
+    client = connected(world)
+    (session,) = world.gateway.table
+    with world.shown_if_wrong():
+        world.run(2 * CROSSING)
+        ends = [(client, SESSION), (world.gateway, session.number)]
+        for end, of in ends if first == "client" else reversed(ends):
+            end.wear(PairWorn(of, 1))
+            world.run(later)
+        assert lost(world, client, 50, back=True) == set()
+        world.run(2 * LINGER)
+        for end in (client, world.gateway):
+            came, went = end.told("quick.established"), end.told("quick.removed")
+            assert len(came) - len(went) == 1
+        assert len(session.spis) == 1
+        assert world.passes_both_ways(client)
 
 
 @pytest.mark.requirement("S3-13")

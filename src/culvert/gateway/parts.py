@@ -47,7 +47,7 @@ from culvert.session.session import Counters, Kind, Problem, Session, SpiPair, S
 from culvert.session.silence import Silence
 from culvert.session.table import Closed, SessionTable
 
-SCHEMA = 2
+SCHEMA = 3
 """Of everything below and of `culvert.datapath.handed`. A process that is handed another one says
 so, and the gateway starts cold."""
 
@@ -135,6 +135,9 @@ PARTS = (
             "_last": int,
             "_filling": dict[int, tuple[Moment, int]],
             "_rate": float,
+            "_since": dict[int, Moment],
+            "_succeeded": set[int],
+            "_spare": dict[int, Moment],
         },
         frozenset(("_timers", "_rng")),
     ),

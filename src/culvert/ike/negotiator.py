@@ -380,8 +380,13 @@ class Negotiator:
         # A client that asks for more than there is gets less; that is the usual way of Cisco's.
         if quick.initiator or agreed.theirs.seconds < ours:
             warned.lifetime("IPsec SA", ours, agreed.theirs.seconds, channel)
-        if quick.replaces and quick.initiator:
+        if quick.initiator:
             self._owner.pairs.retire(quick.replaces, now=now)
+        else:
+            self._owner.pairs.succeeded(quick.replaces, number)
+        unconfirmed = {waiting for waiting, _ in self._agreed.values()}
+        if kept := self._owner.pairs.settle(number, unconfirmed, now=now):
+            channel.out.append(Activate(kept))
 
     def asks(self, local: Selector, remote: Selector) -> bool:
         """Whether we wait for the peer's answer about these selectors."""

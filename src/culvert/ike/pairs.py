@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -23,6 +23,8 @@ SAs only with that message (strongSwan) loses what overtakes it."""
 UNCONFIRMED = 3.0
 """Seconds after which a successor carries of which only a renewal of phase 1 in the middle left
 open whether the peer has it. One that has not asks for another at once."""
+CROSSING = 10.0
+"""Seconds that a first message, repeats included, may have been under way when we asked."""
 LINGER = 5.0  # seconds an old pair still receives after its successor carries (strongSwan too)
 
 
@@ -46,6 +48,9 @@ class Pairs:
         self._last = 0
         self._filling: dict[int, tuple[float, int]] = {}  # since when, and to what soft volume
         self._rate = 0.0  # octets a second, of the last that was used up
+        self._since: dict[int, float] = {}
+        self._succeeded: set[int] = set()  # the peer has asked for a successor, and it carries
+        self._spare: dict[int, float] = {}  # the peer is to delete it, until when
 
     def __len__(self) -> int:
         return len(self._live)
@@ -59,6 +64,7 @@ class Pairs:
 
     def add(self, pair: Pair, life: Lifetime, *, now: float) -> None:
         self._live[pair.number] = pair
+        self._since[pair.number] = now
         if life.seconds:
             self._timers.set("pair-hard", now + life.seconds, pair.number)
             if pair.initiator:
@@ -85,7 +91,7 @@ class Pairs:
 
     def worn(self, number: int, *, now: float) -> None:
         """As `renew`, unless a successor carries already."""
-        if not self._timers.running("pair-retired", number):
+        if not self._timers.running("pair-retired", number) and number not in self._succeeded:
             began, octets = self._filling.pop(number, (now, 0))
             if now > began:
                 self._rate = octets / (now - began)
@@ -97,6 +103,10 @@ class Pairs:
             times = {kind: other._timers.at(kind, pair.number) for kind in KINDS}
             if filling := other._filling.get(pair.number):
                 self._filling[pair.number] = filling
+            self._succeeded |= other._succeeded & {pair.number}
+            self._since[pair.number] = other._since.get(pair.number, 0.0)
+            if until := other._spare.get(pair.number):
+                self._spare[pair.number] = until
             other.drop(pair.number)
             self._live[pair.number] = pair
             for kind, at in times.items():
@@ -111,6 +121,39 @@ class Pairs:
             if (pair.local, pair.remote) == (local, remote):
                 return pair.number
         return 0
+
+    def succeeded(self, number: int, successor: int) -> None:
+        """A successor carries that the peer asked for, and so the peer deletes this one; unless it
+        may have asked before it knew of this one (`settle`)."""
+        pair = self._live.get(number)
+        if pair is None:
+            return
+        apart = self._since[successor] - self._since[number]
+        if not pair.initiator or apart > CROSSING:
+            self._succeeded.add(number)
+
+    def settle(self, number: int, unconfirmed: Container[int], *, now: float) -> int:
+        """Both ends may have asked for the same at once. One pair is enough: both choose by SPI,
+        and who asked for the other deletes it. The one that is to carry then; 0: it is as it was.
+        """
+        fresh = self._live[number]
+        for other in self:
+            same = (other.local, other.remote) == (fresh.local, fresh.remote)
+            if not same or other.initiator == fresh.initiator or other.number in unconfirmed:
+                continue
+            if self._leaves(other.number, now) or self._leaves(number, now):
+                continue
+            kept, spare = sorted((fresh, other), key=_order)
+            if spare.initiator:
+                self.carry_never(spare.number)
+                self.retire(spare.number, now=now)
+                return kept.number
+            self._spare[spare.number] = now + 2 * LINGER
+        return 0
+
+    def _leaves(self, number: int, now: float) -> bool:
+        retired = self._timers.running("pair-retired", number)
+        return retired or number in self._succeeded or self._spare.get(number, now) > now
 
     def carry_later(self, number: int, *, after: float, now: float) -> None:
         self._timers.set("pair-carries", now + after, number)
@@ -146,7 +189,15 @@ class Pairs:
         for kind in KINDS:
             self._timers.stop(kind, number)
         self._filling.pop(number, None)
+        self._succeeded.discard(number)
+        self._spare.pop(number, None)
+        self._since.pop(number, None)
         return self._live.pop(number, None)
+
+
+def _order(pair: Pair) -> tuple[int, ...]:
+    """The same at both ends."""
+    return tuple(sorted((pair.inbound_spi, pair.outbound_spi)))
 
 
 def soft_life(life: Lifetime, rng: Random) -> float:
