@@ -166,7 +166,7 @@ def test_a_section_of_the_wrong_shape_is_told(section: str, what: str) -> None:
         ('phase1 = ["3des-sha2_256-modp2048"]', 'add "3des" to legacy'),
         ("session_limit = true", "whole number"),
         ("forwarding = 1", "true or false"),
-        ('nat_traversal = "on"', "must be one of auto, off, force, early"),
+        ('nat_traversal = "on"', "must be one of auto, off, force, draft-03, draft-02, early"),
         ("listen = [1]", "list of texts"),
         (f'identity = "{"x" * (LONGEST_TEXT + 1)}"', "longer than"),
         (f"lan = {['10.0.0.0/8'] * (LONGEST_LIST + 1)}", "more than"),

@@ -142,6 +142,8 @@ def test_the_first_drafts_are_used_only_by_their_switch() -> None:
     assert best(both | {"natt-02"}, permitted("auto", ("natt-early",))) is DRAFT_02
     assert best(both | {"natt-rfc3947"}, permitted("early", ("natt-early",))) is DRAFT_01
     assert permitted("off", ("natt-early",)) == ()
+    assert best(both | {"natt-02", "natt-03"}, permitted("draft-03", ())) is DRAFT_03
+    assert best(both | {"natt-02n", "natt-rfc3947"}, permitted("draft-02", ())) is DRAFT_02_NEWLINE
 
 
 def test_fewer_than_two_say_nothing() -> None:

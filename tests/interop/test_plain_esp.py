@@ -75,6 +75,8 @@ def asserts_plain(row: dict[str, object]) -> None:
 
 @pytest.mark.requirement("S4-11", part="none")
 @pytest.mark.requirement("S4-12")
+@pytest.mark.cell("esp", "ourselves")
+@pytest.mark.cell("no-nat", "ourselves")
 def test_without_a_nat_our_client_sends_plain_esp_and_no_keepalive(
     lab: Lab, gateway: OurGateway
 ) -> None:
@@ -90,6 +92,7 @@ def test_without_a_nat_our_client_sends_plain_esp_and_no_keepalive(
     assert seen(file, IN_UDP) == 0
 
 
+@pytest.mark.cell("esp", "vpnc")
 @pytest.mark.parametrize("natt", ["natt", "none"])
 def test_without_a_nat_vpnc_has_a_tunnel_in_plain_esp(
     lab: Lab, gateway: OurGateway, natt: str

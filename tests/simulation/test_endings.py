@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from culvert.client import joint, settings
 from culvert.ike import vendor
 from culvert.session.ending import ending
 from simulation.ends import ClientEnd, End
@@ -155,6 +156,32 @@ def test_a_peer_that_announces_no_reasons_gets_and_gives_a_plain_delete(
             assert words(client) == (OPENING,)
         else:
             assert client.reason == "by-user"
+
+
+@pytest.mark.parametrize(
+    ("application", "deleted"),
+    [
+        ("Cisco Systems VPN Client 0.5.3+git20220927-1:Linux", ["IKE SA"]),
+        ("Cisco Systems VPN Client 4.8.01 (0300):WinNT", ["IPsec SA", "IKE SA"]),
+    ],
+)
+def test_who_asks_anew_when_a_pair_is_deleted_hears_of_the_end_alone(
+    application: str, deleted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = settings.settings_of
+    monkeypatch.setattr(
+        joint,
+        "settings_of",
+        lambda *told, **more: replace(made(*told, **more), application=application),
+    )
+    world = world_of()
+    with world.shown_if_wrong():
+        client = connected(world)
+        before = len(world.gateway.told("ike.delete-sent"))
+        logged_out(world)
+        assert world.run_until(lambda: client.down, within=30.0)
+        sent = world.gateway.told("ike.delete-sent")[before:]
+        assert [each.fields["what"] for each in sent] == deleted
 
 
 # --- what ends no connection -------------------------------------------------------------------

@@ -65,6 +65,7 @@ PARTS = (
             "dialogue": Here,
             "negotiator": Here,
             "warned": Here,
+            "quirks": frozenset[str],
             "_doubt": tuple[str, str],
         },
         frozenset(("number", "initiator", "exchange", "_rng", "_spis", "_early")),

@@ -37,6 +37,7 @@ from culvert.ike.wire.header import TRANSACTION as TRANSACTION_EXCHANGE
 from culvert.ike.wire.header import Header
 from culvert.ike.wire.payload import ATTRIBUTES, one
 from culvert.tables.numbers import CONFIG_ATTRIBUTES, attribute_name
+from culvert.tables.quirks import quirks_of
 
 MOST_ROUNDS = 10
 """Questions to one person: a new PIN with its repetition and a challenge, twice over."""
@@ -242,6 +243,7 @@ class GatewayDialogue(_Dialogue):
         application = _text(message.value(cfg.APPLICATION_VERSION))
         if application:
             self._owner.channel.log("config.application", value=application)
+            self._owner.quirks = quirks_of(application)
         self._owner.channel.out.append(
             AskConfiguration(
                 tuple([a.kind for a in message.attributes]),

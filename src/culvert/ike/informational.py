@@ -42,6 +42,7 @@ from culvert.ike.wire.reason import DELETE_WITH_REASON, Reason
 from culvert.inet.address import text
 from culvert.octets.cursor import Cursor
 from culvert.tables.numbers import notify_name
+from culvert.tables.quirks import RENEWS_DELETED_PAIRS
 
 ERRORS = range(1, 8192)  # RFC 2408 §3.14.1
 # What an error in clear, while we call, most likely means (never certain).
@@ -208,10 +209,11 @@ class Informational:
         self._send((Delete(PROTO_ESP, (inbound_spi.to_bytes(4, "big"),)).part(),))
 
     def delete_everything(self, words: Reason | None) -> None:
-        """A delete for each pair, then one for the IKE SA: each its own message, as racoon,
-        SonicWALL and vpnc want it. ``words`` go only to our own kind."""
-        for pair in self._owner.pairs:
-            self.delete_pair(pair.inbound_spi)
+        """A delete for each pair, then one for the IKE SA: each its own message, as racoon
+        and SonicWALL want it. ``words`` go only to our own kind."""
+        if RENEWS_DELETED_PAIRS not in self._owner.quirks:
+            for pair in self._owner.pairs:
+                self.delete_pair(pair.inbound_spi)
         channel = self._owner.channel
         deleted = Delete(PROTO_ISAKMP, (channel.cookies,))
         channel.log("ike.delete-sent", what="IKE SA", spi=channel.cookies.hex())

@@ -7,7 +7,7 @@ The first NAT-D of a message names its receiver, the rest its sender (RFC 3947 Â
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -62,6 +62,14 @@ EARLY = (DRAFT_01, DRAFT_00)
 """Only where the switch natt-early allows them: some devices take port 500 for IKE alone and alter
 or drop what else goes there."""
 
+_ONLY: Mapping[str, tuple[Version, ...]] = {
+    "off": (),
+    "draft-03": (DRAFT_03,),
+    "draft-02": (DRAFT_02_NEWLINE, DRAFT_02),
+    "early": EARLY,
+}
+"""Values of the key nat_traversal that leave less than all; with the others all may be used."""
+
 _READ = {NAT_D: (NAT_D, NAT_D_LATE)}
 """Drafts 04 to 08 used another number for the same payload (it collides with GDOI's SAK). Nobody
 announces those any more; what comes under that number counts."""
@@ -84,11 +92,9 @@ class Nat:
 
 
 def permitted(mode: str, switches: Container[str]) -> tuple[Version, ...]:
-    """What the key nat_traversal ("auto", "off", "force", "early") and legacy switches allow."""
-    if mode == "off":
-        return ()
-    if mode == "early":
-        return EARLY
+    """What the key nat_traversal and legacy switches allow."""
+    if mode in _ONLY:
+        return _ONLY[mode]
     return (*PREFERENCE, *EARLY) if EARLY_SWITCH in switches else PREFERENCE
 
 

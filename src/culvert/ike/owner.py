@@ -33,6 +33,8 @@ class Owner(Protocol):
     """An IKE SA, as its dialogue, negotiator and informational side see it."""
 
     phase: Phase
+    quirks: frozenset[str]
+    """Of the program at the other end (tables/quirks.toml)."""
 
     @property
     def settings(self) -> Settings: ...

@@ -102,6 +102,7 @@ class IkeSa:
         self.phase1 = self._first_phase(settings, natt_port)
         self.pairs = Pairs(self.timers, rng)
         self.warned = Warned()
+        self.quirks: frozenset[str] = frozenset()
         self.informational = Informational(self)
         self.dialogue: ClientDialogue | GatewayDialogue = (
             ClientDialogue(self) if self.initiator else GatewayDialogue(self)
@@ -286,6 +287,7 @@ class IkeSa:
         unfinished = old.negotiator.abandon(now)
         self.pairs.take(old.pairs)
         self.warned.take(old.warned)
+        self.quirks = old.quirks
         for number in unfinished:
             self.pairs.renew(number, now=now)
         self.negotiator.carries()

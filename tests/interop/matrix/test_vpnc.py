@@ -24,8 +24,11 @@ GROUP = {
     "modp4096": "dh16",
 }
 GROUPS = [name for name in PFS if name != "none"]
-ESP = list(map("-".join, product(("aes256", "aes192", "aes128", "3des"), ("sha1", "md5"))))
-IKE = list(map("-".join, product(ESP, GROUPS)))
+DIGESTS = ("sha1", "md5")
+CIPHERS = ("aes256", "aes192", "aes128", "3des", "des")
+ESP = list(map("-".join, product((*CIPHERS, "null"), DIGESTS)))
+IKE = list(map("-".join, product(CIPHERS, DIGESTS, GROUPS)))
+NO_CIPHER = ("Enable no encryption",)
 
 
 @pytest.mark.parametrize("case", cases("vpnc", runs(ike=IKE, modes=["aggressive"], esp=ESP)))
@@ -38,7 +41,7 @@ def test_data_with(lab: Lab, case: Dialled) -> None:
             phase2=(case.esp_with_group,),
             legacy=EVERYTHING,
         ) as gateway,
-        Vpnc(lab, dh=GROUP[case.ike_group], pfs=GROUP[case.pfs]),
+        Vpnc(lab, dh=GROUP[case.ike_group], pfs=GROUP[case.pfs], extra=NO_CIPHER),
     ):
         assert lab.fetch("client1").identical
         row = gateway.session_of(USERS["client1"])

@@ -37,6 +37,7 @@ class Charon:
     pki: Pki
     process: Spawned | None = field(default=None, init=False)
     fragment_size: int = field(default=0, init=False)  # of IKE messages; 0: as it does
+    unity: bool = True  # Cisco's extension
 
     @property
     def label(self) -> str:
@@ -68,7 +69,7 @@ class Charon:
         configuration = self.folder / "strongswan.conf"
         if self.fragment_size:
             settings += f"  fragment_size = {self.fragment_size}\n"
-        configuration.write_text(daemon_settings(settings, plugins), "utf-8")
+        configuration.write_text(daemon_settings(settings, plugins, self.unity), "utf-8")
         (swanctl / "swanctl.conf").write_text(connections, "utf-8")
         for left in ("charon.pid", "charon.vici"):
             (self.lab.run_folder(self.label) / left).unlink(missing_ok=True)
@@ -133,12 +134,12 @@ class Charon:
             self.process.stop(signal.SIGKILL)
 
 
-def daemon_settings(settings: str, plugins: str) -> str:
+def daemon_settings(settings: str, plugins: str, unity: bool) -> str:
     return f"""\
 charon {{
   load = {PLUGINS} {plugins}
   i_dont_care_about_security_and_use_aggressive_mode_psk = yes
-  cisco_unity = yes
+  cisco_unity = {"yes" if unity else "no"}
   retransmit_tries = 3
   retransmit_timeout = 2
   threads = {THREADS}

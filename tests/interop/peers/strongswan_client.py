@@ -35,11 +35,14 @@ class StrongswanClient:
     password: str = PASSWORD
     group_key: str = GROUP_KEY
     push: bool = False
+    unity: bool = True
+    other: str = ""  # networks of a second pair, which `dial("other")` asks for
+    own_id: str = ""  # as a group's name; empty: the lab's
     charon: Charon = field(init=False)
 
     def __post_init__(self) -> None:
         self.user = self.user or USERS[self.where]
-        self.charon = Charon(self.lab, self.where, self.pki)
+        self.charon = Charon(self.lab, self.where, self.pki, unity=self.unity)
 
     def __enter__(self) -> Self:
         self.up()
@@ -64,18 +67,21 @@ class StrongswanClient:
 """
         self.charon.start(settings, self.connection(), {"user": self.user}, plugins="resolve")
         try:
-            dial = ["--initiate", "--child", "net", "--timeout", str(PATIENCE)]
-            self.charon.swanctl(*dial, patience=PATIENCE + 5)
+            self.dial("net")
         except PeerFailure:
             self.charon.stop()
             raise
+
+    def dial(self, child: str) -> None:
+        words = ["--initiate", "--child", child, "--timeout", str(PATIENCE)]
+        self.charon.swanctl(*words, patience=PATIENCE + 5)
 
     def down(self) -> None:
         self.charon.stop()
 
     def authentication(self) -> str:
         own = {"psk": "auth = psk", "rsa": "auth = pubkey\n certs = user.pem"}
-        group = f"id = keyid:{GROUP}"
+        group = f"id = keyid:{self.own_id or GROUP}"
         xauth = f"auth = xauth\n xauth_id = {self.user}"
         second = f"local-2 {{ {xauth} }}"
         by_certificate = f"remote {{ auth = pubkey\n id = {GATEWAY_NAME} }}"
@@ -109,11 +115,8 @@ connections {{ lab {{
   dpd_timeout = 30s
   keyingtries = 0
   {self.authentication()}
-  children {{ net {{
-    remote_ts = {self.networks}
-    esp_proposals = {self.esp}
-    dpd_action = restart
-    close_action = start }} }}
+  children {{ {self.child("net", self.networks)}
+    {self.child("other", self.other) if self.other else ""} }}
 }} }}
 secrets {{
   ike-group {{ secret = "{self.group_key}" }}
@@ -121,3 +124,10 @@ secrets {{
             secret = "{self.password}" }}
 }}
 """
+
+    def child(self, name: str, networks: str) -> str:
+        return f"""{name} {{
+    remote_ts = {networks}
+    esp_proposals = {self.esp}
+    dpd_action = restart
+    close_action = start }}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -35,6 +36,7 @@ SETTINGS = f"""\
     attr {{
       28672 = {BANNER}
       28674 = {DOMAIN}
+%s
     }}
   }}
 """
@@ -56,6 +58,9 @@ class StrongswanGateway:
     pool: str = topology.POOL
     where: str = "gw"
     push: bool = False
+    networks: tuple[str, ...] = (topology.PRIVATE,)
+    attributes: Mapping[int, str] = field(default_factory=dict)
+    """Of Mode Config, by number."""
     charon: Charon = field(init=False)
 
     def __post_init__(self) -> None:
@@ -69,7 +74,8 @@ class StrongswanGateway:
         self.charon.stop()
 
     def start(self) -> None:
-        self.charon.start(SETTINGS, self.connections(), {"gw": "gw"}, plugins="attr")
+        more = "\n".join(f"      {number} = {text}" for number, text in self.attributes.items())
+        self.charon.start(SETTINGS % more, self.connections(), {"gw": "gw"}, plugins="attr")
 
     def sas(self) -> str:
         """Its security associations, as swanctl lists them."""
@@ -126,7 +132,14 @@ secrets {{
     aggressive = {aggressive}
     {local}
     {remote}
-    children {{ {name}-net {{ local_ts = {topology.PRIVATE}
-      esp_proposals = {self.esp}
-      dpd_action = clear }} }}
+    children {{ {self.children(name)} }}
   }}"""
+
+    def children(self, name: str) -> str:
+        """One for each network: IKEv1 has one of each end in a pair."""
+        return "\n".join(
+            f"""{name}-{number} {{ local_ts = {network}
+      esp_proposals = {self.esp}
+      dpd_action = clear }}"""
+            for number, network in enumerate(self.networks)
+        )

@@ -11,6 +11,9 @@ from culvert.profile.proposal import group_of
 from culvert.profile.toml import default
 from culvert.tables.algorithms import GROUPS
 
+COMMON_NATT = frozenset({"auto", "off", "force"})
+"""What foreign files can say of NAT traversal."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exported:
@@ -65,8 +68,8 @@ def losses(
         value = getattr(profile, key.name)
         if key.name not in carried and value != implied.get(key.name, default(key)):
             yield f"{key.name} has no place in this format and is left out"
-    if profile.nat_traversal == "early":
-        yield "nat_traversal has no word for early here and becomes auto"
+    if profile.nat_traversal not in COMMON_NATT:
+        yield f"nat_traversal has no word for {profile.nat_traversal} here and becomes auto"
     for other in profile.extra:
         if other != origin:
             yield f"extra: keys kept from {other} are left out"
