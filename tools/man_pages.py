@@ -78,12 +78,12 @@ def page(words: tuple[str, ...], command: click.Command) -> str:
 
 
 def _options(command: click.Command, context: click.Context) -> list[str]:
-    records = [
-        record
-        for parameter in command.get_params(context)
-        if isinstance(parameter, click.Option)
-        and (record := parameter.get_help_record(context)) is not None
-    ]
+    records: list[tuple[str, str]] = []
+    for parameter in command.get_params(context):
+        if isinstance(parameter, click.Option):
+            parameter.hidden = False  # help has to fit a screen, a page has not
+            if (record := parameter.get_help_record(context)) is not None:
+                records.append(record)
     lines = [".SH OPTIONS"] if records else []
     for names, meaning in records:
         lines += [".TP", f".B {_text(names)}", _text(meaning)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from culvert.client.recording import COMMANDS, again
+from culvert.cli.replay import again
 from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.record import Fed, RecordError, entries, head
 from culvert.driver.replaying import replay
@@ -228,8 +228,8 @@ def records(octets: bytes) -> None:
     lines = octets.split(b"\n")
     fed = Fed()
     with suppress(RecordError):
-        core = again(head(lines[0]), fed)
-        replay(core, fed, entries(lines[1:]), COMMANDS, lambda _: None)
+        core, commands = again(head(lines[0]), fed)
+        replay(core, fed, entries(lines[1:]), commands, lambda _: None)
 
 
 def configurations(octets: bytes) -> None:

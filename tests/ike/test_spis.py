@@ -23,23 +23,23 @@ class Drawn:
 
 
 def test_reserved_ones_are_drawn_again() -> None:
-    spis = Spis(Drawn(0, 1, RESERVED - 1, RESERVED))
-    assert spis.draw() == RESERVED + 1
+    drawn = Drawn(0, 1, RESERVED - 1, RESERVED)
+    assert Spis().draw(drawn) == RESERVED + 1
 
 
 def test_one_in_use_is_not_drawn_again_until_it_is_released() -> None:
-    spis = Spis(Drawn(0x1000, 0x1000, 0x2000, 0x1000))
-    assert [spis.draw(0x503), spis.draw(0x503)] == [0x1003, 0x2003]
+    spis, drawn = Spis(), Drawn(0x1000, 0x1000, 0x2000, 0x1000)
+    assert [spis.draw(drawn, 0x503), spis.draw(drawn, 0x503)] == [0x1003, 0x2003]
     assert len(spis) == 2
     spis.release(0x1003)
-    assert spis.draw(0x503) == 0x1003
+    assert spis.draw(drawn, 0x503) == 0x1003
 
 
 def test_sessions_take_lanes_in_turn_and_keep_theirs() -> None:
-    spis = Spis(SeededRandom(2))
-    first = [spis.draw() for _ in range(2 * LANES)]
+    spis, rng = Spis(), SeededRandom(2)
+    first = [spis.draw(rng) for _ in range(2 * LANES)]
     assert Counter(map(lane_of, first)) == dict.fromkeys(range(1, 1 + LANES), 2)
-    assert [lane_of(spis.draw(one)) for one in first] == [lane_of(one) for one in first]
+    assert [lane_of(spis.draw(rng, one)) for one in first] == [lane_of(one) for one in first]
 
 
 @pytest.mark.parametrize("workers", range(2, 1 + MOST_WORKERS))
@@ -47,9 +47,9 @@ def test_every_worker_draws_spis_and_cookies_of_its_own_share(workers: int) -> N
     rng = SeededRandom(3)
     shares = [Share(worker, workers) for worker in range(workers)]
     for share in shares:
-        spis = Spis(rng, share)
-        drawn = [spis.draw() for _ in range(2 * LANES)]
-        drawn += [spis.draw(one) for one in drawn]
+        spis = Spis(share)
+        drawn = [spis.draw(rng) for _ in range(2 * LANES)]
+        drawn += [spis.draw(rng, one) for one in drawn]
         assert {lane_of(one) for one in drawn} == set(range(1, 1 + LANES))
         for spi in drawn:
             assert [one for one in shares if one.has_spi(spi)] == [share]
@@ -58,6 +58,6 @@ def test_every_worker_draws_spis_and_cookies_of_its_own_share(workers: int) -> N
 
 
 def test_releasing_what_is_not_in_use_changes_nothing() -> None:
-    spis = Spis(SeededRandom(1))
+    spis = Spis()
     spis.release(0x1234)
     assert len(spis) == 0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway
-from interop.peers.credentials import GROUP_KEY, PASSWORD
+from interop.peers.credentials import GROUP_KEY, PASSWORD, USERS
+from interop.peers.vpnc import Vpnc
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
 
@@ -53,3 +55,80 @@ def test_a_failing_attempt_fails_again(lab: Lab, changes: dict[str, object], rea
         assert PASSWORD not in text
         for key in (GROUP_KEY, str(changes.get("group_key", GROUP_KEY))):
             assert key not in text
+
+
+# --- at the gateway ----------------------------------------------------------------------------
+
+
+def options(path: Path, *words: str) -> tuple[str, ...]:
+    return ("--record", str(path), *words)
+
+
+def replayed(gateway: OurGateway, path: Path) -> str:
+    """The trace of a replay that found no difference; nothing in it is the group's or a person's
+    secret."""
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    said = gateway.culvert("replay", str(path), "--trace")
+    assert said.status == 0, said.err + said.out
+    text = path.read_text()
+    for secret in (PASSWORD, GROUP_KEY):
+        assert secret not in text
+        assert secret.encode().hex() not in text
+    return said.out
+
+
+def test_a_session_replays_at_the_gateway(lab: Lab) -> None:
+    path = lab.state / "ours-at-the-gateway.record"
+    with OurGateway(lab, options=options(path)) as gateway, OurClient(lab) as client:
+        client.up()
+        assert lab.ping("client1", topology.SERVER, count=2)
+        client.down()
+        gateway.wait_until_empty()
+        gateway.stop()
+        assert [row["severity"] for row in gateway.events("gateway.record")] == [3]
+        traced = replayed(gateway, path)
+        assert "session.started" in traced
+        assert "session.ended" in traced
+
+
+@pytest.mark.parametrize(
+    ("changes", "password", "code"),
+    [
+        ({}, "not-the-password", "xauth.rejected"),
+        ({"group_key": "not-the-key-of-this-group-at-all"}, PASSWORD, "ike.group-key-mismatch"),
+        ({"phase1": ["aes192-sha2_256-modp2048"]}, PASSWORD, "ike.proposal-refused"),
+    ],
+    ids=["password", "group key", "proposal"],
+)
+def test_a_failing_attempt_replays_at_the_gateway(
+    lab: Lab, changes: dict[str, object], password: str, code: str
+) -> None:
+    path = lab.state / f"{code}-at-the-gateway.record"
+    with (
+        OurGateway(lab, options=options(path)) as gateway,
+        OurClient(lab, password=password) as client,
+    ):
+        client.profile = changes
+        assert client.try_up().status
+        gateway.stop()
+        traced = replayed(gateway, path)
+        assert code in traced
+        assert "session.started" not in traced
+        assert password not in path.read_text()
+
+
+@pytest.mark.peer("vpnc")
+def test_one_of_two_vpncs_replays_at_the_gateway(lab: Lab) -> None:
+    path = lab.state / "vpnc-at-the-gateway.record"
+    user, other = USERS["client2"], USERS["client1"]
+    with OurGateway(lab, options=options(path, "--record-caller", user)) as gateway:
+        with Vpnc(lab, "client1"), Vpnc(lab, "client2"):
+            for where in ("client1", "client2"):
+                assert lab.ping(where, topology.SERVER, count=2)
+        gateway.wait_until_empty()
+        gateway.stop()
+        traced = replayed(gateway, path)
+        assert "session.started" in traced
+        assert f"user={user}" in traced
+        assert other not in traced
+        assert other not in path.read_text()

@@ -10,6 +10,8 @@ from culvert.cli.output import document, printable
 from culvert.errors import ConfigError
 from culvert.gateway.config import examine
 from culvert.gateway.daemon import read_file, run_gateway
+from culvert.gateway.record_file import Watching
+from culvert.gateway.recorded import Wanted
 
 config_option = click.option(
     "-c", "--config", "path", required=True, metavar="FILE", help="The gateway's configuration."
@@ -21,6 +23,9 @@ config_option = click.option(
 @click.option("--quiet", is_flag=True, help="Do not print events; the log has them all the same.")
 @options.key_log
 @options.capture
+@options.record
+@options.record_caller
+@options.record_secrets
 @options.engine
 @options.state_dir
 @options.socket
@@ -29,19 +34,23 @@ def run(
     quiet: bool,
     key_log: str,
     capture: str,
+    record: str,
+    record_caller: str,
+    record_secrets: bool,
     engine: str | None,
     state_dir: str,
     socket: str,
 ) -> None:
     """Run a gateway in the foreground until SIGTERM or Ctrl-C."""
+    if (record_caller or record_secrets) and not record:
+        raise click.UsageError("--record-caller and --record-secrets go with --record FILE")
     run_gateway(
         path,
         state_dir=state_dir,
         socket=socket,
         quiet=quiet,
         engine=engine or "",
-        key_log=key_log,
-        capture=capture,
+        watching=Watching(key_log, capture, record, Wanted(record_caller, record_secrets)),
     )
 
 

@@ -50,6 +50,14 @@ record_secrets = click.option(
     help="With --record: keep passwords and the group key in the record.",
 )
 
+record_caller = click.option(
+    "--record-caller",
+    default="",
+    hidden=True,
+    metavar="USER|ADDRESS",
+    help="With --record: whose session; without it that of whoever calls first.",
+)
+
 capture = click.option(
     "--capture",
     default="",

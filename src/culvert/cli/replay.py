@@ -12,11 +12,13 @@ from culvert import __version__
 from culvert.cli import options
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import document, printable
-from culvert.client.recording import COMMANDS, again
+from culvert.client import recording as client
+from culvert.driver.coordinator import Coordinator
 from culvert.driver.record import LONGEST, Entry, Fed, entries, head
 from culvert.driver.replaying import named
 from culvert.driver.replaying import replay as replayed
 from culvert.errors import ConfigError
+from culvert.gateway import one_caller
 
 
 @click.command(epilog="Example: culvert replay office.record")
@@ -24,7 +26,7 @@ from culvert.errors import ConfigError
 @click.option("--trace", is_flag=True, help="Show inputs and events with their virtual times.")
 @options.as_json
 def replay(file: str, trace: bool, as_json: bool) -> int:
-    """Run the session recorded in FILE again (`culvert up --record FILE`), packet by packet.
+    """Run the session recorded in FILE again (`up`, `gateway run --record FILE`), packet by packet.
 
     Nothing is sent. If the code does otherwise than it did, the first difference is told.
     """
@@ -40,9 +42,9 @@ def replay(file: str, trace: bool, as_json: bool) -> int:
 def _replayed(stream: BinaryIO, file: str, *, trace: bool, as_json: bool) -> int:
     first = head(stream.readline(LONGEST + 1))
     fed = Fed()
-    core = again(first, fed)
+    core, commands = again(first, fed)
     shown = _Trace(on=trace)
-    count, found = replayed(core, fed, entries(_lines(stream)), COMMANDS, shown.see)
+    count, found = replayed(core, fed, entries(_lines(stream)), commands, shown.see)
     if as_json:
         different: Mapping[str, object] | None = None
         if found is not None:
@@ -69,6 +71,13 @@ def _replayed(stream: BinaryIO, file: str, *, trace: bool, as_json: bool) -> int
         if (version := first.get("version")) != __version__:
             click.echo(printable(f"Recorded with culvert {version}; this is {__version__}."))
     return status_of("ok") if found is None else 1
+
+
+def again(first: Mapping[str, object], fed: Fed) -> tuple[Coordinator, tuple[str, ...]]:
+    """The core of either side, and its commands. Raises RecordError."""
+    if first.get("side") == one_caller.SIDE:
+        return one_caller.again(first, fed), one_caller.COMMANDS
+    return client.again(first, fed), client.COMMANDS
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

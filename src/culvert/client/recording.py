@@ -8,10 +8,9 @@ recorded, so that the record replays to the octet and holds no password (decisio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path as File
-from typing import cast
 
 from culvert import __version__
 from culvert.client.connection import Connection
@@ -30,11 +29,11 @@ from culvert.driver.record import (
     line,
     octets_of,
 )
+from culvert.driver.record_papers import said, shown_again
 from culvert.driver.replaying import put, run
 from culvert.effects import Answer, Effect, HumanAnswered
 from culvert.errors import CulvertError
 from culvert.eventlog.event import LogEvent
-from culvert.ike.wire.identity import Identity
 from culvert.inet.address import Path
 from culvert.orders.certificates import Shown
 from culvert.profile.profile import NO_FOREIGN, Profile
@@ -46,15 +45,6 @@ COMMANDS = ("connect", "disconnect")
 NO_SECRETS = frozenset(("user", "domain"))
 """Answers of a person that a record keeps as they are."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-
-
-@dataclass(frozen=True, slots=True)
-class ShownAgain:
-    """What an end showed of itself."""
-
-    key: str
-    payloads: tuple[bytes, ...]
-    identity: Identity
 
 
 class Masks:
@@ -144,7 +134,7 @@ class Recorded:
                     "profile": write(masked),
                     "began": [began[0].isoformat(), began[1]],
                     "bare_esp": bare_esp,
-                    "certificate": certificate and _said(certificate),
+                    "certificate": certificate and said(certificate),
                     "authorities": [one.hex() for one in authorities],
                     "draws": [one.hex() for one in draws],
                 }
@@ -246,7 +236,7 @@ def again(head: Mapping[str, object], fed: Fed) -> Connection:
             fed,
             began=(datetime.fromisoformat(wall), second),
             bare_esp=bare_esp,
-            certificate=_shown_again(certificate),
+            certificate=shown_again(certificate),
             authorities=octets_of(authorities),
             derive=fed.derive,
         )
@@ -254,25 +244,3 @@ def again(head: Mapping[str, object], fed: Fed) -> Connection:
         raise
     except (CulvertError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"the first line makes no sense: {error}") from None
-
-
-def _said(certificate: Shown) -> Mapping[str, object]:
-    who = certificate.identity
-    return {
-        "payloads": [one.hex() for one in certificate.payloads],
-        "identity": [who.kind, who.data.hex(), who.protocol, who.port],
-    }
-
-
-def _shown_again(found: object) -> ShownAgain | None:
-    if found is None:
-        return None
-    if not isinstance(found, dict):
-        raise RecordError("the first line's certificate makes no sense")
-    said = cast("dict[str, object]", found)
-    match said.get("identity"):
-        case [int(kind), str(data), int(protocol), int(port)]:
-            identity = Identity(kind, bytes.fromhex(data), protocol, port)
-            return ShownAgain("own", octets_of(said.get("payloads")), identity)
-        case _:
-            raise RecordError("the first line's certificate names nobody")

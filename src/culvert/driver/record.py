@@ -80,17 +80,22 @@ class Diverged(CulvertError):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One input: a datagram (``octets`` and ``path``), an ``answer``, or the name alone."""
+    """One input: a datagram (``octets`` and ``path``), an ``answer``, or a command: its name, and
+    a ``word`` where it takes one."""
 
     name: str
     at: float
     octets: bytes = b""
     path: Path | None = None
     answer: Answer | None = None
+    word: str = ""
 
 
 Derived = tuple[str, bytes, bytes]
 """A hash's name, both nonces, SKEYID."""
+
+Told = tuple[str, object]
+"""What a core asked of what it shares with others, and the answer, as JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class Entry:
     out: tuple[object, ...]
     deadline: float
     raised: str = ""
+    told: tuple[Told, ...] = ()
 
 
 # --- chance ------------------------------------------------------------------------------------
@@ -126,20 +132,24 @@ class Heard:
 
 
 class Fed:
-    """Chance and SKEYIDs from a record. ``problem``: what the core wanted and is not there."""
+    """Chance, SKEYIDs and other answers from a record. ``problem``: what the core wanted and is
+    not there."""
 
     def __init__(self) -> None:
         self.problem = ""
         self._draws: list[bytes] = []
         self._derived: list[Derived] = []
+        self._told: list[Told] = []
 
-    def feed(self, draws: Iterable[bytes], derived: Iterable[Derived]) -> None:
+    def feed(
+        self, draws: Iterable[bytes], derived: Iterable[Derived], told: Iterable[Told] = ()
+    ) -> None:
         self.problem = ""
-        self._draws, self._derived = list(draws), list(derived)
+        self._draws, self._derived, self._told = list(draws), list(derived), list(told)
 
     @property
     def left(self) -> int:
-        return len(self._draws) + len(self._derived)
+        return len(self._draws) + len(self._derived) + len(self._told)
 
     def octets(self, count: int) -> bytes:
         if not self._draws:
@@ -156,6 +166,12 @@ class Fed:
         if (hash_name, known) != (name, nonces):
             self._missing(f"derives keys with {name} from other nonces, or with another hash")
         return skeyid
+
+    def ask(self, kind: str) -> object:
+        """The next answer, if it is one to this question."""
+        if not self._told or self._told[0][0] != kind:
+            self._missing(f"asks for {kind}, and the record has no answer to that here")
+        return self._told.pop(0)[1]
 
     def _missing(self, what: str) -> NoReturn:
         self.problem = what
@@ -176,6 +192,10 @@ def entry_line(entry: Entry) -> bytes:
         said |= {"octets": given.octets.hex(), "path": list(given.path)}
     if given.answer is not None:
         said["answer"] = plain(given.answer, ANSWERS)
+    if given.word:
+        said["word"] = given.word
+    if entry.told:
+        said["told"] = [list(one) for one in entry.told]
     said |= {
         "draws": [one.hex() for one in entry.draws],
         "derived": [[name, nonces.hex(), key.hex()] for name, nonces, key in entry.derived],
@@ -254,6 +274,8 @@ def _entry(found: dict[str, object]) -> Entry:
         if type(answer) not in ANSWERS.values() or isinstance(answer, Question):
             raise ValueError("an answer of no known kind")
         given = Given(given.name, given.at, answer=cast("Answer", answer))
+    else:
+        given = Given(given.name, given.at, word=_text(found.get("word", "")))
     derived: list[Derived] = []
     for one in _list(found["derived"]):
         name, nonces, key = map(_text, _list(one))
@@ -265,6 +287,7 @@ def _entry(found: dict[str, object]) -> Entry:
         tuple(_list(found["out"])),
         inf if found["next"] is None else _number(found["next"]),
         _text(found.get("raised", "")),
+        tuple([(_text(kind), value) for kind, value in map(_list, _list(found.get("told", [])))]),
     )
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from culvert.driver.coordinator import Coordinator
 from culvert.driver.message import OCTETS
-from culvert.driver.record import Derived, Entry, Fed, Given, shown
+from culvert.driver.record import Derived, Entry, Fed, Given, Told, shown
 from culvert.effects import Effect
 
 LONGEST_SHOWN = 160
@@ -36,7 +36,8 @@ def put(core: Coordinator, given: Given, commands: Iterable[str]) -> Sequence[Ef
     if given.name == "step" and given.answer is not None:
         return core.step(given.answer, now=given.at)
     if given.name == "tick" or given.name in commands:
-        made: Sequence[Effect] = getattr(core, given.name)(now=given.at)
+        words = (given.word,) if given.word else ()
+        made: Sequence[Effect] = getattr(core, given.name)(*words, now=given.at)
         return made
     raise ValueError(f"an input that is not known: {given.name!r}")
 
@@ -48,17 +49,18 @@ def run(
     draws: Iterable[bytes],
     derived: Iterable[Derived],
     commands: Iterable[str],
+    told: Iterable[Told] = (),
 ) -> Entry:
     """The entry that this core makes of the input with this chance."""
-    chance, keys = tuple(draws), tuple(derived)
-    fed.feed(chance, keys)
+    chance, keys, answers = tuple(draws), tuple(derived), tuple(told)
+    fed.feed(chance, keys, answers)
     out: tuple[object, ...] = ()
     raised = ""
     try:
         out = tuple([shown(one) for one in put(core, given, commands)])
     except Exception as error:  # a defect that is to be reproduced is one of the outputs
         raised = type(error).__name__
-    return Entry(given, chance, keys, out, core.deadline, raised)
+    return Entry(given, chance, keys, out, core.deadline, raised, answers)
 
 
 def replay(
@@ -71,7 +73,7 @@ def replay(
     """How many inputs were the same, and the first difference. ``seen`` hears each as it is now."""
     count = 0
     for entry in entries:
-        again = run(core, fed, entry.given, entry.draws, entry.derived, commands)
+        again = run(core, fed, entry.given, entry.draws, entry.derived, commands, entry.told)
         seen(again)
         if said := difference(entry, again, fed):
             given = entry.given
@@ -87,7 +89,8 @@ def named(given: Given) -> str:
         return f"a datagram of {len(given.octets)} octets from {host} port {port}"
     if given.answer is not None:
         return f"an answer ({type(given.answer).__name__})"
-    return {"tick": "the clock"}.get(given.name, f"the command {given.name}")
+    command = f"the command {given.name} {given.word}".rstrip()
+    return {"tick": "the clock"}.get(given.name, command)
 
 
 def difference(recorded: Entry, now: Entry, fed: Fed) -> str:
@@ -110,7 +113,7 @@ def difference(recorded: Entry, now: Entry, fed: Fed) -> str:
             f"{who} goes on with {_quoted(more)}."
         )
     if fed.left:
-        return "the code draws less chance, or derives fewer keys, than the record has."
+        return "the code draws less chance, derives fewer keys or asks less, than the record has."
     if recorded.deadline != now.deadline:
         return (
             f"the outputs are the same, but the next timer is due at second {now.deadline}, in the "

@@ -37,6 +37,7 @@ from culvert.gateway.ledger import Ledger
 from culvert.gateway.ledger_door import LedgerDoor
 from culvert.gateway.monitor import Monitor, handed_down, without_secrets
 from culvert.gateway.moving import Moving
+from culvert.gateway.record_file import UNWATCHED, RecordFile, Watching
 from culvert.gateway.restarting import Restarting
 from culvert.gateway.served import served
 from culvert.gateway.sockets import (
@@ -83,29 +84,26 @@ def run_gateway(
     socket: str = "",
     quiet: bool = False,
     engine: str = "",
-    key_log: str = "",
-    capture: str = "",
+    watching: Watching = UNWATCHED,
 ) -> None:
     """Serve the configuration at ``path`` until SIGTERM or SIGINT.
 
-    ``key_log`` and ``capture``: files for keys and packets, both off by default.
+    ``watching``: files for keys, packets and a record, none by default.
 
     Raises ConfigError with every mistake in the file, PlatformError for what the machine lacks.
     """
     options = Options(path, state_dir, socket, quiet, engine)
     check_vacant(places(GATEWAY, state_dir=state_dir, socket=socket))
-    _run(options, None, key_log=key_log, capture=capture)
+    _run(options, None, watching)
 
 
 def run_after(before: Inheritance) -> None:
     """Go on in place of a gateway that restarts, with the code and the configuration that are
     there now."""
-    _run(before.given.options, before)
+    _run(before.given.options, before, UNWATCHED)
 
 
-def _run(
-    options: Options, before: Inheritance | None, *, key_log: str = "", capture: str = ""
-) -> None:
+def _run(options: Options, before: Inheritance | None, watching: Watching) -> None:
     where = places(GATEWAY, state_dir=options.state_dir, socket=options.socket)
     journal = Journal(where)
     if not options.quiet:
@@ -116,7 +114,7 @@ def _run(
         with closing(open_database(where.state / FILE_NAME)) as database:
             engine = choose(options.engine)
             gateway = _Gateway(config.pop(), where, journal, database, engine, options, before)
-            gateway.key_log, gateway.capture = key_log, capture
+            gateway.watching = watching
             asyncio.run(gateway.live())
     except (ConfigError, PlatformError) as error:
         # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
@@ -152,7 +150,8 @@ class _Gateway:
         options: Options,
         before: Inheritance | None,
     ) -> None:
-        self.key_log = self.capture = ""
+        self.watching = UNWATCHED
+        self._recorded: RecordFile | None = None
         self._engine = engine_for(config, engine)
         self._config = config
         self._where = where
@@ -200,7 +199,8 @@ class _Gateway:
         streams = self._streams = StreamGate(config.restart.natt_port, record)
         listening, watched = Listening(), None
         try:
-            watched = Watched(self.key_log, self.capture, self._ports, record)
+            watched = Watched(self.watching.key_log, self.watching.capture, self._ports, record)
+            self._recorded = self.watching.record_file(record, several=self._several)
             self._tuns = await asyncio.to_thread(self._open_tuns)
             first = partial(
                 Monitor,
@@ -209,6 +209,7 @@ class _Gateway:
                 counted=self._lifetime.keep,
                 clock=boottime,
                 keys=watched.add if watched.wants_keys else None,
+                recorded=self._recorded,
             )
             single = first(self._orders, self._descriptors, kernel=self._kernel_door())
             monitor: Monitor | Crew = single
@@ -261,6 +262,8 @@ class _Gateway:
             streams.close()
             if watched is not None:
                 watched.close()
+            if self._recorded is not None:
+                self._recorded.close()
             for one in self._sockets:
                 one.close()
             self._pairs.close()
@@ -477,9 +480,10 @@ class _Gateway:
             self._listening,
             self._shown,
             self._authorities,
-            tell_keys=bool(self.key_log),
+            tell_keys=bool(self.watching.key_log),
             ipsec=tun.number if isinstance(tun, IpsecLink) else 0,
             others=self._pairs.of(share.worker),
+            record=self._recorded.take_wanted() if self._recorded is not None else None,
         )
 
     def _kernel_door(self) -> KernelDoor | None:

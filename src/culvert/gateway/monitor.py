@@ -32,6 +32,7 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.kernel_door import KernelDoor
+from culvert.gateway.record_file import RecordFile
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
 from culvert.netio.xfrm import KernelIpsec
@@ -88,8 +89,8 @@ class House(Protocol):
 
 class Monitor:
     """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were;
-    ``keys`` those that are made, if somebody asked for a key log. ``ledger`` makes a line to what
-    several workers count together, if there are several."""
+    ``keys`` those that are made, if somebody asked for a key log; ``recorded`` the record.
+    ``ledger`` makes a line to what several workers count together, if there are several."""
 
     def __init__(
         self,
@@ -102,9 +103,11 @@ class Monitor:
         keys: Callable[[NewKeys], None] | None = None,
         kernel: KernelDoor | None = None,
         ledger: Callable[[], socket.socket] | None = None,
+        recorded: RecordFile | None = None,
     ) -> None:
         self._kernel = kernel
         self._ledger = ledger
+        self._recorded = recorded
         self._orders = orders
         self._descriptors = tuple(descriptors)
         self._house = house
@@ -256,6 +259,8 @@ class Monitor:
 
     async def _again(self, why: str) -> None:
         """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
+        if self._recorded is not None:
+            self._recorded.lost()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -298,6 +303,17 @@ class Monitor:
             case {"not_taken": str(why)}:
                 if self._taken is not None and not self._taken.done():
                     self._taken.set_exception(MessageError(why))
+            case _:
+                self._of_record(message)
+
+    def _of_record(self, message: Message) -> None:
+        recorded = self._recorded
+        match message:
+            case {"record": str(piece)} if recorded is not None:
+                if not recorded.add(piece) and self._channel is not None:
+                    self._channel.say({"record_ended": "it takes no more"})
+            case {"recorded": str(why), "inputs": int(inputs)} if recorded is not None:
+                recorded.end(why, inputs)
             case _:
                 raise MessageError("a worker may not say that")
 

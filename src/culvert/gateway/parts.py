@@ -226,7 +226,7 @@ PARTS = (
         frozenset(
             (
                 "settings",
-                "_rng",
+                "chance",
                 "_limits",
                 "_natt_port",
                 "_settings_for",
@@ -255,7 +255,7 @@ PARTS = (
             ("_rng", "_rate", "_burst", "_left", "_counted", "_key", "_young", "_old", "_told")
         ),
     ),
-    Part(Spis, {"_used": set[int]}, frozenset(("_rng", "_share", "_turn"))),
+    Part(Spis, {"_used": set[int]}, frozenset(("_share", "_turn"))),
     Part(Farewells, {"_kept": OrderedDict[bytes, Farewell]}),
     Part(Farewell, {"octets": bytes, "told": Moment, "times": int}),
     # --- sessions ---

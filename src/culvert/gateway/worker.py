@@ -46,6 +46,7 @@ from culvert.gateway.kernel_door import RemoteHand
 from culvert.gateway.keys_door import RemoteKeys
 from culvert.gateway.ledger_door import RemoteLedger, SharedTable
 from culvert.gateway.neighbours import OtherWorkers, Sorted
+from culvert.gateway.recorded import RecordedGateway, Recorder, Wanted
 from culvert.gateway.service import GatewayService
 from culvert.ike.wire.identity import Identity
 from culvert.netio.control_socket import PeerCredentials
@@ -56,6 +57,9 @@ from culvert.netio.udp import UdpSocket
 from culvert.rng import SystemRandom
 from culvert.session.table import SessionTable
 from culvert.tables import loader
+
+PIECE = 1 << 18
+"""Characters of a record in one message: quoted, they fit into it."""
 
 FAREWELLS = ("peer-shutdown", "peer-reboot")  # why the monitor ends us
 
@@ -86,10 +90,10 @@ class TunEnd:
 class Orders:
     """What the monitor tells a worker at its start; without any secret. ``ike``, ``natt``,
     ``beside`` (ESP in UDP by Cisco's own way), ``esp`` (-1: none) and ``tun`` are open descriptors.
-    ``tell_keys``: the monitor writes a key log. Of ``natt`` and ``beside`` each socket has those of
-    its lanes behind it. ``ipsec``: the number of the kernel's interface that stands in the TUN's
-    place (0: none does). ``others``: the line to each other worker of this gateway, by number; -1
-    in its own place.
+    ``tell_keys``: the monitor writes a key log; ``record``: a record of that caller, too. Of
+    ``natt`` and ``beside`` each socket has those of its lanes behind it. ``ipsec``: the number of
+    the kernel's interface that stands in the TUN's place (0: none does). ``others``: the line to
+    each other worker of this gateway, by number; -1 in its own place.
     """
 
     config: GatewayConfig
@@ -108,6 +112,7 @@ class Orders:
     tell_keys: bool = False
     ipsec: int = 0
     others: tuple[int, ...] = ()
+    record: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +178,8 @@ class Worker:
         config, self._ended = orders.config, asyncio.Event()
         self._others = _others(orders)
         self._table = self._sessions()
-        self._core = IpsecGateway(
-            config,
-            self._table,
-            RemoteKeys(door, self._rng),
-            self._rng,
-            began=orders.began,
-            bare_esp=orders.esp >= 0 or orders.ipsec != 0,
-            certificate=orders.certificate,
-            authorities=orders.authorities,
-        )
+        self._recorder: Recorder | None = None
+        self._core = self._gateway(config, RemoteKeys(door, self._rng))
         self._channel = Channel(self._heard, lambda _: self._ended.set())
         self._pump = self._data_path()
         self._driver = Driver(
@@ -210,6 +207,39 @@ class Worker:
             limit = orders.config.live.session_limit
             return SessionTable(limit=limit, cumulative=orders.cumulative)
         return SharedTable(RemoteLedger(self._wires.ledger), self._others)
+
+    def _gateway(self, config: GatewayConfig, keys: RemoteKeys) -> IpsecGateway:
+        orders, bare_esp = self._orders, self._orders.esp >= 0 or self._orders.ipsec != 0
+        if orders.record is None:
+            return IpsecGateway(
+                config,
+                self._table,
+                keys,
+                self._rng,
+                began=orders.began,
+                bare_esp=bare_esp,
+                certificate=orders.certificate,
+                authorities=orders.authorities,
+            )
+        self._recorder = Recorder(orders.record, self._rng, self._write_record, self._end_record)
+        return RecordedGateway(
+            config,
+            self._table,
+            keys,
+            self._rng,
+            recorder=self._recorder,
+            began=orders.began,
+            bare_esp=bare_esp,
+            certificate=orders.certificate,
+            authorities=orders.authorities,
+        )
+
+    def _write_record(self, line: bytes) -> None:
+        for at in range(0, len(line), PIECE):
+            self._channel.say({"record": line[at : at + PIECE].decode()})
+
+    def _end_record(self, why: str, inputs: int) -> None:
+        self._channel.say({"recorded": why, "inputs": inputs})
 
     def _data_path(self) -> Pump:
         orders, restart = self._orders, self._orders.config.restart
@@ -296,6 +326,8 @@ class Worker:
 
     async def _give(self, attempt: int, number: int) -> None:
         self._wires.heir.attempt = attempt
+        if self._recorder is not None:
+            self._recorder.end("the gateway restarts")
         try:
             kept = await give(self._wires.heir, self._core, self._driver, self._pump)
         finally:
@@ -326,6 +358,9 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
+            case {"record_ended": str(why)}:
+                if self._recorder is not None:
+                    self._recorder.end(why)
             case {"kernel": news} if isinstance(news, tuple):
                 self._pump.told(cast("tuple[News, ...]", news))
             case {"replaced": int(number)}:

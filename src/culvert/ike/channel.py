@@ -95,6 +95,11 @@ class Channel:
     def keyed(self) -> bool:
         return self._keys is not None
 
+    @property
+    def sealing(self) -> Sealing | None:
+        """What seals and opens its messages; None while there are no keys."""
+        return self._sealing
+
     def use(self, keys: Phase1Keys) -> None:
         self._keys = keys
         self._sealing = Sealing(keys)

@@ -82,7 +82,8 @@ class Endpoint:
     ) -> None:
         self.settings = settings
         self.refused: Counter[str] = Counter()
-        self._rng = rng
+        self.chance: Callable[[int], Random] = lambda _: rng
+        """Where an IKE SA's chance comes from: a record tells callers apart by it."""
         self._limits = limits or Limits()
         self._natt_port = natt_port
         self._settings_for: Callable[[Path], Settings] = settings_for or (lambda _: self.settings)
@@ -100,7 +101,7 @@ class Endpoint:
         self._refusals = Answers(REFUSED)
         self._farewells = Farewells()
         self._pieces = {True: Reassembly(PROVED), False: Reassembly(STRANGERS)}  # by: proved
-        self.spis = Spis(rng, settings.share)
+        self.spis = Spis(settings.share)
         self._due: list[tuple[float, int]] = []
         self._armed: dict[int, float] = {}
         self._told: dict[str, tuple[float, int]] = {}
@@ -218,7 +219,7 @@ class Endpoint:
         sa = IkeSa(
             number,
             settings,
-            self._rng,
+            self.chance(number),
             self.spis,
             path,
             now=now,
@@ -242,7 +243,7 @@ class Endpoint:
         sa: IkeSa | None = None
         try:
             header = parse_header(octets)
-            sa = self._owner(header, path)
+            sa = self.owner(header, path)
             if header.next_payload == FRAGMENT:
                 return self._piece(sa, octets, header, path, now)
             if sa is None:
@@ -279,7 +280,8 @@ class Endpoint:
             raise UnexpectedMessage("fragments of something else than their message")
         return self.receive(whole, path, now=now)
 
-    def _owner(self, header: Header, path: Path) -> IkeSa | None:
+    def owner(self, header: Header, path: Path) -> IkeSa | None:
+        """Whom a datagram with these cookies, from there, is for."""
         if header.cookie_r != wire.NO_COOKIE:
             number = self._by_cookies.get(header.cookie_i + header.cookie_r)
             if number is None:
@@ -435,7 +437,12 @@ class Endpoint:
             told.append((OF_NO_SA, LogEvent("ike.mode-refused", fields)))
         parts = (Notify(UNSUPPORTED_EXCHANGE_TYPE, PROTO_ISAKMP).part(),)
         head = Header(
-            header.cookie_i, self._rng.octets(8), first_kind(parts), wire.INFORMATIONAL, 0, 0
+            header.cookie_i,
+            self.chance(OF_NO_SA).octets(8),
+            first_kind(parts),
+            wire.INFORMATIONAL,
+            0,
+            0,
         )
         answer = clear_message(head, parts)
         self._refusals.keep(octets, answer, now=now)
@@ -487,7 +494,7 @@ class Endpoint:
         sa = IkeSa(
             self._last,
             settings or self._settings_for(path),
-            self._rng,
+            self.chance(self._last),
             self.spis,
             path,
             now=now,

@@ -91,7 +91,8 @@ class Negotiator:
 
     def _draw(self) -> int:
         """An SPI in the lane of those that this peer has."""
-        return self._spis.draw(next((pair.inbound_spi for pair in self._owner.pairs), 0))
+        beside = next((pair.inbound_spi for pair in self._owner.pairs), 0)
+        return self._spis.draw(self._owner.rng, beside)
 
     def _expect(self, quick: QuickMode, octets: bytes, now: float) -> None:
         """A renewal has until the end of what it renews, which carries until then."""

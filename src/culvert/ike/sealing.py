@@ -31,7 +31,7 @@ class Sealing:
     def seal(self, header: Header, body: bytes, first: int) -> bytes:
         """The whole encrypted message; the chain moves on."""
         padded = body + bytes(-len(body) % self._keys.block)
-        iv = self._iv(header.message_id)
+        iv = self.iv(header.message_id)
         sealed = cbc_encrypt(self._keys.cipher_name, self._keys.cipher_key, iv, padded)
         self._keep(header.message_id, sealed)
         head = Header(
@@ -56,7 +56,7 @@ class Sealing:
                 f"an encrypted body of {len(sealed)} octets is no number of whole blocks",
                 offset=OCTETS,
             )
-        iv = self._iv(header.message_id)
+        iv = self.iv(header.message_id)
         body = cbc_decrypt(self._keys.cipher_name, self._keys.cipher_key, iv, sealed)
         return decrypted_body(body, header), body
 
@@ -64,11 +64,16 @@ class Sealing:
         """The message was genuine: its last block is the next IV of its chain."""
         self._keep(header.message_id, octets[OCTETS : header.length])
 
+    def chains(self, message_id: int) -> bool:
+        """Whether messages of this exchange went before."""
+        return message_id in self._chains
+
     def forget(self, message_id: int) -> None:
         """The exchange is over."""
         self._chains.pop(message_id, None)
 
-    def _iv(self, message_id: int) -> bytes:
+    def iv(self, message_id: int) -> bytes:
+        """Of the next message of this exchange."""
         if message_id == 0 and not self._finished:
             return self._phase1_iv
         chain = self._chains.get(message_id)

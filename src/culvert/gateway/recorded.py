@@ -1,0 +1,404 @@
+"""A gateway of whose callers one is recorded: for drivers, a gateway like any other.
+
+Which one is known by its first message (whoever calls first, or from one address), or as soon as it
+has said its name; until then everybody who calls is listened to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from math import inf
+
+from culvert.driver.record import MOST, Given, line
+from culvert.effects import (
+    Answer,
+    CertificateJudged,
+    Effect,
+    Judged,
+    PairWorn,
+    PeerMoved,
+    SessionEnded,
+    Signed,
+    Traffic,
+)
+from culvert.gateway.caller import Caller
+from culvert.gateway.config import GatewayConfig
+from culvert.gateway.ipsec import IpsecGateway, Keys
+from culvert.gateway.one_caller import ADMISSION, GROUP, TURN, head
+from culvert.gateway.recording import OF_OTHERS, Copy, Dealt, Step, Tape, ticket_of
+from culvert.gateway.sessions import CallersSessions
+from culvert.ike.outputs import AskConfiguration, GroupKey
+from culvert.ike.spis import Spis
+from culvert.ike.wire.identity import Identity
+from culvert.inet.address import Path
+from culvert.orders.certificates import Shown
+from culvert.policy.refused import Refused
+from culvert.policy.site import Site
+from culvert.rng import Random
+from culvert.session.table import SessionTable
+
+LINGER = 30.0
+"""Seconds after the end of the caller's last IKE SA: late repeats, and a second try, are of use."""
+MOST_CALLERS = 100
+"""Callers listened to at a time while it is not known yet which of them is the user wanted."""
+MOST_STEPS = 400
+"""Inputs kept of each of them until it says its name: a login takes ten."""
+
+FOR_ALL = ("tick", "closed", "announce")
+"""Inputs that concern every caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``caller``: a user or an address; empty: whoever calls first. ``secrets``: passwords stay."""
+
+    caller: str = ""
+    secrets: bool = False
+
+    @property
+    def host(self) -> str:
+        """The address wanted, if it is one."""
+        try:
+            return str(ip_address(self.caller))
+        except ValueError:
+            return ""
+
+
+class Recorder:
+    """``write``: takes a line of the record. ``done``: hears once why it ended, empty if the
+    session is over, and how many inputs it has."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        rng: Random,
+        write: Callable[[bytes], None],
+        done: Callable[[str, int], None],
+        *,
+        most: int = MOST,
+    ) -> None:
+        self.going = True
+        self.first = b""
+        self._wanted = wanted
+        self._rng = rng
+        self._write = write
+        self._done = done
+        self._left = most
+        self._tapes: list[Tape] = []
+        self._chosen: Tape | None = None
+        self._copy: Copy | None = None
+        self._current: Tape | None = None
+
+    @property
+    def secrets(self) -> bool:
+        """Whether passwords stay in it."""
+        return self._wanted.secrets
+
+    # --- what the core asks while something happens ------------------------------------------
+
+    def chance(self, number: int) -> Random:
+        """Of an IKE SA that is made now (0: of an answer without one)."""
+        tape = self._current
+        if tape is None:
+            return self._rng
+        tape.began = True
+        if number:
+            tape.numbers.add(number)
+        return Dealt(self._rng, tape)
+
+    def derived(self, hash_name: str, nonces: bytes, key: GroupKey) -> None:
+        if self._current is not None and not self._current.dropped:
+            self._current.derived.append((hash_name, nonces, key.skeyid))
+            self._current.tell(GROUP, key.group)
+
+    def admitted(self, number: int, caller: Caller, refused: Refused | None) -> None:
+        for tape in self._listened_to:
+            if number in tape.numbers:
+                if refused is not None:
+                    tape.tell(ADMISSION, [refused.reason, refused.detail])
+                else:
+                    tape.sessions.add(caller.session)
+                    tape.tell(ADMISSION, [caller.session, caller.address])
+
+    # --- whose input it is -------------------------------------------------------------------
+
+    @property
+    def _listened_to(self) -> tuple[Tape, ...]:
+        new = self._current
+        return (
+            (*self._tapes, new) if new is not None and new not in self._tapes else (*self._tapes,)
+        )
+
+    def of_datagram(self, octets: bytes, path: Path) -> Tape | None:
+        cookie, source = octets[:8], path.remote
+        for tape in self._tapes:
+            if cookie in tape.cookies or source in tape.sources:
+                break
+        else:
+            if self._chosen is not None or self._wanted.host not in ("", source[0]):
+                return None
+            tape = Tape()
+        tape.cookies.add(cookie)
+        tape.sources.add(source)
+        return tape
+
+    def of_answer(self, answer: Answer) -> Tape | None:
+        for tape in self._tapes:
+            match answer:
+                case PeerMoved() | PairWorn() | Traffic():
+                    if answer.session in tape.sessions:
+                        return tape
+                case Judged() | Signed() | CertificateJudged():
+                    if ticket_of(answer) in tape.tickets:
+                        return tape
+                case _:
+                    pass
+        return None
+
+    def listen(self, tape: Tape | None) -> None:
+        """What follows is an input of this caller."""
+        self._current = tape
+
+    # --- what happened -----------------------------------------------------------------------
+
+    def happened(
+        self, core: RecordedGateway, given: Given, made: Sequence[Effect], *, raised: bool
+    ) -> None:
+        own, self._current = self._current, None
+        try:
+            self._happened(core, given, made, own, raised)
+        except Exception as error:  # no defect of the record may end the gateway
+            self.end(f"a defect of the record ({type(error).__name__})")
+
+    def _happened(
+        self,
+        core: RecordedGateway,
+        given: Given,
+        made: Sequence[Effect],
+        own: Tape | None,
+        raised: bool,
+    ) -> None:
+        if own is not None and own.began and own not in self._tapes:
+            self._tapes.append(own)
+            if len(self._tapes) > MOST_CALLERS:
+                self._drop(self._tapes[0])
+        for tape in tuple(self._tapes):
+            if tape is own or given.name in FOR_ALL:
+                self._take(core, tape, tape.step(given, made, own=tape is own, raised=raised))
+            elif (end := _ended(tape, given, made)) is not None:
+                self._take(core, tape, tape.step(end, made, own=False, raised=raised))
+            elif tape.touched() or any(tape.sent(made)):
+                self._lose(tape)
+            if self.going and tape in self._tapes:
+                self._look(core, tape, given.at)
+
+    def _take(self, core: RecordedGateway, tape: Tape, step: Step) -> None:
+        if tape is self._chosen and self._copy is not None:
+            self._copy.take(step)
+        else:
+            tape.steps.append(step)
+            if len(tape.steps) > MOST_STEPS:
+                self._drop(tape)
+            elif self._is_wanted(core, tape):
+                self._choose(tape)
+        if self._copy is not None and self._copy.problem:
+            self.end(self._copy.problem)
+
+    def _is_wanted(self, core: RecordedGateway, tape: Tape) -> bool:
+        wanted = self._wanted
+        by_call = not wanted.caller or bool(wanted.host)
+        return by_call or any(core.user_of(one) == wanted.caller for one in tape.numbers)
+
+    def _choose(self, tape: Tape) -> None:
+        for other in tuple(self._tapes):
+            if other is not tape:
+                self._drop(other)
+        self._chosen = tape
+        self._copy = Copy(self.first, self._written, self._rng, secrets=self.secrets)
+        steps, tape.steps = tape.steps, []
+        for step in steps:
+            self._copy.take(step)
+
+    def _look(self, core: RecordedGateway, tape: Tape, now: float) -> None:
+        """Whether this caller is still there."""
+        tape.numbers = {one for one in tape.numbers if core.lives(one)}
+        tape.over_at = inf if tape.numbers else min(tape.over_at, now)
+        if tape.numbers:
+            return
+        if tape is not self._chosen:
+            self._drop(tape)
+        elif now >= tape.over_at + LINGER:
+            self.end("")
+
+    def _lose(self, tape: Tape) -> None:
+        self._drop(tape)
+        if tape is self._chosen:
+            self.end(OF_OTHERS)
+
+    def _drop(self, tape: Tape) -> None:
+        tape.dropped = True
+        tape.forget()
+        tape.steps.clear()
+        self._tapes.remove(tape)
+
+    # --- the record --------------------------------------------------------------------------
+
+    def _written(self, octets: bytes) -> bool:
+        self._left -= len(octets)
+        if self._left < 0:
+            return False
+        self._write(octets)
+        return True
+
+    def end(self, why: str) -> None:
+        """Nothing more is recorded. Twice is normal."""
+        if not self.going:
+            return
+        self.going = False
+        for tape in tuple(self._tapes):
+            self._drop(tape)
+        self._done(why, self._copy.inputs if self._copy is not None else 0)
+
+
+def _ended(tape: Tape, given: Given, made: Sequence[Effect]) -> Given | None:
+    """The command that does what somebody else did to this caller."""
+    for one in made:
+        if isinstance(one, SessionEnded) and one.session in tape.sessions:
+            return Given("ended", given.at, word=f"{one.session} {one.reason}")
+    return None
+
+
+class RecordedGateway(IpsecGateway):
+    def __init__(
+        self,
+        config: GatewayConfig,
+        table: SessionTable,
+        keys: Keys,
+        rng: Random,
+        *,
+        recorder: Recorder,
+        began: tuple[datetime, float],
+        bare_esp: bool = False,
+        certificate: Shown | None = None,
+        authorities: tuple[bytes, ...] = (),
+    ) -> None:
+        super().__init__(
+            config,
+            table,
+            HeardKeys(keys, recorder),
+            rng,
+            began=began,
+            bare_esp=bare_esp,
+            certificate=certificate,
+            authorities=authorities,
+        )
+        self._recorder = recorder
+        recorder.first = line(
+            head(
+                config,
+                began=began,
+                bare_esp=bare_esp,
+                certificate=certificate,
+                authorities=authorities,
+                secrets=recorder.secrets,
+            )
+        )
+        self._sessions = HeardSessions(config, table, self._at, recorder)
+        self._endpoint.spis = HeardSpis()
+        self._endpoint.chance = recorder.chance
+
+    def user_of(self, number: int) -> str:
+        caller = self._clients.get(number)
+        return caller.user if caller is not None else ""
+
+    def lives(self, number: int) -> bool:
+        return self._endpoint.get(number) is not None
+
+    # --- entries -----------------------------------------------------------------------------
+
+    def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
+        if not self._recorder.going:
+            return super().receive(octets, path, now=now)
+        self._recorder.listen(self._recorder.of_datagram(octets, path))
+        given = Given("receive", now, octets, path)
+        return self._heard(given, lambda: IpsecGateway.receive(self, octets, path, now=now))
+
+    def step(self, answer: Answer, *, now: float) -> list[Effect]:
+        self._recorder.listen(self._recorder.of_answer(answer))
+        given = Given("step", now, answer=answer)
+        return self._heard(given, lambda: IpsecGateway.step(self, answer, now=now))
+
+    def tick(self, *, now: float) -> list[Effect]:
+        return self._heard(Given("tick", now), lambda: IpsecGateway.tick(self, now=now))
+
+    def logout(self, number: int, reason: str = "by-administrator", *, now: float) -> list[Effect]:
+        given = Given("logout", now)
+        return self._heard(given, lambda: IpsecGateway.logout(self, number, reason, now=now))
+
+    def shutdown(self, reason: str = "peer-shutdown", *, now: float) -> list[Effect]:
+        given = Given("closed", now, word=reason)
+        return self._heard(given, lambda: IpsecGateway.shutdown(self, reason, now=now))
+
+    def announce(self, *, now: float) -> list[Effect]:
+        return self._heard(Given("announce", now), lambda: IpsecGateway.announce(self, now=now))
+
+    def _heard(self, given: Given, call: Callable[[], list[Effect]]) -> list[Effect]:
+        if not self._recorder.going:
+            return call()
+        made: list[Effect] = []
+        raised = True
+        try:
+            made = call()
+            raised = False
+        finally:
+            self._recorder.happened(self, given, made, raised=raised)
+        return made
+
+
+class HeardKeys:
+    def __init__(self, keys: Keys, recorder: Recorder) -> None:
+        self._keys = keys
+        self._recorder = recorder
+
+    def skeyid(
+        self, identity: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes
+    ) -> GroupKey:
+        key = self._keys.skeyid(identity, hash_name, nonce_i, nonce_r)
+        self._recorder.derived(hash_name, nonce_i + nonce_r, key)
+        return key
+
+
+class HeardSpis(Spis):
+    def draw(self, rng: Random, beside: int = 0) -> int:
+        if not beside and isinstance(rng, Dealt):
+            rng.tape.tell(TURN, self._turn + 1)
+        return super().draw(rng, beside)
+
+
+class HeardSessions(CallersSessions):
+    """``at``: wall time of a moment."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        table: SessionTable,
+        at: Callable[[float], datetime],
+        recorder: Recorder,
+    ) -> None:
+        super().__init__(config, table, at)
+        self._recorder = recorder
+
+    def admit(
+        self, number: int, caller: Caller, asked: AskConfiguration, now: float
+    ) -> Refused | None:
+        refused = super().admit(number, caller, asked, now)
+        self._recorder.admitted(number, caller, refused)
+        return refused
+
+    def admit_site(self, number: int, caller: Caller, site: Site, now: float) -> Refused | None:
+        refused = super().admit_site(number, caller, site, now)
+        self._recorder.admitted(number, caller, refused)
+        return refused
