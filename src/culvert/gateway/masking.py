@@ -9,11 +9,23 @@ so what is said further in that exchange is sealed again as well.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from culvert.errors import ProtocolError, UnexpectedMessage
 from culvert.ike.endpoint import Endpoint
+from culvert.ike.fragments import STRANGERS, Reassembly
+from culvert.ike.keys import exchange_iv
+from culvert.ike.peer import IkeSa
 from culvert.ike.resealing import resealed
-from culvert.ike.wire.fragment import FRAGMENT
-from culvert.ike.wire.header import NO_COOKIE, OCTETS, TRANSACTION, Header
+from culvert.ike.wire.fragment import FRAGMENT, Fragment
+from culvert.ike.wire.header import (
+    AGGRESSIVE,
+    IDENTITY_PROTECTION,
+    NO_COOKIE,
+    OCTETS,
+    TRANSACTION,
+    Header,
+)
 from culvert.ike.wire.message import parse_header
 from culvert.inet.address import Path
 from culvert.rng import Random
@@ -29,14 +41,19 @@ class Masking:
     """``keep``: passwords stay as they are."""
 
     def __init__(self, rng: Random, *, keep: bool) -> None:
+        self.blind = False
+        """Whether there is something in the record that nobody could look into."""
         self._rng = rng
         self._keep = keep
         self._values: dict[bytes, bytes] = {}
         self._told: dict[bytes, bytes] = {}  # what was received -> what the record has of it
         self._last: dict[tuple[bytes, int], bytes] = {}
-        """Of exchanges that differ: the last block that was really said."""
+        """Of exchanges that differ: the message that was really the last."""
+        self._phase1: dict[bytes, bytes] = {}
+        """The last encrypted message of phase 1 by the caller's cookie."""
+        self._pieces = Reassembly(STRANGERS)
 
-    def received(self, octets: bytes, path: Path, endpoint: Endpoint) -> bytes:
+    def received(self, octets: bytes, path: Path, endpoint: Endpoint, *, now: float) -> bytes:
         """What the record has of a datagram, for ``endpoint``, which knows what is recorded.
 
         Raises UnmaskableError.
@@ -48,11 +65,13 @@ class Masking:
         except ProtocolError:
             return self._nothing_of(octets)
         if header.next_payload == FRAGMENT:
-            self._check_fragment(header, path, endpoint)
+            self._fragment(octets, header, path, endpoint, now)
         elif header.exchange == TRANSACTION:
             if octets not in self._told:
                 self._told[octets] = self._masked(octets, header, path, endpoint)
             return self._told[octets]
+        else:
+            self._note_phase1(octets, header)
         return octets
 
     def sent(self, octets: bytes) -> None:
@@ -65,23 +84,34 @@ class Masking:
         header = parse_header(octets)
         return header.exchange == TRANSACTION and _exchange(header) in self._last
 
-    @staticmethod
-    def _check_fragment(header: Header, path: Path, endpoint: Endpoint) -> None:
+    def _fragment(
+        self, octets: bytes, header: Header, path: Path, endpoint: Endpoint, now: float
+    ) -> None:
         """Those of phase 1 hold certificates; later ones might hold what a person typed."""
         sa = endpoint.owner(header, path)
         later = header.cookie_r != NO_COOKIE if sa is None else not sa.in_phase1
-        if later or header.exchange == TRANSACTION:
+        inner = header
+        with suppress(ProtocolError):
+            piece = Fragment.parse(octets, header)
+            key = header.cookie_i + header.cookie_r, path.remote
+            if (whole := self._pieces.take(key, piece, now=now)) is not None:
+                inner = parse_header(whole)
+                self._note_phase1(whole, inner)
+        if later or TRANSACTION in (header.exchange, inner.exchange):
             raise UnmaskableError("what may be a login came in fragments")
+
+    def _note_phase1(self, octets: bytes, header: Header) -> None:
+        if header.encrypted and header.exchange in (AGGRESSIVE, IDENTITY_PROTECTION):
+            self._phase1[header.cookie_i] = octets[: header.length]
 
     def _masked(self, octets: bytes, header: Header, path: Path, endpoint: Endpoint) -> bytes:
         sa = endpoint.owner(header, path)
         exchange = _exchange(header)
         try:
-            if sa is None or sa.channel.sealing is None or not header.encrypted:
+            if sa is None or (sealing := sa.channel.sealing) is None or not header.encrypted:
                 raise UnexpectedMessage("nobody has the keys to it any more, or yet")
-            recorded = sa.channel.sealing.iv(header.message_id)
-            real = recorded
-            if sa.channel.sealing.chains(header.message_id) and exchange in self._last:
+            real = recorded = self._early_iv(sa, header) or sealing.iv(header.message_id)
+            if sealing.chains(header.message_id) and exchange in self._last:
                 real = self._last[exchange][-sa.channel.keys.block :]
             made = resealed(sa.channel, octets, header, (real, recorded), self._other)
         except ProtocolError:
@@ -92,8 +122,17 @@ class Masking:
             self._last.pop(exchange, None)
         return made.octets
 
+    def _early_iv(self, sa: IkeSa, header: Header) -> bytes:
+        """Of a message that came while the proof in front of it was still looked at; else none."""
+        last = self._phase1.get(header.cookie_i)
+        if last is None or not sa.in_phase1:
+            return b""
+        keys = sa.channel.keys
+        return exchange_iv(keys, last[-keys.block :], header.message_id)
+
     def _nothing_of(self, octets: bytes) -> bytes:
         """Nobody can tell what is in it: the header, and octets that are as wrong as it is."""
+        self.blind = True
         return octets[:OCTETS] + self._rng.octets(max(len(octets) - OCTETS, 0))
 
     def _other(self, value: bytes) -> bytes:

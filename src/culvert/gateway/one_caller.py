@@ -72,9 +72,9 @@ class OneCaller(IpsecGateway):
         self._sessions = ToldSessions(config, table, self._at, fed)
         self._endpoint.spis = ToldSpis(fed)
 
-    def masked(self, octets: bytes, path: Path, masking: Masking) -> bytes:
+    def masked(self, octets: bytes, path: Path, masking: Masking, *, now: float) -> bytes:
         """What the record has in place of a datagram. Raises UnmaskableError."""
-        return masking.received(octets, path, self._endpoint)
+        return masking.received(octets, path, self._endpoint, now=now)
 
     # --- commands of a record ----------------------------------------------------------------
 
@@ -92,7 +92,10 @@ class ToldKeys:
     def __init__(self, fed: Fed) -> None:
         self._fed = fed
 
-    def skeyid(self, _who: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes) -> GroupKey:
+    def skeyid(
+        self, identity: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes
+    ) -> GroupKey:
+        del identity  # who it is was said to the real one
         skeyid = self._fed.derive(hash_name, b"", nonce_i + nonce_r)
         return GroupKey(skeyid, str(self._fed.ask(GROUP)))
 
@@ -148,7 +151,7 @@ class ToldSessions(CallersSessions):
         match self._fed.ask(ADMISSION):
             case [str(reason), str(detail)]:
                 return Refused(reason, detail)
-            case [int(session), *_]:
+            case [int(session), str()]:
                 self._numbers.begin_with(session)
             case _:
                 pass

@@ -41,7 +41,7 @@ from culvert.rng import Random
 from culvert.session.table import SessionTable
 
 LINGER = 30.0
-"""Seconds after the end of the caller's last IKE SA: late repeats, and a second try, are of use."""
+"""Seconds after the end of the caller's last IKE SA: late repeats are of use."""
 MOST_CALLERS = 100
 """Callers listened to at a time while it is not known yet which of them is the user wanted."""
 MOST_STEPS = 400
@@ -135,7 +135,8 @@ class Recorder:
     def of_datagram(self, octets: bytes, path: Path) -> Tape | None:
         cookie, source = octets[:8], path.remote
         for tape in self._tapes:
-            if cookie in tape.cookies or source in tape.sources:
+            # Behind an address translator the next caller may get the port of one who is gone.
+            if cookie in tape.cookies or (tape.numbers and source in tape.sources):
                 break
         else:
             if self._chosen is not None or self._wanted.host not in ("", source[0]):

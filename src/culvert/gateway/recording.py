@@ -38,6 +38,9 @@ Ticket = tuple[bool, int]
 """Whether it is of a question about a person (those about certificates count apart); its number."""
 
 OF_OTHERS = "what follows depends on what the gateway does for others"
+OF_THE_UNSEEN = (
+    "a message that may hold a password could not be opened: record with --record-secrets"
+)
 
 
 @dataclass(slots=True)
@@ -154,18 +157,19 @@ class Copy:
         made = run(self._core, self._fed, given, step.draws, step.derived, COMMANDS, step.told)
         self._take_tickets(step, made)
         if self._fed.problem or self._fed.left:
-            self.problem = OF_OTHERS
+            self.problem = self._otherwise
         else:
             self._agree(step, tuple(_sent(made)))
         if not self.problem:
-            self.inputs += 1
-            if not self._write(entry_line(made)):
+            if self._write(entry_line(made)):
+                self.inputs += 1
+            else:
                 self.problem = "it takes no more"
 
     def _for_here(self, given: Given) -> Given:
         match given:
             case Given(name="receive", path=Path() as path):
-                octets = self._core.masked(given.octets, path, self._masking)
+                octets = self._core.masked(given.octets, path, self._masking, now=given.at)
                 return replace(given, octets=octets)
             case Given(answer=Judged() | Signed() | CertificateJudged() as answer):
                 here = self._tickets.get(ticket_of(answer), 0)
@@ -189,7 +193,12 @@ class Copy:
         for one in step.sent:
             self._masking.sent(one)
         if not same:
-            self.problem = OF_OTHERS
+            self.problem = self._otherwise
+
+    @property
+    def _otherwise(self) -> str:
+        """Why this core did something else."""
+        return OF_THE_UNSEEN if self._masking.blind else OF_OTHERS
 
 
 def _ticket(order: Judge | Sign | JudgeCertificate) -> Ticket:
