@@ -260,10 +260,7 @@ class _Gateway:
             )
         finally:
             streams.close()
-            if watched is not None:
-                watched.close()
-            if self._recorded is not None:
-                self._recorded.close()
+            self._close_files(watched)
             for one in self._sockets:
                 one.close()
             self._pairs.close()
@@ -271,6 +268,11 @@ class _Gateway:
                 self._machine.leave()
             else:
                 await asyncio.to_thread(self._machine.close)
+
+    def _close_files(self, watched: Watched | None) -> None:
+        for file in (watched, self._recorded):
+            if file is not None:
+                file.close()
 
     # --- hot restart -------------------------------------------------------------------------
 
