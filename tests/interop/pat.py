@@ -14,21 +14,21 @@ ADDRESSES = {"client1": topology.CLIENT1, "client2": topology.CLIENT2}
 
 
 @contextmanager
-def mapped(lab: Lab, ports: Mapping[str, int]) -> Iterator[None]:
-    """The PAT gives each client this port in place of its 4500."""
+def mapped(lab: Lab, ports: Mapping[str, int], *, local: int = 4500) -> Iterator[None]:
+    """The PAT gives each client this port in place of its ``local`` one."""
     try:
-        _masquerade(lab, ports)
+        _masquerade(lab, ports, local)
         yield
     finally:
-        _masquerade(lab, {})
+        _masquerade(lab, {}, local)
 
 
-def _masquerade(lab: Lab, ports: Mapping[str, int]) -> None:
+def _masquerade(lab: Lab, ports: Mapping[str, int], local: int) -> None:
     nft = namespace.tool("nft")
     lab.run("pat", [nft, "flush", "chain", "ip", "nat", "postrouting"])
     out = f"oifname {topology.PAT_OUTLINK}"
     rules = [
-        f"{out} ip saddr {ADDRESSES[where]} udp sport 4500 masquerade to :{port}"
+        f"{out} ip saddr {ADDRESSES[where]} udp sport {local} masquerade to :{port}"
         for where, port in ports.items()
     ]
     for rule in (*rules, f"{out} masquerade random"):

@@ -14,10 +14,13 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway, until
+from interop.pat import mapped
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
 
 PINGS = 3
+OF_DHCP = 68
+"""What the PAT makes of the client's port 500; it draws any below 512, and Wireshark goes by it."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def watched(lab: Lab) -> Iterator[Watched]:
         return ("--key-log", str(files / f"{end}.keys"), "--capture", str(files / f"{end}.pcap"))
 
     with (
+        mapped(lab, {"client1": OF_DHCP}, local=500),
         OurGateway(lab, options=options("gateway")) as gateway,
         OurClient(lab, options=options("client")) as client,
     ):
@@ -97,8 +101,6 @@ def test_both_ends_wrote_the_same_keys_of_ike(watched: Watched) -> None:
     assert ike("client") == ike("gateway")
 
 
-# Of five runs two found the IKE part still encrypted, and why is not known: not in the gate yet.
-@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="Wireshark's tshark is not installed")
 def test_wireshark_decrypts_ike_and_esp_with_them(watched: Watched, tmp_path: Path) -> None:
     lines = watched.of("gateway", "keys").read_text().splitlines(keepends=True)
@@ -111,7 +113,7 @@ def test_wireshark_decrypts_ike_and_esp_with_them(watched: Watched, tmp_path: Pa
     done = subprocess.run(
         [
             *("tshark", "-r", str(watched.of("gateway", "pcap")), "-O", "isakmp,icmp"),
-            *("-o", "esp.enable_encryption_decode:TRUE"),
+            *("-o", "esp.enable_encryption_decode:TRUE", "-d", f"udp.port=={OF_DHCP},isakmp"),
         ],
         env={"WIRESHARK_CONFIG_DIR": str(home), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -120,6 +122,8 @@ def test_wireshark_decrypts_ike_and_esp_with_them(watched: Watched, tmp_path: Pa
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    (began,) = watched.gateway.events("ike.phase1-started")
+    assert began["fields"]["peer"].endswith(f":{OF_DHCP}")
     assert "XAUTH_USER_NAME" in done.stdout
     assert "INTERNAL_IP4_ADDRESS" in done.stdout
     assert done.stdout.count("(Echo (ping) re") == 2 * PINGS
