@@ -33,7 +33,16 @@ SYSLOG_5424 = re.compile(
     rf"<\d{{1,3}}>1 (?P<at>{STAMP}) (?P<host>\S{{1,255}}) (?P<process>[\w./-]{{1,48}}) \S{{1,128}} "
     r"\S{1,32} (?:-|\[[^\]]{0,999}\]) ?\ufeff?(?P<text>.*)"
 )
-CONTAINER = re.compile(r"(?P<process>[a-z][\w.-]{1,60}) +\| (?P<text>.*)")
+CONTAINER = re.compile(r"(?P<process>[a-z][\w.-]{1,60}) +\|(?: (?P<text>.*)|$)")
+"""A line of `docker compose logs`."""
+POD = re.compile(r"\[pod/[^\]/ ]{1,253}/[^\] ]{1,253}\](?: (?P<text>.*)|$)")
+"""`kubectl logs --prefix`."""
+NANOSECONDS = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(?:Z|[+-]\d\d:\d\d)"
+STREAM = re.compile(
+    rf"(?P<at>{STAMP}) std(?:out|err) [FP](?::[A-Z]{{1,9}})?(?: (?P<text>.*)|$)"  # on a node
+    rf"|(?P<of>{NANOSECONDS})(?: (?P<line>.*)|$)"  # `docker logs -t`, podman, kubectl
+)
+"""What a container printed, behind the time: nobody else writes nine digits of a second."""
 MANAGER = re.compile(
     r"<(?:info|warn|error|debug|trace)> {1,3}\[\d{1,12}\.\d{1,6}\] "
     r"(?:[\w-]{1,40}(?:\[[^\]]{1,200}\])?: )?(?P<text>.*)"
@@ -55,12 +64,17 @@ MANAGERS = frozenset({"NetworkManager", "netifd", "nm-openconnect-service", "nm-
 
 @dataclass(slots=True)  # one for nearly every line; frozen would cost a tenth of all time
 class Bare:
-    """A line without its wrappers. ``stamp`` is the wrapper's, as it stands there."""
+    """A line without its wrappers. ``stamp`` is the wrapper's, as it stands there.
+
+    ``printed``: it comes from a container, line by line as a program printed it to a file or
+    terminal; in all other wrappers each line is a message by itself.
+    """
 
     text: str
     process: str = ""
     host: str = ""
     stamp: str = ""
+    printed: bool = False
 
 
 @cache
@@ -72,10 +86,11 @@ def is_foreign(process: str) -> bool:
 def unwrapped(line: str) -> Bare:
     """The message of a line, and who said it when, if a wrapper tells."""
     text = line if "\x1b" not in line else ANSI.sub("", line)
-    found = _wrapper(text, "")
+    bare = _printed(text)
+    found = _wrapper(bare.text, "")
     if found is None:
-        return Bare(text)
-    process = host = stamp = ""
+        return bare
+    process, host, stamp = bare.process, "", bare.stamp
     for _ in range(DEEPEST):
         groups = found.groupdict("")
         of = groups.get
@@ -87,6 +102,37 @@ def unwrapped(line: str) -> Bare:
         if found is None:
             break
     return Bare(text, process.rpartition("/")[2], host, stamp)
+
+
+def uncontained(line: str) -> str:
+    """A line as the program in a container printed it; any other line as it is."""
+    return _printed(line).text
+
+
+def _printed(text: str) -> Bare:
+    """What a container's log adds is taken off, if it is of one."""
+    bare = Bare(text)
+    for _ in range(DEEPEST):
+        found = _container(bare.text)
+        if found is None:
+            break
+        of = found.groupdict("").get
+        bare = Bare(
+            of("text") or of("line") or "",
+            of("process") or bare.process,
+            stamp=of("at") or of("of") or bare.stamp,
+            printed=True,
+        )
+    return bare
+
+
+def _container(text: str) -> re.Match[str] | None:
+    # Told by a sign or two, since nearly every line is none of them.
+    if text[10:11] == "T" and text[4:5] == "-":
+        return STREAM.match(text)
+    if text[:5] == "[pod/":
+        return POD.match(text)
+    return CONTAINER.match(text) if " |" in text[:70] else None
 
 
 def plain(line: str) -> str:
@@ -107,8 +153,4 @@ def _wrapper(text: str, process: str) -> re.Match[str] | None:
     dated = text[3:4] == " " or text[10:11] == "T"
     if dated and (found := SYSLOG.match(text)):
         return found
-    if process in MANAGERS:
-        return NETIFD.match(text)
-    if " | " in text[:70]:
-        return CONTAINER.match(text)
-    return None
+    return NETIFD.match(text) if process in MANAGERS else None

@@ -19,6 +19,8 @@ from culvert.ike.vendor import recognise
 LINES_OF_RECORD = 48
 """Lines that one record may have; the longest seen (a decoded IKE header) has twelve."""
 
+BEGINNING = 40
+"""Signs of a line in which a program that tells times has told it."""
 SHORT = 12
 """Records of a log that may be an excerpt: of these one line that is understood is enough."""
 
@@ -96,6 +98,7 @@ class Reader:
         self._current: Family | None = self._forced
         self._open: _Record | None = None
         self._clock = Clock()
+        self._tells_time = False
         self._made: list[Fact] = []
 
     def facts(self, lines: Iterable[str]) -> Iterator[Fact]:
@@ -127,6 +130,9 @@ class Reader:
             return
         bare = unwrapped(raw)
         text = bare.text
+        if bare.printed and not text.strip():
+            self._piece("")
+            return
         if (
             self._current is not None
             and (shown := self._current.head.quotes)
@@ -159,7 +165,7 @@ class Reader:
             record is not None
             and record.family is not None
             and record.family.head.joins
-            and not bare.stamp
+            and (bare.printed or not bare.stamp)
             and len(record.texts) < LINES_OF_RECORD
         )
 
@@ -232,6 +238,16 @@ class Reader:
             return own
         return _of_one_family(bare_index().hits(text))
 
+    def _moment(self, record: _Record) -> Moment | None:
+        """A program in a container is asked before the container, if it tells times at all."""
+        bare = record.bare
+        if not bare.printed:
+            return self._clock.read(bare.stamp or record.raw[0])
+        if found := self._clock.read(record.texts[0][:BEGINNING]):
+            self._tells_time = True
+            return found
+        return None if self._tells_time else self._clock.read(bare.stamp)
+
     def _said(self, record: _Record, hits: list[Hit]) -> None:
         raw = tuple(record.raw)
         if record.family is not None and record.family.head.weight >= 1:
@@ -246,7 +262,7 @@ class Reader:
             if reading.silent:
                 continue
             if not read:
-                at, read = self._clock.read(record.bare.stamp or raw[0]), True
+                at, read = self._moment(record), True
             self._made.append(_fact(reading, found, record, raw, at))
 
 

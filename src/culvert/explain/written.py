@@ -19,7 +19,7 @@ from culvert.eventlog.event import Field, LogEvent
 from culvert.eventlog.render import cisco_client, json_lines, lancom, vpn3000
 from culvert.eventlog.render.foreign import Record, records
 from culvert.eventlog.vocabulary import vocabulary
-from culvert.explain.carrier import plain, unwrapped
+from culvert.explain.carrier import plain, uncontained, unwrapped
 from culvert.explain.grammar.template import Template
 
 JSON_LINE = re.compile(r'\{"schema":\d{1,3},"number":\d{1,12},"at":"')
@@ -82,6 +82,7 @@ class Written:
         self._waiting = []
 
     def _line(self, number: int, line: str) -> Iterator[Entry]:
+        line = uncontained(line.rstrip("\r\n"))
         if not line.strip():
             yield from self._close()
             return
@@ -192,6 +193,7 @@ def is_own(lines: Sequence[str]) -> bool:
 
 def read(line: str, number: int) -> Entry | None:
     """The entry of a line in JSON or in our own words."""
+    line = uncontained(line)
     text = unwrapped(plain(line)).text if not line.startswith("{") else line
     if JSON_LINE.match(text):
         try:
