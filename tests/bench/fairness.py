@@ -86,7 +86,7 @@ def two_sessions(lab: Lab, engine: str) -> Iterator[None]:
         patched.setenv("CULVERT_ENGINE", engine)
         gateway = OurGateway(lab, phase2=(SUITE,))
         gateway.start()
-        patched.setenv("CULVERT_ENGINE", "auto")
+        patched.setenv("CULVERT_ENGINE", "user")
         try:
             profile = {"phase2": [SUITE]}
             with OurClient(lab, FLOODING, profile) as one, OurClient(lab, QUIET, profile) as other:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from culvert.cli import status
 from culvert.cli.output import WIDTH, columns, complain, duration, octets, pairs, table
 from culvert.errors import ConfigError, PlatformError
 
@@ -75,3 +76,8 @@ def test_an_error_as_json_has_code_sentence_and_action(capsys: pytest.CaptureFix
         "schema": 1,
         "error": {"code": "config.invalid", "sentence": "a.toml:3: unknown key", "action": ""},
     }
+
+
+def test_the_status_says_what_carries_the_packets_and_why_that() -> None:
+    row = {"name": "office", "state": "up", "engine": "python", "engine_reason": "as asked for"}
+    assert "python: as asked for" in status.told([row])

@@ -83,7 +83,7 @@ def _told(shown: Row) -> str:
         ("encryption", str(shown.get("encryption") or "")),
         ("authentication", str(shown.get("authentication") or "")),
         ("proved by", _method(shown)),
-        ("engine", str(shown.get("engine") or "")),
+        ("engine", _engine(shown)),
         ("received", _amount(shown, "in")),
         ("sent", _amount(shown, "out")),
         ("weak", ", ".join(texts(shown.get("weak")))),
@@ -111,6 +111,13 @@ def _method(shown: Row) -> str:
     mode = shown.get("exchange_mode")
     exposed = ": both names went in clear" if mode == "aggressive" else ""
     return f"{shown.get('method')}, {mode} mode{exposed}" if mode else ""
+
+
+def _engine(shown: Row) -> str:
+    """``kernel: compiled kernel with libcrypto.so.3``."""
+    return ": ".join(
+        filter(None, (str(shown.get(key) or "") for key in ("engine", "engine_reason")))
+    )
 
 
 def _amount(shown: Row, direction: str) -> str:

@@ -141,6 +141,7 @@ class Live(NoSurroundings):
         self._record = record
         self._tun: Tun | IpsecLink | None = link
         self._link = link
+        self._engine = engine
         self._statistics = Statistics()
         self._given: dict[str, Secret] = {}
         ike, natt = open_ports(profile)
@@ -178,7 +179,8 @@ class Live(NoSurroundings):
         """What `culvert status` shows, with the counters of this moment."""
         if not self.over.done():
             self._driver.look()
-        return {**self._core.snapshot, "engine": self._pump.engine}
+        about = {"engine": self._pump.engine, "engine_reason": self._engine.reason}
+        return {**self._core.snapshot, **about}
 
     def statistics(self, row: Mapping[str, object], *, reset: bool) -> Mapping[str, object]:
         """What was counted; after a reset, from now on. ``row``: that of the status."""

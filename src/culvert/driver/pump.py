@@ -20,7 +20,7 @@ from contextlib import suppress
 from itertools import repeat
 
 from culvert.datapath.offload import frames_of, packets_of
-from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane
+from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane, Worn
 from culvert.datapath.xfrm.orders import News
 from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.carried import Carried
@@ -286,8 +286,7 @@ class Pump:
             if self._tun is not None:
                 self._write(_queue(self._tun, lane), found.inside)
             listener.busy()
-        for worn in found.worn:
-            listener.worn(PairWorn(*worn))
+        self._tell_worn(*found.worn)
         for moved in found.moved:
             listener.moved(PeerMoved(*moved))
         if found.unknown:
@@ -313,8 +312,7 @@ class Pump:
         for session, peer, info in found.called:
             source.heard(peer, info)
             direct.called(session, source.called(peer))
-        for worn in found.worn:
-            listener.worn(PairWorn(*worn))
+        self._tell_worn(*found.worn)
         for (session, peer, local_port), info in found.moved:
             source.heard(peer, info)
             listener.moved(PeerMoved(session, peer, local_port))
@@ -351,10 +349,14 @@ class Pump:
         if listener is None or self._kernel is None:
             return
         worn, moved = self._kernel.told(news)
-        for one in worn:
-            listener.worn(PairWorn(*one))
+        self._tell_worn(*worn)
         for other in moved:
             listener.moved(PeerMoved(*other))
+
+    def _tell_worn(self, *news: Worn) -> None:
+        for one in news:
+            if self._listener is not None:
+                self._listener.worn(PairWorn(*one))
 
     # --- from the machine ----------------------------------------------------------------------
 
@@ -377,8 +379,7 @@ class Pump:
             return
         for burst in found.bursts:
             self._send_burst(burst, lane)
-        for worn in found.worn:
-            listener.worn(PairWorn(*worn))
+        self._tell_worn(*found.worn)
         if found.returned:
             tun.write_batch(found.returned)
         listener.busy()
@@ -405,8 +406,7 @@ class Pump:
             return
         if found.returned:
             tun.write_batch(found.returned)
-        for worn in found.worn:
-            listener.worn(PairWorn(*worn))
+        self._tell_worn(*found.worn)
         if found.blocked >= 0:
             self._wait_for(found.blocked, tun, lane)
         elif not found.reads:
@@ -539,7 +539,8 @@ class Pump:
         self._name_strangers()
         if self._kernel is not None:
             with suppress(PlatformError):  # the next look has them
-                self._kernel.look(self._clock())
+                worn = self._kernel.look(self._clock())
+                asyncio.get_running_loop().call_soon(self._tell_worn, *worn)
         found: list[Traffic] = []
         for session, before in self._told.items():
             counted = self._plane.traffic(session)

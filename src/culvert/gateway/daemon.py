@@ -486,6 +486,7 @@ class _Gateway:
             ipsec=tun.number if isinstance(tun, IpsecLink) else 0,
             others=self._pairs.of(share.worker),
             record=self._recorded.take_wanted() if self._recorded is not None else None,
+            engine_reason=self._engine.reason,
         )
 
     def _kernel_door(self) -> KernelDoor | None:

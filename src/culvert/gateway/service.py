@@ -54,6 +54,7 @@ class GatewayService:
         began: datetime,
         listening: Sequence[str],
         clock: Callable[[], float],
+        engine_reason: str = "",
     ) -> None:
         self._config = config
         self._table = table
@@ -63,6 +64,7 @@ class GatewayService:
         self._began = began
         self._listening = listening
         self._clock = clock
+        self._engine_reason = engine_reason
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -120,6 +122,7 @@ class GatewayService:
             "listening": list(self._listening),
             "interface": self._config.restart.tun,
             "engine": self._pump.engine,
+            "engine_reason": self._engine_reason,
             "groups": len(self._config.live.groups),
             **asdict(totals),
             "half_open": self._core.half_open,

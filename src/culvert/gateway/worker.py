@@ -113,6 +113,7 @@ class Orders:
     ipsec: int = 0
     others: tuple[int, ...] = ()
     record: Wanted | None = None
+    engine_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Worker:
             began=orders.began[0],
             listening=orders.listening,
             clock=boottime,
+            engine_reason=orders.engine_reason,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 

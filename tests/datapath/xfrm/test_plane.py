@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from culvert.datapath.plane import BARE, Counters
+from culvert.datapath.plane import BARE, Counters, Worn
 from culvert.datapath.xfrm.orders import (
     Expired,
     Order,
@@ -259,3 +259,22 @@ def test_plain_esp_has_no_ports(plane: KernelPlane, tables: Tables) -> None:
 def test_what_the_kernel_cannot_carry_is_refused(plane: KernelPlane, order: InstallSa) -> None:
     with pytest.raises(MisuseError):
         plane.install(order)
+
+
+def test_what_the_kernel_told_nobody_heard_is_found_at_the_next_look(
+    plane: KernelPlane, tables: Tables
+) -> None:
+    order = replace(pair(), soft_octets=1000, hard_octets=2000)
+    plane.install(order)
+    into = StateName(order.inbound.spi, HERE)
+    assert plane.look(1.0) == []
+    tables.carried[into] = (1000, 1)
+    assert plane.look(2.0) == [Worn(7, 1)]
+    assert plane.told([Expired(into.spi, into.destination, hard=False)]) == ([], [])
+    del tables.sas[into]
+    assert plane.look(3.0) == [Worn(7, 1, spent=True)]
+    assert plane.told([Expired(into.spi, into.destination, hard=True)]) == ([], [])
+    assert plane.look(4.0) == []
+    plane.remove(7, 1)
+    assert tables.sas == {}
+    assert plane.look(5.0) == []

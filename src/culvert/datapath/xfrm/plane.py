@@ -8,7 +8,7 @@ sockets says which of our addresses a peer called, for that is where its SAs end
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
@@ -68,6 +68,7 @@ class _Pair:
     local_port: int
     ports: Mapping[int, int]
     worn: bool = False
+    spent: bool = False
 
     @property
     def key(self) -> _Key:
@@ -92,8 +93,6 @@ class _Pair:
 
     def _state(self, half: SaHalf, source: Address, destination: Address) -> State:
         order = self.order
-        volume = PACKET_CIPHERS[order.cipher].volume
-        soft = min(filter(None, (order.soft_octets, volume)), default=0)
         in_udp = order.udp_encapsulated
         return State(
             half.spi,
@@ -107,9 +106,14 @@ class _Pair:
             order.session,
             source[1] if in_udp else 0,
             destination[1] if in_udp else 0,
-            soft,
+            self.soft_octets,
             order.hard_octets,
         )
+
+    @property
+    def soft_octets(self) -> int:
+        volume = PACKET_CIPHERS[self.order.cipher].volume
+        return min(filter(None, (self.order.soft_octets, volume)), default=0)
 
     def policies(self, *directions: Direction) -> Iterator[Policy]:
         for local in self.order.local:
@@ -297,20 +301,25 @@ class KernelPlane:
                 continue
             pair = self._pairs[key]
             if isinstance(one, Expired):
-                if one.hard or not pair.worn:
+                if not (pair.spent if one.hard else pair.worn):
                     worn.append(Worn(*key, spent=one.hard))
-                pair.worn = True
+                pair.worn, pair.spent = True, pair.spent or one.hard
             elif (one.host, one.port) != pair.peer:
                 self.heard(one.host, pair.here)
                 moved.append(Moved(key[0], (one.host, one.port), pair.local_port))
         return worn, moved
 
-    def look(self, now: float) -> None:
-        """Read the counters of all SAs. Raises PlatformError."""
+    def look(self, now: float) -> list[Worn]:
+        """Read the counters of all SAs. Raises PlatformError.
+
+        News may be lost, where more came than was read in time: what they would have told.
+        """
         found: dict[int, Counters] = {}
+        standing: set[StateName] = set()
         for seen in self._hand.states():
             name = StateName(seen.spi, seen.destination)
             if name in self._names:
+                standing.add(name)
                 self._last[name] = seen
         for name, seen in self._last.items():
             key = self._names[name]
@@ -323,6 +332,22 @@ class KernelPlane:
             came = counters.packets_in > known.packets_in
             found[session] = replace(counters, last_inbound=now if came else known.last_inbound)
         self._now = found
+        return list(self._worn_untold(standing))
+
+    def _worn_untold(self, standing: Container[StateName]) -> Iterator[Worn]:
+        for pair in self._pairs.values():
+            missing = [name for name in pair.names if name not in standing]
+            gone = any(self._hand.state(name) is None for name in missing)
+            soft = pair.soft_octets
+            carried = max(
+                (self._last[name].octets for name in pair.names if name in self._last), default=0
+            )
+            if gone and not pair.spent:
+                pair.worn = pair.spent = True
+                yield Worn(*pair.key, spent=True)
+            elif soft and carried >= soft and not pair.worn:
+                pair.worn = True
+                yield Worn(*pair.key)
 
     def traffic(self, session: int) -> Counters:
         """As of the last `look`."""
