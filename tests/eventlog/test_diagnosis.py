@@ -32,6 +32,16 @@ NO_ANSWER: Happening = (30.0, "ike.no-answer", {"peer": PEER, "attempts": 5, "se
 UP = GOOD[-1]
 WHO = {"user": "ann", "group": "sales", "source": CALLER}
 PLAIN = tuple(one for one in ANSWERED if not one[1].startswith("ike.nat"))
+NO_NAMES: Happening = (
+    16.0,
+    "client.dns-not-public",
+    {"server": "192.168.2.53", "name": "example.com", "problem": "no answer"},
+)
+NO_LEASE: Happening = (
+    0.2,
+    "client.lease-failed",
+    {"gateway": "172.16.172.50", "problem": "nobody answers"},
+)
 NOTHING_BACK: Happening = (40.0, "data.nothing-back", {"packets_out": 30, "packets_in": 0})
 PROPOSAL = {"peer": CALLER, "remote": "3des-md5-modp768", "local": "aes256-sha1-modp1024"}
 
@@ -336,6 +346,15 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*CONNECTING, *ANSWERED, *TWO_PAIRS, UP, NOTHING_BACK),
     ),
     ("data.one-way", ""): (client(*GOOD, NOTHING_BACK), client(*GOOD)),
+    ("data.dns", "client"): (client(*GOOD, NO_NAMES), client(*GOOD)),
+    ("cfg.no-lease", "gateway"): (
+        gateway(STARTED, ended("no-address")),
+        gateway(STARTED, ended("by-user")),
+    ),
+    ("cfg.no-lease", "client"): (
+        client(*CONNECTING, NO_LEASE, down("no-address", 0.2)),
+        client(*CONNECTING, down("no-address", 0.2)),
+    ),
     ("data.hmac", ""): (
         client(*GOOD, (40.0, "data.not-authentic", {"count": 3})),
         client(*GOOD, (40.0, "data.replayed", {"count": 3})),

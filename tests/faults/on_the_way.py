@@ -243,6 +243,10 @@ def _searching(drops: Callable[[Seen], bool], *, natted: bool = True, tcp: bool 
     drop(client, drops)
     client.connect()
     world.decided(client)
+    return _searched(world, client)
+
+
+def _searched(world: World, client: ClientEnd) -> Provoked:
     talks(world, client, MINUTES, every=1.0)
     blocked = client.told("client.way-blocked")
     counts = {
@@ -298,11 +302,11 @@ def _packets(world: World, client: ClientEnd) -> dict[str, int]:
 RSA = Terms(authentication=("rsa",), aggressive_certificates=True, main_mode=True)
 
 
-def _certified(terms: Terms, faults: Faults = PERFECT) -> tuple[World, ClientEnd]:
+def _certified(terms: Terms, faults: Faults = PERFECT, **changes: Any) -> tuple[World, ClientEnd]:
     """Certificates make messages longer than the path."""
     world = World(SEED, terms, vault=gateway_vault(GATEWAY))
     client = world.client(
-        profile(authentication="rsa", exchange_mode="main"),
+        profile(authentication="rsa", exchange_mode="main", **changes),
         vault=person_vault(USERS[0], GROUP),
         faults=faults,
     )
@@ -333,6 +337,16 @@ def fragments_dropped_whole() -> Provoked:
     world.decided(client)
     world.run(MINUTES)
     return over(world, client, **_of_pieces(world, client))
+
+
+@provokes("fragments-dropped-searched")
+def fragments_dropped_searched() -> Provoked:
+    every = {"transport": "auto", "ipsec_over_tcp": True, "ike_fragmentation": False}
+    world, client = _certified(RSA, Faults(mtu=1280, black_hole=True), **every)
+    client.streams_to = world.gateway
+    client.connect()
+    world.decided(client)
+    return _searched(world, client)
 
 
 @provokes("fragments-pieces")

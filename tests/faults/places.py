@@ -20,8 +20,12 @@ EVERYTHING = "ip version 4"
 A_THIRD = "numgen random mod 100 < 30"
 PORT_4500 = "udp dport 4500", "udp sport 4500"
 UDP = "ip protocol udp"
+TCP_10000 = "tcp dport 10000"
 ESP = "ip protocol esp"
 FRAGMENTS = "ip frag-off & 0x3fff != 0"
+IKE_FRAGMENT = 132
+SECOND_PIECE = f"udp dport 500 @th,192,8 {IKE_FRAGMENT} @th,336,8 2"
+"""By the next payload in the header of ISAKMP, and the number in the fragment's own."""
 SHAKY, SHAKY_TABLE = "shaky", "77"
 NEW_GATEWAY = "172.16.172.99"
 

@@ -9,6 +9,7 @@ import pytest
 
 import faults.endings
 import faults.on_the_way
+import faults.provided
 import faults.refused
 import faults.troubles  # noqa: F401  # these know how to provoke
 from culvert.eventlog.diagnosis import diagnoses
@@ -95,7 +96,6 @@ OURS_TO_FALL_BACK_ON = {"p1.failed", "live.ended", "unknown.incomplete"}
 """For reasons that no table knows: no ending of ours leads there (eventlog/test_diagnosis.py)."""
 
 NOT_FROM_OUR_ENDS = {
-    "peer.protocol",  # an ending that foreign ends may name
     "data.subnet-overlap",  # our client sends from its own address only; see datapath
 }
 

@@ -112,8 +112,8 @@ PROFILE = {
 
 
 @contextmanager
-def dhcp_server(lab: Lab) -> Iterator[Spawned]:
-    words = [sys.executable, str(SERVER), topology.GATEWAY, POOL, topology.SERVER, DOMAIN]
+def dhcp_server(lab: Lab, *how: str) -> Iterator[Spawned]:
+    words = [sys.executable, str(SERVER), topology.GATEWAY, POOL, topology.SERVER, DOMAIN, *how]
     running = lab.spawn("gw", words, label="dhcp")
     until("the DHCP server listens", lambda: "ready" in running.said, seconds=10)
     try:
@@ -146,6 +146,7 @@ def test_dhcp_over_ipsec_lends_an_address_and_renews_it(lab: Lab) -> None:
             until("it is renewed", lambda: "renewed 40.1.1.65" in server.said, seconds=50)
             prove_data(lab, "client1")
             assert client.row["state"] == "up"
+        until("given back", lambda: "released 40.1.1.65 40.1.1.65" in server.said, seconds=5)
         assert seen(file, f"src {topology.PAT_OUTSIDE} and udp port 67") == 0, "inside ESP only"
         client.up()
         assert client.row["assigned_ip"] == "40.1.1.65", "the same again"

@@ -38,6 +38,7 @@ from culvert.effects import (
     PeerMoved,
     Record,
     RemoveSa,
+    Replied,
     Resolve,
     Resolved,
     RestoreMachine,
@@ -61,6 +62,7 @@ from culvert.profile.profile import Profile
 from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.session.table import SessionTable
+from simulation import udp
 from simulation.certificates import JUDGING, SIGNING, Vault
 from simulation.journal import Told
 from simulation.network import Link, Network
@@ -76,6 +78,7 @@ WANTS: tuple[str, ...] = ("user", "password")
 RESOLVING = 0.03  # seconds until a name server answers
 REFUSING = 5.0  # seconds until a TCP stream that nobody answers is given up
 CONFIGURING = 0.05  # seconds until routes and name servers are set
+ANY_PORT = 40_000  # of who does not care which
 COUNTING = 1.0  # seconds between two looks at the counters while packets flow
 
 
@@ -416,6 +419,7 @@ class ClientEnd(End):
             sequence = ECHO.unpack_from(payload)[4]
             host = ".".join(map(str, header.source))
             self.do(self.core.step(EchoAnswered(sequence, host), now=self.now))
+        self._replied(packet)
 
     def order(self, order: Order) -> None:
         match order:
@@ -423,7 +427,7 @@ class ClientEnd(End):
                 self.echoes.append(order)
                 self.carry(echo_request(order.source, order.target, 1, order.sequence))
             case Inquire():
-                self.inquiries.append(order)
+                self._inquire(order)
             case Resolve() if self.unresolved:
                 self.answer_later(Resolved(order.ticket, (), self.unresolved), RESOLVING)
             case Resolve():
@@ -451,6 +455,22 @@ class ClientEnd(End):
             case _:
                 super().order(order)
 
+    def _inquire(self, order: Inquire) -> None:
+        """Like every packet of this machine: into the tunnel."""
+        host, port = order.source
+        asked = replace(order, source=(host, port or ANY_PORT + order.number))
+        self.inquiries.append(asked)
+        self.carry(udp.build(asked.source, asked.to, asked.octets))
+
+    def _replied(self, packet: bytes) -> None:
+        found = udp.parse(packet)
+        if found is None or not self.inquiries:
+            return
+        source, to, data = found
+        asked = self.inquiries[-1]
+        if (asked.to, asked.source) == (source, to):
+            self.do(self.core.step(Replied(asked.number, data), now=self.now))
+
     def _stream(self, order: OpenStream) -> None:
         if self.streams_to is None:
             self.answer_later(StreamOpened(order.ticket, None, "no answer"), REFUSING)
@@ -461,6 +481,8 @@ class ClientEnd(End):
 
 class GatewayEnd(End):
     """A gateway with its people. `restart` begins again from the configuration alone."""
+
+    makes: type[IpsecGateway] = IpsecGateway
 
     def __init__(
         self,
@@ -489,7 +511,7 @@ class GatewayEnd(End):
     def _fresh_core(self, rng: Random) -> None:
         self.table = SessionTable(limit=self.config.live.session_limit)
         keys = group_keys(self.config, rng)
-        self.core = IpsecGateway(
+        self.core = self.makes(
             self.config,
             self.table,
             keys,

@@ -98,6 +98,8 @@ class Calls(Searching):
         return Path(local, (self._so_far.address, IKE_PORT))
 
     def _leave(self, reason: str, now: float) -> list[Effect]:
+        if parting := self._give_back(reason, now):
+            return parting
         self._leaving = reason
         words = farewell(reason)
         if self._endpoint.get(self._sa) is None:
@@ -159,13 +161,14 @@ class Calls(Searching):
         """What belonged to the IKE SA that is over."""
         self._waits_for = ""
         self._unwatch()
-        self._renew_at = self._patient_until = inf
+        self._absent.forget()
+        self._patient_until = inf
         self._so_far.up_at = None
         self._so_far.pairs = 0
         self._so_far.silence = None
         self._so_far.configuring = False
         self._doubt = Doubt()
-        self._lease = None
+        self._lease, self._parts_at = None, inf
         renewal, self._renewal = self._renewal, 0
         made = self._close(renewal, "replaced", now) if renewal else []
         return made + self._drop_probe(now)

@@ -90,7 +90,7 @@ class Connection(Networks):
     def deadline(self) -> float:
         silence = self._so_far.silence
         quiet = silence.deadline if silence else inf
-        ours = (self._renew_at, self._returning.at, self._patient_until, self._doubt.deadline)
+        ours = (self._absent.at, self._returning.at, self._patient_until, self._doubt.deadline)
         return min(self._endpoint.deadline, quiet, self._watch_deadline, *ours)
 
     def connect(self, *, now: float) -> list[Effect]:
@@ -122,8 +122,7 @@ class Connection(Networks):
 
     def tick(self, *, now: float) -> list[Effect]:
         made = self._carry(self._endpoint.tick(now=now), now)
-        if self._renew_at <= now:
-            self._renew_at = inf
+        if self._absent.at <= now:
             made += self._ask_for_missing(now)
         if self._so_far.silence and (told := self._so_far.silence.tick(now=now)):
             made += [self._told(told), *self._nothing_back(now)]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from culvert import __version__
+from culvert.client.absent import Absent
 from culvert.client.doubt import Doubt
 from culvert.client.hosts import Hosts
 from culvert.client.idle import Idle
@@ -107,7 +108,7 @@ class Joint(ABC):
         self._patient_until = inf  # when an unanswered attempt to come back is given up
         self._interface = ""
         self._set_up: TunnelSettings | None = None
-        self._renew_at = inf  # when to ask again for pairs that the gateway took away
+        self._absent = Absent()
 
     def _settings_for(self, path: Path) -> Settings:
         way = self._ways.current

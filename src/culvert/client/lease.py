@@ -1,11 +1,11 @@
 """A lease by DHCP through an IPsec SA (RFC 3456; SonicWALL's way to provision a client).
 
 asking ── OFFER ──> wanting ── ACK ──> leased ── half of it over ──> renewing ── ACK ──> leased
-   ^                   │ NAK             └────────── all of it over ──> lost <──┘ NAK
-   └───────────────────┘
+   │ silence           │ NAK, silence    └────────── all of it over ──> lost <──┘ NAK
+   └─────> lost <──────┘
 
-Sans-IO: `send` is the message to send now, `heard` takes what came; questions are repeated with
-twice the patience each time.
+Sans-IO: `send` is the message to send now, `heard` takes what came, `release` what to say at the
+end; questions are repeated with twice the patience each time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ QUESTIONS = 6
 USUAL_LEASE, SHORTEST_LEASE = 3600, 60
 RENEWALS = 60.0
 """Seconds between two questions of a renewal that nobody answers (RFC 2131 §4.4.5)."""
+SILENCE = "nobody answers"
+REFUSED = "the server refuses the address (NAK)"
+RUN_OUT = "the lease ran out, and nobody renewed it"
+"""Why there is no lease, or none any more."""
+
 LOCAL = 0x40
 """First octet of a made-up hardware address, as other clients of such gateways make it."""
 
@@ -50,7 +55,8 @@ class Lease:
         self.hardware = hardware
         self.given = Given()
         """What the gateway's server handed out; no address: nothing yet."""
-        self.lost = False
+        self.problem = ""
+        """Why it is lost; empty: it is not."""
         self.deadline = now
         self._relay = IPv4Address(relay)
         self._number = int.from_bytes(rng.octets(4), "big")
@@ -59,13 +65,17 @@ class Lease:
         self._asked: _Question | None = None
         self._ask(dhcp.DISCOVER, {dhcp.PARAMETERS: dhcp.LIKED})
 
+    @property
+    def lost(self) -> bool:
+        return bool(self.problem)
+
     def send(self, now: float) -> bytes:
         """What is to be sent at the deadline; empty: it is over."""
         if self._asked is None:
             self._renew()
         asked = self._asked
         if asked is None or not asked.left or now >= self._until:
-            self.lost, self.deadline = True, inf
+            self.problem, self.deadline = RUN_OUT if self.given.address else SILENCE, inf
             return b""
         asked.left -= 1
         self.deadline = now + asked.patience
@@ -91,11 +101,19 @@ class Lease:
             self._ask(dhcp.ASK, {**wants, dhcp.SERVER: self._server})
             self.deadline = now
         elif (asked, message.kind) == (dhcp.ASK, dhcp.NAK):
-            self.lost, self.deadline = True, inf
+            self.problem, self.deadline = REFUSED, inf
         elif (asked, message.kind) == (dhcp.ASK, dhcp.ACK) and int(message.yours):
             self._begin(message, now)
             return True
         return False
+
+    def release(self) -> bytes:
+        """The address back to the server (RFC 2131 §4.4.6), which answers nothing; empty: there is
+        none to give back."""
+        if not self.given.address or self.lost:
+            return b""
+        named = {dhcp.SERVER: self._server} if self._server else {}
+        return self._message(dhcp.RELEASE, named, IPv4Address(self.given.address)).write()
 
     def _begin(self, message: DhcpMessage, now: float) -> None:
         lasts = max(message.whole(dhcp.LEASE_TIME, USUAL_LEASE), SHORTEST_LEASE)
@@ -114,14 +132,16 @@ class Lease:
     def _ask(
         self, kind: int, options: dict[int, bytes], client: IPv4Address = dhcp.NOWHERE
     ) -> None:
-        named = {**options, dhcp.CLIENT: bytes((1,)) + self.hardware}
-        message = DhcpMessage(
+        left = QUESTIONS if not int(client) else 1 << 16
+        self._asked = _Question(self._message(kind, options, client), left, FIRST_PATIENCE)
+
+    def _message(self, kind: int, options: dict[int, bytes], client: IPv4Address) -> DhcpMessage:
+        return DhcpMessage(
             dhcp.REQUEST,
             kind,
             self._number,
             self.hardware,
             client=client,
             relay=self._relay,
-            options=named,
+            options={**options, dhcp.CLIENT: bytes((1,)) + self.hardware},
         )
-        self._asked = _Question(message, QUESTIONS if not int(client) else 1 << 16, FIRST_PATIENCE)

@@ -2,6 +2,7 @@
 
 phase 1 ── pair for UDP 67 with the gateway ── this machine sends UDP 67 that way ── lease
         ── pairs for the leased address ── this machine set up ── up ── renewals of the lease
+        ── the end from here: the address is given back first, while there is a way for that
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from culvert.inet.dhcp import SERVER_PORT
 BY_DHCP = "dhcp"
 LEASE = "lease"
 UDP = 17
+PARTING = 0.3
+"""Seconds for the last message, which nobody answers, to get out before its SAs are deleted."""
 
 
 class Leased(Tunnel):
@@ -30,10 +33,11 @@ class Leased(Tunnel):
 
     _lease: Lease | None = None
     _inquiry = 0
+    _parts_at = inf
 
     @property
     def _lease_deadline(self) -> float:
-        return self._lease.deadline if self._lease is not None else inf
+        return min(self._parts_at, self._lease.deadline if self._lease is not None else inf)
 
     @property
     def _by_lease(self) -> bool:
@@ -88,26 +92,40 @@ class Leased(Tunnel):
 
     def _lease_due(self, now: float) -> list[Effect]:
         """Ask, or ask again, or ask for longer."""
+        if self._parts_at <= now:
+            self._parts_at = inf
+            return self._leave(self._leaving, now)
         lease = self._lease
         if lease is None or lease.deadline > now:
             return []
         octets = lease.send(now)
         if lease.lost:
-            return self._without_lease(now)
+            return self._without_lease(lease.problem, now)
         sa = self._endpoint.get(self._sa)
         there = sa is not None and any((p.local, p.remote) == self._ends for p in sa.pairs)
         made = [] if there else self._quick(*self._ends, now)
+        return [*made, self._inquire(octets, lease.deadline - now)]
+
+    def _inquire(self, octets: bytes, patience: float) -> Effect:
         self._inquiry += 1
         to, source = (self._so_far.address, SERVER_PORT), (self._so_far.leased, SERVER_PORT)
-        return [*made, Inquire(self._inquiry, octets, to, source, lease.deadline - now)]
+        return Inquire(self._inquiry, octets, to, source, patience)
 
-    def _without_lease(self, now: float) -> list[Effect]:
+    def _without_lease(self, problem: str, now: float) -> list[Effect]:
         """Nobody answered, or the server wants the address back."""
         self._lease = None
-        return [
-            self._event("client.lease-failed", gateway=self._so_far.address),
-            *self._leave("no-address", now),
-        ]
+        told = self._event("client.lease-failed", gateway=self._so_far.address, problem=problem)
+        return [told, *self._leave("no-address", now)]
+
+    def _give_back(self, reason: str, now: float) -> list[Effect]:
+        """Before the connection is left for ``reason``: the address, and a moment for that."""
+        lease, self._lease = self._lease, None
+        octets = lease.release() if lease is not None else b""
+        if lease is None or not octets or self._endpoint.get(self._sa) is None:
+            return []
+        self._leaving, self._parts_at = reason, now + PARTING
+        told = self._event("client.lease-returned", address=lease.given.address)
+        return [told, self._inquire(octets, PARTING)]
 
     def _replied(self, replied: Replied, now: float) -> list[Effect]:
         lease = self._lease
@@ -115,8 +133,10 @@ class Leased(Tunnel):
             return []
         before = lease.given.address
         begun = lease.heard(replied.octets, now)
-        if lease.lost or (begun and before not in ("", lease.given.address)):
-            return self._without_lease(now)
+        if begun and before not in ("", lease.given.address):
+            return self._without_lease(f"the server now lends {lease.given.address}", now)
+        if lease.lost:
+            return self._without_lease(lease.problem, now)
         if not begun or before:
             return []
         given = lease.given

@@ -45,10 +45,6 @@ STREAM = 20
 """Packets between two looks that make a stream: in one that flows this way only, nothing of ours
 would tell a NAT that forgot us, or the gateway behind it, where we are."""
 
-RENEWAL_WAIT = 2.0
-"""Seconds after which a client asks for pairs that it has not any more. A gateway that ends
-everything deletes the pairs first, and its next message says so."""
-
 
 class Tunnel(Joint):
     """Between an IKE SA that is logged in and a machine that is set up."""
@@ -79,15 +75,23 @@ class Tunnel(Joint):
 
     def _ask_for_missing(self, now: float) -> list[Effect]:
         """Pairs that the gateway took away while the connection stands."""
+        self._absent.whole()
         sa = self._endpoint.get(self._sa)
         if sa is None:
             return []
+        wanted = wanted_pairs(self.profile, self._so_far, unity=self._unity)
+        gone = [(local, remote) for local, remote in wanted if not sa.pairs.same(local, remote)]
         missing = [
             self._event("client.pair-missing", local=str(local), remote=str(remote))
-            for local, remote in wanted_pairs(self.profile, self._so_far, unity=self._unity)
-            if not (sa.pairs.same(local, remote) or sa.negotiator.asks(local, remote))
+            for local, remote in gone
+            if not sa.negotiator.asks(local, remote)
         ]
-        return [*missing, *self._ask_for_pairs(now)] if missing else []
+        if not missing:
+            if gone:
+                self._absent.under_way(now)
+            return []
+        self._absent.asked(now)
+        return [*missing, *self._ask_for_pairs(now)]
 
     def _quick(self, local: Selector, remote: Selector, now: float) -> list[Effect]:
         def start(sa: IkeSa) -> list[Output]:
@@ -106,7 +110,7 @@ class Tunnel(Joint):
             case Remove(number=number):
                 self._so_far.pairs -= 1
                 if self.state == "up":
-                    self._renew_at = min(self._renew_at, now + RENEWAL_WAIT)
+                    self._absent.lost(now)
                 return [RemoveSa(SESSION, number)]
             case _:
                 assert_never(pair)

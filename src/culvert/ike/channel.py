@@ -260,6 +260,11 @@ class Channel:
         if len(self._seen) > SEEN_IDS:
             del self._seen[next(iter(self._seen))]
 
+    def not_yet(self, header: Header) -> None:
+        """A genuine first message that came too early: said again, it is the first still."""
+        self._seen.pop(header.message_id, None)
+        self.end_exchange(header.message_id)
+
     def end_exchange(self, message_id: int) -> None:
         if self._sealing is not None:
             self._sealing.forget(message_id)

@@ -188,20 +188,27 @@ class Negotiator:
         QUICK[0].check(sealed.parts)
         channel.check(sealed)
         channel.begin_exchange(header)
-        if self._owner.phase is not Phase.UP:
-            raise UnexpectedMessage("quick mode before there is an address")
         if self._left:
             raise UnexpectedMessage("quick mode under keys that another IKE SA has renewed")
-        if len(self._open) >= OPEN_AT_ONCE:
-            raise UnexpectedMessage(f"more than {OPEN_AT_ONCE} quick modes at once")
-        if len(self._owner.pairs) >= MOST_PAIRS:
-            raise UnexpectedMessage(f"more than {MOST_PAIRS} pairs of IPsec SAs")
+        if early := self._too_early():
+            channel.not_yet(header)
+            raise UnexpectedMessage(early)
         try:
             self._answer(octets, header, sealed.parts, now)
         except ProtocolError as error:
             channel.answers.keep(octets, None, now=now)
             self._refuse(error, header, sealed.parts)
         return True
+
+    def _too_early(self) -> str:
+        """Why nothing can be agreed at the moment; said again, it may find that passed."""
+        if self._owner.phase is not Phase.UP:
+            return "quick mode before there is an address"
+        if len(self._open) >= OPEN_AT_ONCE:
+            return f"more than {OPEN_AT_ONCE} quick modes at once"
+        if len(self._owner.pairs) >= MOST_PAIRS:
+            return f"more than {MOST_PAIRS} pairs of IPsec SAs"
+        return ""
 
     def _answer(self, octets: bytes, header: Header, parts: Chain, now: float) -> None:
         channel = self._owner.channel

@@ -1,7 +1,8 @@
 """The simulated half of a SonicWALL: a DHCP server behind our gateway, for clients' own relays.
 
 python -m: listens on HOST, lends addresses of POOL (a prefix), tells DNS and DOMAIN; prints what it
-does. Run it where the gateway runs; the gateway carries UDP 67 through its clients' SAs.
+does. HOW is `mute` (says nothing) or `refuse` (NAK to every request), or left out. Run it where the
+gateway runs; the gateway carries UDP 67 through its clients' SAs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from culvert.inet.dhcp import DhcpMessage
 LEASE_SECONDS = 60
 
 
-def main(host: str, pool: str, dns: str, domain: str) -> None:
+def main(host: str, pool: str, dns: str, domain: str, how: str = "") -> None:
     free = [str(address) for address in IPv4Network(pool).hosts()]
     lent: dict[bytes, str] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
@@ -25,8 +26,17 @@ def main(host: str, pool: str, dns: str, domain: str) -> None:
         while True:
             octets, _ = listening.recvfrom(dhcp.LONGEST)
             asked = DhcpMessage.parse(octets)
+            if how:
+                print(f"{how}: {asked.kind}", flush=True)
+            if how == "mute":
+                continue
+            if asked.kind == dhcp.RELEASE:
+                returned = lent.pop(asked.hardware, None)
+                print("released", returned, asked.client, flush=True)
+                continue
             address = lent.setdefault(asked.hardware, free[len(lent)])
-            kind = dhcp.OFFER if asked.kind == dhcp.DISCOVER else dhcp.ACK
+            agreed = dhcp.NAK if how == "refuse" else dhcp.ACK
+            kind = dhcp.OFFER if asked.kind == dhcp.DISCOVER else agreed
             told = "renewed" if int(asked.client) else "offered" if kind == dhcp.OFFER else "lent"
             answer = DhcpMessage(
                 dhcp.REPLY,
