@@ -97,27 +97,6 @@ def test_gateway_moved(lab: Lab, record_property: Record) -> None:
             scene.client.down()
 
 
-def test_gateway_announced(lab: Lab, record_property: Record) -> None:
-    with Scene(lab, "gateway-announced", where="pub") as scene:
-        scene.client.up()
-        scene.back(within=5)
-        with places.gateway_elsewhere(lab):
-            back = scene.back(within=30)
-            until(
-                "the client follows",
-                lambda: scene.client.row["gateway"] == places.NEW_GATEWAY,
-                seconds=20,
-            )
-            scene.told(record_property, scene.traffic(), back)
-            assert len(scene.gateway.sessions) == 1
-        until(
-            "and back",
-            lambda: scene.client.row["gateway"] == topology.GATEWAY,
-            seconds=20,
-        )
-        scene.client.down()
-
-
 def test_lost_peer(lab: Lab, record_property: Record) -> None:
     with Scene(lab, "lost-peer", profile={"reconnect": 0}) as scene:
         scene.client.up()

@@ -16,6 +16,9 @@ async def inquire(order: Inquire) -> Replied | None:
     Raises PlatformError when it cannot be asked from ``order.source``.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
+        # A question that is said again at the last moment of the one before it, whose socket is
+        # still there.
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             asking.bind(order.source)
             asking.connect(order.to)
