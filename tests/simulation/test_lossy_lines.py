@@ -75,7 +75,7 @@ def test_no_session_is_lost_in_silence(seed: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("reconnect", [0, 3600])
 def test_no_session_of_many_is_lost(reconnect: int) -> None:
     for seed in range(PLAYED, PLAYED + MANY):
