@@ -102,6 +102,34 @@ def test_an_exchange_begins_with_the_last_phase_1_block_and_its_own_id() -> None
     assert cbc_decrypt("aes-cbc", made.cipher_key, iv, octets).startswith(body())
 
 
+def as_libreswan(message_id: int, made: Phase1Keys) -> bytes:
+    """What it says before phase 1 is finished at its end: no block goes before."""
+    padded = body() + bytes(-len(body()) % made.block)
+    first = exchange_iv(made, b"", message_id)
+    octets = cbc_encrypt("aes-cbc", made.cipher_key, first, padded)
+    head = Header(b"initiate", b"responds", HASH, INFORMATIONAL, ENCRYPTED, message_id)
+    return head.to_bytes(len(octets)) + octets
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_libreswan_says_before_phase_1_is_finished_is_read(finished: bool) -> None:
+    """Its refusal of a certificate in main mode."""
+    reader = Sealing(keys())
+    sealed(reader, 0)
+    if finished:  # here, and not there
+        reader.finish_phase1()
+    assert taken(reader, as_libreswan(5, keys())) == b"hello"
+
+
+def test_and_once_the_other_end_is_through_only_the_standard_counts() -> None:
+    writer, reader = both()
+    taken(reader, sealed(writer, 0))
+    after_phase_1(writer, reader)
+    assert taken(reader, sealed(writer, 4)) == b"hello"
+    with pytest.raises(WireError):
+        opened(reader, as_libreswan(5, keys()))
+
+
 def test_nothing_moves_before_a_message_is_accepted() -> None:
     writer, reader = both()
     after_phase_1(writer, reader)

@@ -27,6 +27,7 @@ class Sealing:
         self._phase1_iv = keys.first_iv
         self._chains: OrderedDict[int, bytes] = OrderedDict()
         self._finished = False
+        self._heard = False  # anything that belongs to no phase 1
 
     def seal(self, header: Header, body: bytes, first: int) -> bytes:
         """The whole encrypted message; the chain moves on."""
@@ -56,13 +57,23 @@ class Sealing:
                 f"an encrypted body of {len(sealed)} octets is no number of whole blocks",
                 offset=OCTETS,
             )
-        iv = self.iv(header.message_id)
+        try:
+            return self._opened(header, sealed, self.iv(header.message_id))
+        except WireError:
+            if self._heard or header.message_id in (0, *self._chains):
+                raise
+            # Before phase 1 is finished at its end, libreswan encrypts what it has to say (such as
+            # that it refuses a certificate) as if there had been no block before.
+            return self._opened(header, sealed, exchange_iv(self._keys, b"", header.message_id))
+
+    def _opened(self, header: Header, sealed: bytes, iv: bytes) -> tuple[Chain, bytes]:
         body = cbc_decrypt(self._keys.cipher_name, self._keys.cipher_key, iv, sealed)
         return decrypted_body(body, header), body
 
     def accept(self, octets: bytes, header: Header) -> None:
         """The message was genuine: its last block is the next IV of its chain."""
         self._keep(header.message_id, octets[OCTETS : header.length])
+        self._heard = self._heard or self._finished or header.message_id != 0
 
     def chains(self, message_id: int) -> bool:
         """Whether messages of this exchange went before."""

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    load_pem_private_key,
+    pkcs12,
+)
 
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from culvert.lab.process import Spawned
 from interop.peers.credentials import GROUP, GROUP_KEY, PASSWORD, USERS, PeerFailure
+from interop.peers.pki import Pki
 
 UNPACKED = Path("/opt/culvert-peers/libreswan/usr/libexec/ipsec")
 BUILT_IN = "/usr/libexec/ipsec"  # where pluto looks for its tools
@@ -25,6 +35,50 @@ MODES = ("aggressive", "main")
 POLL = 0.05
 PATIENCE = 15.0
 
+Settings = Mapping[str, str]
+"""Lines of a connection, as ipsec.conf has them."""
+
+
+@dataclass(frozen=True)
+class Papers:
+    """Whose certificate pluto has, and the authority it trusts if that is another one."""
+
+    pki: Pki
+    name: str
+    authority: Pki | None = None
+
+    def fill(self, store: str, folder: Path) -> None:
+        trusted = (self.authority or self.pki).certificate("ca")
+        words = ["-A", "-d", store, "-n", "ca", "-t", "CT,,", "-i", str(trusted)]
+        run("certutil", *words)
+        certificate = x509.load_pem_x509_certificate(self.pki.certificate(self.name).read_bytes())
+        key = load_pem_private_key(self.pki.key(self.name).read_bytes(), None)
+        assert isinstance(key, RSAPrivateKey)
+        locked = BestAvailableEncryption(PASSWORD.encode())
+        file = folder / "own.p12"
+        file.touch(mode=0o600)
+        file.write_bytes(
+            pkcs12.serialize_key_and_certificates(
+                self.name.encode(), key, certificate, None, locked
+            )
+        )
+        run("pk12util", "-i", str(file), "-d", store, "-W", PASSWORD, "-K", "")
+
+    @property
+    def settings(self) -> Settings:
+        return {
+            "authby": "rsasig",
+            "leftcert": self.name,
+            "leftsendcert": "always",
+            "rightrsasigkey": "%cert",
+            "rightca": "%same" if self.authority is None else "%any",
+        }
+
+
+def run(tool: str, *words: str) -> None:
+    command = [namespace.tool(tool), *words]
+    subprocess.run(command, check=True, capture_output=True)
+
 
 @dataclass
 class Pluto:
@@ -32,6 +86,7 @@ class Pluto:
 
     lab: Lab
     where: str
+    papers: Papers | None = None
     process: Spawned | None = field(default=None, init=False)
 
     @property
@@ -55,8 +110,7 @@ class Pluto:
         (self.folder / "ipsec.secrets").write_text(secrets, "utf-8")
         (self.folder / "ipsec.d" / "passwd").write_text(people, "utf-8")
         self.write(connections)
-        store = [namespace.tool("certutil"), "-N", "-d", f"sql:{self.folder}/nss"]
-        subprocess.run([*store, "--empty-password"], check=True, capture_output=True)
+        self.fill_store()
         daemon = [f"{BUILT_IN}/pluto", "--nofork", "--stderrlog", "--config", self.configuration]
         daemon += ["--secretsfile", self.folder / "ipsec.secrets"]
         daemon += ["--nssdir", self.folder / "nss", "--ipsecdir", self.folder / "ipsec.d"]
@@ -69,6 +123,15 @@ class Pluto:
                 raise PeerFailure(f"pluto on {self.where} did not start. Its log:\n{self.log}")
             time.sleep(POLL)
         self.whack("--listen")
+
+    def fill_store(self) -> None:
+        """A new one: nothing of another test of this lab."""
+        for old in (self.folder / "nss").iterdir():
+            old.unlink()
+        store = f"sql:{self.folder}/nss"
+        run("certutil", "-N", "-d", store, "--empty-password")
+        if self.papers is not None:
+            self.papers.fill(store, self.folder)
 
     def write(self, connections: str) -> None:
         head = "config setup\n  protostack=xfrm\n  uniqueids=no\n  ikev1-policy=accept\n"
@@ -109,15 +172,18 @@ class Pluto:
 
 @dataclass
 class LibreswanGateway:
-    """Group key with XAUTH, in both modes, with one proposal of phase 1."""
+    """Both modes with one proposal of phase 1 and one way to prove; ``settings`` overrule."""
 
     lab: Lab
     suite: str = "aes128-sha1-modp2048"
+    way: str = "xauth-psk"
+    papers: Papers | None = None
+    settings: Settings = field(default_factory=dict)
     where: str = "gw"
     pluto: Pluto = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pluto = Pluto(self.lab, self.where)
+        self.pluto = Pluto(self.lab, self.where, self.papers)
 
     def __enter__(self) -> Self:
         crypt = [namespace.tool("openssl"), "passwd", "-6", "-stdin"]
@@ -132,100 +198,121 @@ class LibreswanGateway:
     def __exit__(self, *_: object) -> None:
         self.pluto.stop()
 
-    def takes(self, suite: str) -> None:
-        """From now on this."""
-        self.suite = suite
+    def takes(self, suite: str, way: str = "xauth-psk", **settings: str) -> None:
+        """From now on this. Names of settings have _ in place of -."""
+        self.suite, self.way = suite, way
+        self.settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self.pluto.write(self.connections())
         self.pluto.load(*MODES)
 
     def connections(self) -> str:
-        return "".join(self.connection(mode) for mode in MODES)
+        return "".join(connection(mode, self.of(mode)) for mode in MODES)
 
-    def connection(self, mode: str) -> str:
-        # Named in aggressive mode only: in main mode a key belongs to any address.
-        group = f"\n  rightid=@[{GROUP}]" if mode == "aggressive" else ""
-        return f"""\
-conn {mode}
-  ikev2=no
-  aggressive={"yes" if mode == "aggressive" else "no"}
-  authby=secret
-  auto=ignore
-  ike={named(self.suite)}
-  esp=aes128-sha1
-  pfs=no
-  rekey=no
-  left={topology.GATEWAY}
-  leftid={topology.GATEWAY}
-  leftsubnet={topology.PRIVATE}
-  leftxauthserver=yes
-  leftmodecfgserver=yes
-  right=%any{group}
-  rightxauthclient=yes
-  rightmodecfgclient=yes
-  modecfgpull=yes
-  rightaddresspool={topology.POOL}
-  modecfgdns={topology.SERVER}
-  modecfgdomains=corp.test
-  xauthby=file
-  cisco-unity=yes
-"""
+    def of(self, mode: str) -> Settings:
+        found = {
+            **COMMON,
+            "aggressive": "yes" if mode == "aggressive" else "no",
+            "ike": ",".join(map(named, self.suite.split(","))),
+            "rekey": "no",
+            "left": topology.GATEWAY,
+            "leftid": topology.GATEWAY,
+            "leftsubnet": topology.PRIVATE,
+            "leftmodecfgserver": "yes",
+            "right": "%any",
+            "rightmodecfgclient": "yes",
+            "rightaddresspool": topology.POOL,
+            "modecfgpull": "yes",
+            "modecfgdns": topology.SERVER,
+            "modecfgdomains": "corp.test",
+            "cisco-unity": "yes",
+        }
+        if self.way.startswith("xauth-"):
+            found |= {"leftxauthserver": "yes", "rightxauthclient": "yes", "xauthby": "file"}
+        if self.way.endswith("rsa") and self.papers is not None:
+            found |= {**self.papers.settings, "rightid": "%fromcert"}
+        elif mode == "aggressive":
+            # Named in aggressive mode only: in main mode a key belongs to any address.
+            found["rightid"] = f"@[{GROUP}]"
+        return {**found, **self.settings}
 
 
 @dataclass
 class LibreswanClient:
-    """Somebody who dials with the group's key and XAUTH."""
+    """Somebody who dials with the group's key or a certificate, with XAUTH or without."""
 
     lab: Lab
     where: str = "client1"
     gateway: str = topology.GATEWAY
+    papers: Papers | None = None
     pluto: Pluto = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pluto = Pluto(self.lab, self.where)
+        self.pluto = Pluto(self.lab, self.where, self.papers)
 
     @property
     def user(self) -> str:
         return USERS[self.where]
 
     def __enter__(self) -> Self:
-        secrets = f'%any : PSK "{GROUP_KEY}"\n@{self.user} : XAUTH "{PASSWORD}"\n'
-        self.pluto.start("", secrets)
+        self.pluto.start("", self.secrets(PASSWORD))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pluto.stop()
 
-    def dial(self, suite: str, mode: str) -> None:
-        """Begin; it does not wait for the end, which in a kernel without ESP never comes."""
-        self.pluto.write(self.connection(suite, mode))
+    def secrets(self, password: str) -> str:
+        return f'%any : PSK "{GROUP_KEY}"\n@{self.user} : XAUTH "{password}"\n'
+
+    def knows(self, password: str) -> None:
+        """The user's, from now on."""
+        (self.pluto.folder / "ipsec.secrets").write_text(self.secrets(password), "utf-8")
+        self.pluto.whack("--rereadsecrets")
+
+    def dial(self, suite: str, mode: str, way: str = "xauth-psk", **settings: str) -> None:
+        """Begin; it does not wait for the end, which in a kernel without ESP never comes. Names
+        of settings have _ in place of -."""
+        more = {name.replace("_", "-"): value for name, value in settings.items()}
+        self.pluto.write(connection(mode, {**self.of(suite, mode, way), **more}))
         self.pluto.load(mode)
         self.pluto.whack("--name", mode, "--asynchronous", "--initiate")
 
     def hang_up(self, mode: str) -> None:
         self.pluto.whack("--name", mode, "--delete")
 
-    def connection(self, suite: str, mode: str) -> str:
-        group = f"\n  leftid=@[{GROUP}]" if mode == "aggressive" else ""
-        return f"""\
-conn {mode}
-  ikev2=no
-  aggressive={"yes" if mode == "aggressive" else "no"}
-  authby=secret
-  auto=ignore
-  ike={named(suite)}
-  esp=aes128-sha1
-  pfs=no
-  left={ADDRESSES[self.where]}{group}
-  leftxauthclient=yes
-  leftmodecfgclient=yes
-  leftusername={self.user}
-  right={self.gateway}
-  rightxauthserver=yes
-  rightmodecfgserver=yes
-  rightsubnet=0.0.0.0/0
-  modecfgpull=yes
-  remote-peer-type=cisco
-"""
+    def of(self, suite: str, mode: str, way: str) -> Settings:
+        found = {
+            **COMMON,
+            "aggressive": "yes" if mode == "aggressive" else "no",
+            "ike": named(suite),
+            "left": ADDRESSES[self.where],
+            "leftmodecfgclient": "yes",
+            "right": self.gateway,
+            "rightmodecfgserver": "yes",
+            "rightsubnet": "0.0.0.0/0",
+            "modecfgpull": "yes",
+        }
+        if way.startswith("xauth-"):
+            found |= {"leftxauthclient": "yes", "leftusername": self.user}
+            found |= {"rightxauthserver": "yes", "remote-peer-type": "cisco"}
+        if way.endswith("rsa") and self.papers is not None:
+            found |= {**self.papers.settings, "leftid": "%fromcert"}
+        elif mode == "aggressive":
+            found["leftid"] = f"@[{GROUP}]"
+        return found
+
+
+COMMON: Settings = {
+    "ikev2": "no",
+    "authby": "secret",
+    "auto": "ignore",
+    "esp": "aes128-sha1",
+    "pfs": "no",
+}
+
+
+def connection(name: str, settings: Settings) -> str:
+    lines = "".join(f"  {key}={value}\n" for key, value in settings.items())
+    return f"conn {name}\n{lines}"
 
 
 def named(suite: str) -> str:
