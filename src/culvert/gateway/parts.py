@@ -47,7 +47,7 @@ from culvert.session.session import Counters, Kind, Problem, Session, SpiPair, S
 from culvert.session.silence import Silence
 from culvert.session.table import Closed, SessionTable
 
-SCHEMA = 3
+SCHEMA = 4
 """Of everything below and of `culvert.datapath.handed`. A process that is handed another one says
 so, and the gateway starts cold."""
 
@@ -98,6 +98,7 @@ PARTS = (
             "_phase1_iv": bytes,
             "_chains": OrderedDict[int, bytes],
             "_finished": bool,
+            "_heard": bool,
         },
     ),
     Part(
