@@ -152,3 +152,24 @@ def test_who_forges_a_complaint_about_the_key_only_names_a_cause() -> None:
         world.gateway.datagram(clear_message(head, notify), STRANGER, ("172.16.172.50", 500))
         assert world.decided(client)
         assert client.up
+
+
+def test_a_refusal_that_brings_no_cookie_of_the_refusers_is_heard() -> None:
+    """As libreswan refuses a first message: it keeps nothing, so it draws no cookie."""
+    world = World(SEED)
+    with world.shown_if_wrong():
+        client = world.client(behind=world.nat)
+        assert client.link is not None
+        client.connect()
+        world.run_until(lambda: bool(world.gateway.sent), within=1.0)
+        world.gateway.unplug()
+        client.link.drops = lambda _: True
+        asked = world.now
+        header = parse_header(world.gateway.sent[0][1])
+        notify = (Notify(NO_PROPOSAL_CHOSEN, PROTO_ISAKMP).part(),)
+        head = Header(header.cookie_i, NO_COOKIE, first_kind(notify), INFORMATIONAL, 0, 0)
+        refusal = clear_message(head, notify)
+        client.datagram(refusal, ("172.16.172.50", 500), (client.link.address, 500))
+        assert world.decided(client)
+        assert client.reason == "proposal-refused"
+        assert world.now <= asked + DOUBT

@@ -288,6 +288,8 @@ class Endpoint:
                 number = self._unanswered(header.cookie_i)
         else:
             number = self._by_question.get(header.cookie_i, {}).get(path.remote)
+            if number is None and header.exchange == wire.INFORMATIONAL:
+                number = self._unanswered(header.cookie_i)  # refused by one without a cookie
         return None if number is None else self._sas[number]
 
     def _unanswered(self, cookie_i: bytes) -> int | None:
