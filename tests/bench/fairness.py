@@ -70,9 +70,9 @@ class Flooded:
         return f"{self.name:20} before: {self.before}; during: {self.during}"
 
 
-def pinged(lab: Lab) -> Pinged:
-    words = ["-n", "-i", str(EVERY), "-c", str(PINGS), "-W", "1", topology.SERVER]
-    said = lab.run(QUIET, [namespace.tool("ping"), *words], timeout=60, check=False).stdout
+def pinged(lab: Lab, where: str = QUIET, target: str = topology.SERVER) -> Pinged:
+    words = ["-n", "-i", str(EVERY), "-c", str(PINGS), "-W", "1", target]
+    said = lab.run(where, [namespace.tool("ping"), *words], timeout=60, check=False).stdout
     times = [float(one) for one in re.findall(r"time=([\d.]+)", said)]
     if len(times) < PINGS // 2:
         return Pinged(1e3, 1e3, PINGS - len(times))

@@ -41,7 +41,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.90  # of the processors idle before a measurement
 QUIET_PATIENCE = 10.0
 BUSY_TRIES = 20
-PINGS = ("-n", "-q", "-i", "0.01", "-c", "100")
 SMALL = "18"  # octets of payload: 64 with the headers of IPv4, UDP and Ethernet
 
 SUITES = {"gcm": "aes128gcm16", "cbc": "aes128-sha1", "3des": "3des-sha1"}
@@ -220,12 +219,11 @@ def run_iperf(lab: Lab, command: Sequence[str], seconds: float) -> dict[str, Any
 
 
 def pinged(lab: Lab, target: str) -> float:
-    """Average round trip in milliseconds."""
-    said = lab.run(CLIENT, [namespace.tool("ping"), *PINGS, target], timeout=30, check=False).stdout
-    numbers = said.rstrip().rpartition(" = ")[2].split("/")
-    if len(numbers) < 4:
-        raise SystemExit(f"nothing answers: {said}")
-    return float(numbers[1])
+    """Median of the round trips in milliseconds."""
+    found = fairness.pinged(lab, CLIENT, target)
+    if found.lost > fairness.PINGS // 2:
+        raise SystemExit(f"{target} hardly answers: {found}")
+    return found.median
 
 
 def family(pid: int) -> tuple[int, ...]:
