@@ -118,6 +118,9 @@ def bars(wanted: Sequence[Bar], rounds: Rounds) -> list[Result]:
 
 
 Pairs = Sequence[tuple[float, float]]
+Costs = Sequence[tuple[str, str, float]]
+"""Whose, of what kind, and the share of all that was not idle (bench.costs)."""
+LITTLE = 0.005
 
 
 def _at_least(figure: str, unit: str, peer: str, pairs: Pairs, least: float) -> Result:
@@ -206,6 +209,7 @@ def write(
     rounds: Rounds,
     results: Sequence[Result],
     known: Sequence[Known],
+    spent_on: Sequence[tuple[str, Costs]] = (),
     *,
     pairs: int,
     seconds: float,
@@ -217,6 +221,7 @@ def write(
         "machine": machine,
         "suspect": doubts,
         "bars": [asdict(one) for one in results],
+        "costs": {name: [list(row) for row in rows] for name, rows in spent_on},
         "rounds": {name: [asdict(one) for one in values] for name, values in rounds.items()},
     }
     text = json.dumps(document, indent=1, ensure_ascii=False)
@@ -225,7 +230,8 @@ def write(
     page = folder / "performance.md"
     others = page.read_text("utf-8").partition(f"\n{TITLE}\n")[0] if page.exists() else ""
     section = _section(machine, doubts, rounds, results, pairs, seconds)
-    page.write_text(f"{others.rstrip()}\n\n{section}".lstrip(), "utf-8")
+    costs = "".join(_costs(name, rows) for name, rows in spent_on if rows)
+    page.write_text(f"{others.rstrip()}\n\n{section}{costs}".lstrip(), "utf-8")
 
 
 def described() -> str:
@@ -281,6 +287,19 @@ def _section(
         "|---|---|---|---|---|---|---|",
     ]
     lines += [_row(name, values) for name, values in rounds.items() if values]
+    return "\n".join(lines) + "\n"
+
+
+def _costs(name: str, rows: Costs) -> str:
+    """A table of a profile; what is too little to matter is left out."""
+    lines = [
+        f"\n### Where the time of one stream goes, {name}\n",
+        "perf, both processors, what is not idle; sender, both ends of the tunnel, the PAT between "
+        "them and receiver all share them.\n",
+        "| whose | what | share |",
+        "|---|---|--:|",
+        *(f"| {whose} | {what} | {share:.1%} |" for whose, what, share in rows if share >= LITTLE),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import alone, fairness
+from bench import alone, costs, fairness
 from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
@@ -41,6 +41,9 @@ TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.90  # of the processors idle before a measurement
 QUIET_PATIENCE = 10.0
 BUSY_TRIES = 20
+COSTS = "culvert gcm", "culvert cbc"
+"""What is profiled, once, after the rounds."""
+PROFILED = 4.0  # seconds
 SMALL = "18"  # octets of payload: 64 with the headers of IPv4, UDP and Ethernet
 
 SUITES = {"gcm": "aes128gcm16", "cbc": "aes128-sha1", "3des": "3des-sha1"}
@@ -182,6 +185,19 @@ def measured(lab: Lab, pki: Pki, variant: Variant, seconds: float, patience: flo
     return Figures(up, down, up_cpu, down_cpu, ping, loaded, packets, idle)
 
 
+def profiled(lab: Lab, pki: Pki, variant: Variant, folder: Path) -> list[tuple[str, str, float]]:
+    """Where the time of a stream goes; empty without perf."""
+    file = folder / "perf.data"
+    with contextmanager(variant.stand)(lab, pki) as on:
+        busy = lab.spawn(CLIENT, iperf(on.target, PROFILED + 2), label="load")
+        time.sleep(1.0)
+        recording = costs.recorded(file, PROFILED)
+        busy.wait(timeout=PROFILED + 20)
+        if recording is None or recording.wait(30):
+            return []
+        return costs.shares(file, on.gateway, on.client)
+
+
 def iperf(target: str, seconds: float, *more: str) -> list[str]:
     tool = namespace.tool("iperf3")
     return [tool, "-c", target, "-t", str(seconds), "-J", *(more or ("-C", "cubic"))]
@@ -300,8 +316,11 @@ def main() -> int:
                 found = measured(lab, pki, one, given.seconds, given.patience)
                 rounds[one.name].append(found)
                 print(f"{number + 1}/{given.pairs} {one.name:26} {found}", flush=True)
+        spent_on = [
+            (one.name, profiled(lab, pki, one, Path(folder))) for one in chosen if one.name in COSTS
+        ]
     results = [*bars(BARS, rounds), alone.growth(), alone.setups(), *fair()]
-    write(given.to, rounds, results, KNOWN, pairs=given.pairs, seconds=given.seconds)
+    write(given.to, rounds, results, KNOWN, spent_on, pairs=given.pairs, seconds=given.seconds)
     for name, values in rounds.items():
         up, down = (median(getattr(one, way) for one in values) for way in ("up", "down"))
         print(f"{name:26} up {up:.2f} down {down:.2f} Gbit/s")
