@@ -160,3 +160,27 @@ def test_only_diagnoses_with_causes_are_blind() -> None:
     for row in catalogue().values():
         if row.blind:
             assert words(row.id, "en").causes, row.id
+
+
+REFUSED = (
+    "Nov 20 10:00:00 gw charon: 05[IKE] initiating Aggressive Mode IKE_SA office[1] to 192.0.2.1",
+    "Nov 20 10:00:01 gw charon: 05[IKE] received NO_PROPOSAL_CHOSEN error notify",
+)
+HEADLESS = (
+    "{} gw charon: 07[IKE] IKE_SA office[7] established between 192.0.2.9[ann]...192.0.2.1[gw]",
+    "{} gw charon: 07[IKE] XAUTH authentication of 'ann' (myself) failed",
+)
+
+
+def test_a_log_behind_another_that_lost_its_beginning_is_an_attempt_of_its_own() -> None:
+    later = [line.format("Nov 21 09:00:02") for line in HEADLESS]
+    for lines in ([*REFUSED, *later], [*later, *REFUSED]):
+        told = explain(lines)
+        found = [one.diagnoses[0].id for one in told.attempts]
+        assert found == ["xauth.failed", "p1.no-proposal"], lines
+    assert [one.id for one in explain(later).diagnoses][:1] == ["xauth.failed"]
+
+
+def test_what_fails_within_the_hour_after_a_refusal_is_the_same_attempt() -> None:
+    soon = HEADLESS[1].format("Nov 20 10:10:02")
+    assert len(explain([*REFUSED, soon]).attempts) == 1

@@ -36,6 +36,10 @@ MILESTONES = frozenset({"p1.up", "p2.up", "up", "ssl.up"})
 PAUSE = 60.0
 """Seconds after a failure from which what comes up has begun anew, though its start is not told."""
 
+LONG_PAUSE = 3600.0
+"""Seconds after an end or a refusal from which whatever gets on, or fails, is another attempt: logs
+put behind each other may have lost how the later one began."""
+
 SILENCES = frozenset({"retransmit", "silence", "silence.zero", "silence.partial"})
 """What may be said of one connection while another is told of, without naming it."""
 
@@ -104,7 +108,11 @@ class Course:
                 or (self.refused and fact.id == "start")
                 or self._of_another(fact)
             )
-        return fact.id in MILESTONES and self.decided and not self.stands and self._paused(fact)
+        if self.stands or not (self.decided or self.refused):
+            return False
+        if fact.id in MILESTONES and self.decided and self._paused(fact, PAUSE):
+            return True
+        return bool(row.reach or 0 < fact.strength <= 3) and self._paused(fact, LONG_PAUSE)
 
     def _of_another(self, fact: Fact) -> bool:
         """Has this start another number of connection, or another peer, than the one before?"""
@@ -113,10 +121,12 @@ class Course:
             for name, value in ((name, fact.value(name)) for name in TELLING)
         )
 
-    def _paused(self, fact: Fact) -> bool:
+    def _paused(self, fact: Fact, seconds: float) -> bool:
         before = self.latest
         return (
-            before is not None and fact.at is not None and fact.at.seconds - before.seconds > PAUSE
+            before is not None
+            and fact.at is not None
+            and fact.at.seconds - before.seconds > seconds
         )
 
     def facts(self) -> tuple[Fact, ...]:
