@@ -66,10 +66,15 @@ static pair *end_of(engine *e, session *s, u32 suite, u32 in, u32 out, bool shor
     return p;
 }
 
+static u64 came_in, went_out;       /* packets: none, and all of this would be about refusals */
+
 static void check_records(const work *w)
 {
-    for (u32 i = 0; i < w->count; i++)
+    for (u32 i = 0; i < w->count; i++) {
         if ((u64)w->records[i].at + w->records[i].size > ARENA) abort();
+        came_in += w->records[i].kind == K_INSIDE;
+        went_out += w->records[i].kind == K_SEALED;
+    }
 }
 
 /* Octets that look like a TCP or UDP packet between two hosts of the tunnel. */
@@ -257,7 +262,8 @@ int main(int count, char **words)
     }
     u32 reached = 0;
     for (u32 i = 0; i < EDGES; i++) reached += known[i];
-    printf("%u inputs replayed, %llu tried, %u kept, %u edges\n", replayed,
-           (unsigned long long)runs, corpus_count - replayed, reached);
+    printf("%u inputs replayed, %llu tried, %u kept, %u edges; packets: %llu in, %llu out\n", replayed,
+           (unsigned long long)runs, corpus_count - replayed, reached,
+           (unsigned long long)came_in, (unsigned long long)went_out);
     return 0;
 }

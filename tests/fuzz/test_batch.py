@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,3 +21,6 @@ def test_kept_inputs_violate_no_memory(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{len(list(CORPUS.iterdir()))} inputs replayed")
+    through = re.search(r"packets: (\d+) in, (\d+) out", done.stdout)
+    assert through is not None
+    assert min(map(int, through.groups())) > len(list(CORPUS.iterdir())), "not refusals alone"
