@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -50,10 +50,12 @@ class Crowded(Lab):
 
 
 @contextmanager
-def clients(lab: Crowded, **profile: object) -> Iterator[list[OurClient]]:
+def clients(
+    lab: Lab, names: Sequence[str], profile: Mapping[str, object]
+) -> Iterator[list[OurClient]]:
     """A service for each; nobody is connected yet."""
     with ExitStack() as stack:
-        made = [OurClient(lab, name, profile) for name in lab.names]
+        made = [OurClient(lab, name, profile) for name in names]
         for one in made:
             stack.callback(one.stop)
         with ThreadPoolExecutor(4) as pool:

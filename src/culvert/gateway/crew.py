@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from typing import cast
 
 from culvert.driver.channel import Message
 from culvert.driver.control import Request, RequestError
-from culvert.gateway.joining import joined, refused
+from culvert.gateway.joining import Answer, joined, refused
 from culvert.gateway.ledger import Life
 from culvert.gateway.ledger_door import LedgerDoor
 from culvert.gateway.monitor import Monitor
@@ -68,7 +69,7 @@ class Crew:
     # --- what administrators ask -------------------------------------------------------------
 
     async def ask(self, method: str, request: Request) -> Mapping[str, object]:
-        """As `Monitor.ask`; rows in the order of their numbers."""
+        """As `Monitor.ask`; rows in the order of their numbers, each with its worker from 1 on."""
         rows: Rows = []
         result = await self.answer(method, dict(request.params), rows)
         if rows:
@@ -80,11 +81,15 @@ class Crew:
         self, method: str, params: Mapping[str, object], rows: Rows | None = None
     ) -> Mapping[str, object]:
 
-        def meanwhile(message: Message) -> None:
+        def meanwhile(worker: int, message: Message) -> None:
             if message.get("kind") == "rows" and rows is not None:
-                rows.extend(cast("tuple[Mapping[str, object], ...]", message.get("value", ())))
+                told = cast("tuple[Mapping[str, object], ...]", message.get("value", ()))
+                rows.extend({**row, "worker": worker} for row in told)
 
-        asked = [one.answer(method, params, meanwhile) for one in self._monitors]
+        asked = [
+            one.answer(method, params, partial(meanwhile, worker))
+            for worker, one in enumerate(self._monitors, 1)
+        ]
         found = await asyncio.gather(*asked, return_exceptions=True)
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, RequestError):
@@ -94,6 +99,16 @@ class Crew:
             raise refused([one for one in found if isinstance(one, RequestError)])
         result = joined(method, answers, self._door.ledger)
         if method == "status":
-            there = f"{len(answers)} of {len(self._monitors)}"
-            return {**result, "workers": there, "worker_sessions": [a["active"] for a in answers]}
+            return {**result, "workers": len(found), **self._each(found)}
         return result
+
+    def _each(self, found: Sequence[object]) -> Mapping[str, object]:
+        """Of every worker, in order: its process, 0 while none is there, and its sessions."""
+        answers = [cast("Answer", one) if isinstance(one, Mapping) else None for one in found]
+        return {
+            "worker_processes": [
+                0 if answer is None else monitor.pid
+                for monitor, answer in zip(self._monitors, answers, strict=True)
+            ],
+            "worker_sessions": [0 if one is None else one["active"] for one in answers],
+        }

@@ -40,6 +40,13 @@ class GatewayCore(Protocol):
     def announce(self, *, now: float) -> Sequence[Effect]: ...
 
 
+class Passing(Protocol):
+    """The other workers, if there are several."""
+
+    @property
+    def passed(self) -> int: ...
+
+
 class GatewayService:
     """Answers the methods of the control protocol for a gateway."""
 
@@ -55,6 +62,7 @@ class GatewayService:
         listening: Sequence[str],
         clock: Callable[[], float],
         engine_reason: str = "",
+        others: Passing | None = None,
     ) -> None:
         self._config = config
         self._table = table
@@ -65,6 +73,7 @@ class GatewayService:
         self._listening = listening
         self._clock = clock
         self._engine_reason = engine_reason
+        self._others = others
 
     @property
     def methods(self) -> Mapping[str, Method]:
@@ -129,6 +138,7 @@ class GatewayService:
             "unproved": dict(self._core.unproved),
             "refused_datagrams": dict(self._core.refused_datagrams),
             "dropped_packets": dict(self._pump.refused),
+            **({} if self._others is None else {"passed_on": self._others.passed}),
         }
 
     def _chosen(self, request: Request) -> list[Session]:

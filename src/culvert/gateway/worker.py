@@ -200,6 +200,7 @@ class Worker:
             listening=orders.listening,
             clock=boottime,
             engine_reason=orders.engine_reason,
+            others=self._others,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
