@@ -58,6 +58,12 @@ def test_whoever_has_a_session_goes_there_whatever_the_load() -> None:
     assert placing.worker_for(first(3), PEER, 0) == 0
 
 
+def test_who_has_a_session_here_stays_however_few_are_elsewhere() -> None:
+    placing = Placing(Share(0, 2))
+    assert placing.worker_for(first(1), PEER, 100, ours=True) == 0
+    assert placing.worker_for(first(2), PEER, 100) == 1
+
+
 def test_a_worker_that_begins_anew_has_nobody() -> None:
     placing = Placing(Share(0, 2))
     placing.here(1, [PEER])
@@ -133,7 +139,7 @@ def test_a_renewal_is_passed_to_the_worker_with_the_session() -> None:
         ear.ways[PEER, 4500] = b"called address"
         listener: PacketListener = Sorted(ear, here)
         here.join(ear, ear, lambda: 0)
-        there.join(other, other, lambda: 0)
+        there.join(other, other, lambda: 1000)
         there.here(PEER)
         await turned(lambda: here.knows(PEER))
         listener.ike(first(1), path)
@@ -143,6 +149,7 @@ def test_a_renewal_is_passed_to_the_worker_with_the_session() -> None:
         assert other.ways == {(PEER, 4500): b"called address"}
         assert len(ear.heard_ike) == 1
         assert (here.passed, there.taken) == (1, 1)
+        assert not there.pass_on(first(2), path)
         for one in (here, there):
             one.leave()
         pairs.close()

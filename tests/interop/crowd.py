@@ -28,8 +28,11 @@ class Crowded(Lab):
         super().down()
         namespace.remove([self.ns(name) for name in self.names])
 
-    def _build(self) -> None:
-        super()._build()
+    def _serve(self) -> None:
+        self._add_clients()  # before anybody learns the bridge's address, which a port may change
+        super()._serve()
+
+    def _add_clients(self) -> None:
         namespace.add([self.ns(name) for name in self.names])
         for number, name in enumerate(self.names):
             namespace.give_etc(self.ns(name), hosts=topology.HOSTS)

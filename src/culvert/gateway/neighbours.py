@@ -89,7 +89,8 @@ class OtherWorkers:
 
     def pass_on(self, octets: bytes, path: Path) -> bool:
         """Whether this first message is another worker's, and went there."""
-        worker = self._placing.worker_for(octets, path.remote, self._load())
+        ours = path.remote in self._peers
+        worker = self._placing.worker_for(octets, path.remote, self._load(), ours=ours)
         self._tell_load()
         if worker == self._share.worker or self._ways is None:
             return False

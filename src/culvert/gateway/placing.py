@@ -68,15 +68,16 @@ class Placing:
 
     # --- what comes --------------------------------------------------------------------------
 
-    def worker_for(self, octets: bytes, peer: Address, load: int) -> int:
-        """``load``: our own. Whatever is no first message is ours."""
+    def worker_for(self, octets: bytes, peer: Address, load: int, *, ours: bool = False) -> int:
+        """``load``: our own; ``ours``: this peer has a session here. Whatever is no first message
+        is ours."""
         cookie, own = octets[:COOKIE], self._share.worker
         if len(octets) < COOKIES or any(octets[COOKIE:COOKIES]):
             return own
         known = self._placed.get(cookie)
         if known is not None:
             return known
-        found = self._at.get(peer)
+        found = own if ours else self._at.get(peer)
         if found is None:
             least = min(self._loads, key=lambda worker: self._loads[worker])
             found = least if self._loads[least] < load else own

@@ -1,0 +1,168 @@
+"""One worker against two: what eight sessions carry together, and how fast they are set up (root).
+
+    PYTHONPATH=src:tests python -m bench.workers [--pairs 3] [--seconds 3]
+
+A lab of its own is built and removed. Rounds of one and of two workers follow each other (A B A B);
+clients, their streams, the server and the gateway share this machine's processors, so with two of
+them two workers can gain only what the rest leaves idle. The gateway's processor time stands
+beside each rate. Clients always use the compiled engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from bench.report import Result, quartile
+from culvert.driver.engine import ENGINE_VARIABLE
+from culvert.lab import namespace, topology
+from interop.crowd import Crowded, clients
+from interop.ours import OurClient, OurGateway, until
+
+PREFIX = "benchw"
+SESSIONS = 8
+SUITE = "aes128gcm16"
+FIRST_PORT = 5301
+ENGINES = ("python", "kernel")
+PAIRS, SECONDS = 3, 3.0
+LEAST = 1.2
+"""Times what one worker carries, with the engine that fills a core by itself (pure Python)."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Round:
+    """Gbit/s of all streams; processor seconds of the gateway for 10^9 octets; seconds in which
+    all clients came up, and what that took of the gateway's processor time."""
+
+    rate: float
+    cost: float
+    setup: float
+    setup_cpu: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:.2f} Gbit/s, gateway {self.cost:.2f} s/GB; {SESSIONS} set-ups in "
+            f"{self.setup:.1f} s, gateway {self.setup_cpu:.2f} s"
+        )
+
+
+def family(pid: int) -> tuple[int, ...]:
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return (pid, *(one for child in below for one in family(int(child))))
+
+
+def processor(pid: int) -> float:
+    """Seconds of a process and those it started."""
+    total = 0
+    for one in family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+@contextmanager
+def sinks(lab: Crowded) -> Iterator[None]:
+    """An iperf3 server for each client."""
+    with ExitStack() as stack:
+        for number, _ in enumerate(lab.names):
+            words = [namespace.tool("iperf3"), "-s", "--forceflush", "-p", str(FIRST_PORT + number)]
+            serving = lab.spawn("server", words, label=f"sink-{number}")
+            stack.callback(serving.stop)
+            serving.wait_for("listening")
+        yield
+
+
+def streams(lab: Crowded, seconds: float) -> float:
+    """Gbit/s of one TCP stream of each client to the server, all at once."""
+
+    def one(number: int, name: str) -> float:
+        words = ["-c", topology.SERVER, "-p", str(FIRST_PORT + number), "-t", str(seconds), "-J"]
+        command = [namespace.tool("iperf3"), *words]
+        said = lab.run(name, command, timeout=seconds + 60).stdout
+        received: float = json.loads(said)["end"]["sum_received"]["bits_per_second"]
+        return received / 1e9
+
+    with ThreadPoolExecutor(len(lab.names)) as pool:
+        return sum(pool.map(one, range(len(lab.names)), lab.names))
+
+
+def measured(
+    lab: Crowded, made: Sequence[OurClient], engine: str, workers: int, seconds: float
+) -> Round:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(ENGINE_VARIABLE, engine)
+        gateway = OurGateway(lab, general={"workers": workers}, phase2=(SUITE,), users=lab.names)
+        gateway.start()
+    try:
+        pid = gateway.running.pid
+        before, began = processor(pid), time.monotonic()
+        with ThreadPoolExecutor(len(made)) as pool:
+            list(pool.map(lambda one: one.up(), made))
+        setup, setup_cpu = time.monotonic() - began, processor(pid) - before
+        before = processor(pid)
+        rate = streams(lab, seconds)
+        used = processor(pid) - before
+        for one in made:
+            one.down()
+        until("all are gone", lambda: not gateway.sessions, seconds=60)
+    finally:
+        gateway.stop()
+    return Round(rate, used / (rate * seconds / 8), setup, setup_cpu)
+
+
+def rounds(
+    lab: Crowded, engine: str, pairs: int = PAIRS, seconds: float = SECONDS
+) -> Iterator[tuple[Round, Round]]:
+    """One worker, two workers; again and again."""
+    with sinks(lab), clients(lab, lab.names, {"phase2": [SUITE]}) as made:
+        for _ in range(pairs):
+            one = measured(lab, made, engine, 1, seconds)
+            yield one, measured(lab, made, engine, 2, seconds)
+
+
+def result(found: Sequence[tuple[Round, Round]]) -> Result:
+    """The bar: with the engine that is the bottleneck, two workers carry more than one."""
+    ratios = [two.rate / one.rate for one, two in found]
+    worst = quartile(ratios, upper=False)
+    alone, both = (median([one.rate for one in each]) for each in zip(*found, strict=True))
+    return Result(
+        f"{SESSIONS} sessions, pure Python, two workers",
+        round(both, 2),
+        "Gbit/s",
+        "one worker",
+        round(alone, 2),
+        round(median(ratios), 2),
+        f">= {LEAST:g} x",
+        worst >= LEAST,
+        round(worst, 2),
+    )
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--pairs", type=int, default=PAIRS)
+    words.add_argument("--seconds", type=float, default=SECONDS)
+    words.add_argument("--engine", default="", help="one of: " + ", ".join(ENGINES))
+    given = words.parse_args()
+    with Crowded(PREFIX, SESSIONS) as lab:
+        for engine in [given.engine] if given.engine else ENGINES:
+            found: list[tuple[Round, Round]] = []
+            for one, two in rounds(lab, engine, given.pairs, given.seconds):
+                print(f"{engine}: one worker  {one}\n{engine}: two workers {two}", flush=True)
+                found.append((one, two))
+            print(result(found), flush=True)
+
+
+if __name__ == "__main__":
+    main()
