@@ -11,6 +11,8 @@ from pathlib import Path as FilePath
 import pytest
 
 from culvert.client.live import Live, Over
+from culvert.client.ports import Ports
+from culvert.client.running import Here
 from culvert.driver.engine import choose
 from culvert.effects import Answer, AskHuman, Effect, HumanAnswered, Record
 from culvert.eventlog.event import LogEvent
@@ -44,6 +46,9 @@ class RecordingCore:
         fields = {"profile": "office", "reason": "by-user", "by_peer": False}
         return [Record(LogEvent("client.down", fields))]
 
+    def close(self) -> None:
+        pass
+
     def receive(self, octets: bytes, path: Path, *, now: float) -> Sequence[Effect]:
         return []
 
@@ -62,17 +67,13 @@ def apart() -> Iterator[None]:
 
 
 def made(core: RecordingCore, folder: FilePath) -> Live:
-    machine = Machine(directory=folder)
-    return Live(
-        PROFILE,
-        core,
-        machine,
-        asyncio.Lock(),
-        SeededRandom(1),
-        lambda event: None,
-        choose("python"),
-        Trust(Rules((), Purpose.GATEWAY)),
-    )
+    def here(live: Live) -> Here:
+        ports = Ports.open(PROFILE, bare_esp=False)
+        pump = ports.pump(PROFILE, choose("python"), SeededRandom(1), None)
+        return Here(core, pump, live, live.heard)
+
+    machine, trust = Machine(directory=folder), Trust(Rules((), Purpose.GATEWAY))
+    return Live(PROFILE, here, machine, asyncio.Lock(), lambda event: None, trust)
 
 
 async def tell_password(order: AskHuman) -> HumanAnswered:

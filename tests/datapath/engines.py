@@ -11,7 +11,7 @@ import pytest
 from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import Plane
 from culvert.datapath.python_engine import PythonEngine
-from culvert.driver.engine import libcryptos
+from culvert.driver.user_engine import libcryptos
 from culvert.esp.batch import Kernel, load
 from culvert.rng import Random
 

@@ -6,14 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from culvert.driver.engine import (
-    ENGINE_VARIABLE,
-    LIBCRYPTO_VARIABLE,
-    Choice,
-    choose,
-    kernel_ipsec,
-)
+from culvert.driver.engine import choose, kernel_ipsec
 from culvert.driver.kernel_limits import beyond
+from culvert.driver.user_engine import ENGINE_VARIABLE, LIBCRYPTO_VARIABLE, Choice
 from culvert.errors import PlatformError
 from culvert.esp import batch
 from culvert.ike.suite import EspSuite

@@ -12,6 +12,7 @@ from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.clock import boottime
 from culvert.driver.loop import FAULT_PAUSE, Driver
 from culvert.driver.pump import Pump
+from culvert.driver.resolving import resolve
 from culvert.driver.surroundings import NoSurroundings
 from culvert.effects import (
     Effect,
@@ -35,6 +36,9 @@ class House(NoSurroundings):
 
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     ended_sessions: list[int] = field(default_factory=list)
+
+    async def resolve(self, order: Resolve) -> Resolved:
+        return await resolve(order)
 
     async def judge(self, order: Judge) -> Judged:
         await self.gate.wait()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from culvert.client import worker as client_worker
 from culvert.gateway import vault_process, worker
 
 FILES = ("/etc/passwd", "/proc/self/environ", os.environ.get("LD_LIBRARY_PATH", ""))
@@ -76,6 +77,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["worker", *words]:
             worker.main(words, hook=tell)
+        case ["client", *words]:
+            client_worker.main(words, hook=tell)
         case ["vault", *words]:
             vault_process.main(words, hook=tell)
         case _:

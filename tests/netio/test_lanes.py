@@ -115,7 +115,7 @@ def test_each_worker_gets_what_its_own_cookies_and_spis_say(
             expected.append((share.worker, 0, with_ours))
             first = marker + new_cookie(rng, share) + bytes(8) + b"isakmp"
             expected.append((share.worker, 0, first))
-            spi = Spis(rng, share).draw()
+            spi = Spis(share).draw(rng)
             early = bytes(0 if lanes else 8)  # ESP on port 500, by the first drafts of NAT-T
             esp = early + spi.to_bytes(4, "big") + bytes(60)
             expected.append((share.worker, lane_of(spi) if lanes else 0, esp))

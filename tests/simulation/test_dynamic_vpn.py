@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from culvert.driver.keys_door import KeysDoor, RemoteKeys
+from culvert.driver.line import Line
 from culvert.errors import ProtocolError
 from culvert.eventlog.log import EventLog
 from culvert.eventlog.render.lancom import Lancom
 from culvert.gateway.dynamic import Dynamic
-from culvert.gateway.keys_door import KeysDoor, RemoteKeys
 from culvert.ike.wire.announcement import Announcement
 from culvert.ike.wire.before_ike import is_one
 from culvert.inet.address import Path
@@ -230,9 +231,9 @@ def test_each_of_several_sites_is_known_by_its_own_key_through_the_vaults_door()
     secrets = {site.name: Secret(f"the key of site {site.name}") for site in sites}
     keys = GroupKeys(secrets, SeededRandom(1), by_address={site.peer: site.name for site in sites})
     here, there = socket.socketpair()
-    serving = KeysDoor(keys, lambda: 0.0).serve(there)
+    serving = KeysDoor(keys.skeyid, lambda: 0.0).serve(there)
     with here:
-        ours = Dynamic(sites, RemoteKeys(here, SeededRandom(2)), SeededRandom(3))
+        ours = Dynamic(sites, RemoteKeys(Line(here), SeededRandom(2)), SeededRandom(3))
         for site in sites:
             theirs = Dynamic([site], keys, SeededRandom(int(site.peer[-1])))
             said = theirs.announcement(site, at)

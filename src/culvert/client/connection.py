@@ -38,6 +38,7 @@ from culvert.effects import (
     Signed,
     StreamOpened,
     Traffic,
+    TunnelSettings,
 )
 from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import UDP_PORT, data_path
@@ -110,11 +111,22 @@ class Connection(Networks):
             made.append(self._resolve())
         return made
 
+    def resume(
+        self, standing: TunnelSettings | None, interface: str, reason: str, *, now: float
+    ) -> list[Effect]:
+        """Another core had set this machine up, and is gone for ``reason``: come back to that."""
+        self._so_far = Progress(began=now)
+        self._set_up, self._interface = standing, interface
+        return self._lost(reason, now, by_peer=False)
+
     def disconnect(self, *, now: float) -> list[Effect]:
         """End it by the user's wish."""
         if self.state in ("idle", "down"):
             return []
         return self._leave("by-user", now)
+
+    def close(self) -> None:
+        """Nothing is open in a core; in that of a record there is."""
 
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
         made = self._carry(self._endpoint.receive(octets, path, now=now), now)
@@ -284,7 +296,7 @@ class Connection(Networks):
         self._patient_until = inf if number == self._sa else self._patient_until
         missing = self._person.missing(asked.wants, repeated=asked.repeated)
         if not missing:
-            return self._tell_person(self._person.known, now)
+            return self._tell_person(self._person.answer(), now)
         return [
             self._event("client.asking", wants=", ".join(missing)),
             self._ask(missing, asked.message, repeated=asked.repeated),

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 
 from culvert import __version__
-from culvert.client.connection import Connection
+from culvert.client.rooms import Rooms
 from culvert.client.service import ClientService
-from culvert.driver.clock import boottime
-from culvert.driver.engine import Choice, choose
-from culvert.driver.journal import Journal, wall_clock
+from culvert.driver.engine import choose
+from culvert.driver.journal import Journal
 from culvert.driver.places import SERVICE, Places, places
 from culvert.driver.process import Ending, check_vacant, serve
+from culvert.driver.user_engine import Choice
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import RawEsp
-from culvert.profile.profile import Profile
-from culvert.rng import Random, SystemRandom
-from culvert.vault.trust import Trust
+from culvert.rng import SystemRandom
 
 GROUP = "culvert"
 """Its members may connect and disconnect this machine."""
@@ -55,14 +52,12 @@ async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choic
     ending = Ending()
     machine = Machine(directory=where.undo)
     await _recover(machine, journal)
-    rng = SystemRandom()
     bare_esp = _plain_esp(journal)
     service = ClientService(
         where,
         machine,
         journal,
-        rng,
-        partial(make_core, bare_esp=bare_esp),
+        Rooms(where.state, SystemRandom()),
         ending,
         engine,
         bare_esp=bare_esp,
@@ -71,18 +66,6 @@ async def _live(where: Places, journal: Journal, idle_exit: float, engine: Choic
     started = LogEvent("service.started", {"version": __version__, "engine": engine.reason})
     await serve(
         where, service.methods, journal, ending, group=GROUP, started=started, stop=service.stop
-    )
-
-
-def make_core(profile: Profile, rng: Random, trust: Trust, *, bare_esp: bool) -> Connection:
-    """The coordinator of one connection, with the wall clock of now."""
-    return Connection(
-        profile,
-        rng,
-        began=(wall_clock(), boottime()),
-        bare_esp=bare_esp,
-        certificate=trust.own,
-        authorities=trust.requests,
     )
 
 

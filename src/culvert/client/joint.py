@@ -54,7 +54,8 @@ _OF_A_PROBE = (Authenticated, AskPerson, LoggedIn, Configured, Moved, Over)
 
 class Joint(ABC):
     """``began``: wall time and monotonic second of one moment, from which wall times follow.
-    ``derive``: SKEYID of a hash's name, the group key and both nonces (RFC 2409 §5)."""
+    ``derive``: SKEYID of a hash's name, the group key and both nonces (RFC 2409 §5).
+    ``person``: who connects, if that is not for ``profile`` to say."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Joint(ABC):
         certificate: Shown | None = None,
         authorities: tuple[bytes, ...] = (),
         derive: Derive = hmac,
+        person: Person | None = None,
     ) -> None:
         self.profile = profile
         self._derive = derive
@@ -86,7 +88,7 @@ class Joint(ABC):
         )
         self._certificates = CertificateOrders(certificate)
         self._sa = 0
-        self._person = Person(profile)
+        self._person = person or Person(profile)
         self._ticket: int = 0
         self._waits_for = ""  # what the open ticket is about
         self._so_far = Progress()

@@ -1,37 +1,33 @@
-"""One live connection of the service: its core, its driver, its TUN, and who waits for it."""
+"""One live connection of the service: this machine, its TUN, the person, and who waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from culvert.client.echoes import Echoes
 from culvert.client.inquiries import inquire
 from culvert.client.names_here import NamesHere
+from culvert.client.ports import IKE_PORT, NATT_PORT
 from culvert.client.remembered import RememberedWays
+from culvert.client.running import Running, Snapshot
 from culvert.client.statistics import Statistics
 from culvert.datapath.fragmentation import Policy
-from culvert.datapath.plane import Plane
-from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.capture import Watched
 from culvert.driver.certificates import CertificateOffice
-from culvert.driver.coordinator import Coordinator
-from culvert.driver.engine import Choice
 from culvert.driver.journal import wall_clock
 from culvert.driver.kernel_limits import beyond
-from culvert.driver.loop import Driver
-from culvert.driver.pump import Pump
+from culvert.driver.resolving import resolve
 from culvert.driver.stream import StreamCall
 from culvert.driver.surroundings import NoSurroundings
+from culvert.driver.user_engine import Choice
 from culvert.effects import (
     AskEcho,
     AskHuman,
     CertificateJudged,
     ConfigureMachine,
     EchoAnswered,
-    Effect,
     HumanAnswered,
     Inquire,
     JudgeCertificate,
@@ -39,6 +35,7 @@ from culvert.effects import (
     NetworksWanted,
     OpenStream,
     Replied,
+    Resolve,
     Resolved,
     RestoreMachine,
     SessionEnded,
@@ -53,42 +50,21 @@ from culvert.ike.carriage import UDP_PORT
 from culvert.ike.suite import EspSuite
 from culvert.inet.marks import ALL, chosen
 from culvert.netio.beside import packets_beside
-from culvert.netio.ipsec_link import IpsecLink
+from culvert.netio.ipsec_inside import IpsecLink
 from culvert.netio.machine import Applied, Machine
-from culvert.netio.raw_esp import RawEsp
 from culvert.netio.tun import Tun
-from culvert.netio.udp import UdpSocket
 from culvert.netio.xfrm import KernelIpsec
 from culvert.profile.profile import Profile
-from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
-IKE_PORT, NATT_PORT = 500, 4500
-
-FIXED = (
-    "Stop that program, or let the connection use another port: "
-    'ike_port = "dynamic", natt_port = "dynamic" in its profile.'
-)
 PORTS = (IKE_PORT, NATT_PORT, UDP_PORT)
 """The gateway's, for a capture."""
-
-
-class ClientCore(Coordinator, Protocol):
-    """The connection's coordinator."""
-
-    @property
-    def snapshot(self) -> Mapping[str, object]: ...
-
-    def connect(self, *, now: float) -> Sequence[Effect]: ...
-
-    def disconnect(self, *, now: float) -> Sequence[Effect]: ...
 
 
 ONCE = frozenset(("passcode", "answer", "next-pin"))
 """Answers that are right one time only; the others serve again when nobody is there to ask."""
 
-MakeCore = Callable[[Profile, Random, Trust], ClientCore]
 Ask = Callable[[AskHuman], Awaitable[HumanAnswered]]
 
 
@@ -105,26 +81,25 @@ class Over:
 
 
 class Live(NoSurroundings):
-    """One connection between `connect` and its end.
+    """One connection between `connect` and its end; what surrounds its core.
 
-    ``ended`` is called once, when it is over for good. ``link``: the kernel's IPsec carries it.
+    ``run`` makes what holds core and data path (`culvert.client.running`). ``link``: the kernel's
+    IPsec carries it. ``engine_reason``: why this engine carries it, for the status.
     """
 
     def __init__(
         self,
         profile: Profile,
-        core: ClientCore,
+        run: Callable[[Live], Running],
         machine: Machine,
         alone: asyncio.Lock,
-        rng: Random,
         record: Callable[[LogEvent], None],
-        engine: Choice,
         trust: Trust,
         *,
-        bare_esp: bool = False,
         watched: Watched | None = None,
         ways: RememberedWays | None = None,
         link: IpsecLink | None = None,
+        engine_reason: str = "",
     ) -> None:
         self.profile = profile
         self._ways = ways
@@ -135,52 +110,42 @@ class Live(NoSurroundings):
         self.up = asyncio.Event()
         self.logged_in = asyncio.Event()
         self.over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
-        self._core = core
         self._machine = machine
         self._alone = alone
         self._record = record
         self._tun: Tun | IpsecLink | None = link
-        self._link = link
-        self._engine = engine
+        self.link = link
+        self._engine_reason = engine_reason
+        self.hand = KernelIpsec(link.number) if link is not None else None
+        """To the kernel's IPsec, if that carries it."""
+        self._standing: TunnelSettings | None = None
         self._statistics = Statistics()
         self._given: dict[str, Secret] = {}
-        ike, natt = open_ports(profile)
-        self._hand = KernelIpsec(link.number) if link is not None else None
-        self._pump = Pump(
-            self._plane(engine, rng, natt),
-            ike,
-            natt,
-            esp=RawEsp.open() if bare_esp and link is None else None,
-            beside=(UDP_PORT, [_bind("0.0.0.0", UDP_PORT)] if profile.ipsec_over_udp else []),  # noqa: S104
-            ports=(IKE_PORT, NATT_PORT),
-        )
         self._watched = watched
-        keys = watched.add if watched is not None and watched.wants_keys else None
-        self._driver = Driver(core, self._pump, self, self._heard, keys=keys)
         self._certificates = CertificateOffice(trust, record)
         self._stream: StreamCall | None = None
         self._echoes = Echoes(record)
         self._names = NamesHere()
-
-    def _plane(self, engine: Choice, rng: Random, natt: Sequence[UdpSocket]) -> Plane:
-        if self._hand is None:
-            copied = chosen(dscp=self.profile.copy_dscp, ecn=self.profile.copy_ecn)
-            return engine.make(rng, copied=copied, cut=Policy(self.profile.fragmentation))
-        for one in natt:
-            one.leave_esp_to_the_kernel()
-        return KernelPlane(self._hand, {NATT_PORT: natt[0].local[1]})
+        self._running = run(self)
 
     @property
     def name(self) -> str:
         return self.profile.name
 
     @property
-    def snapshot(self) -> Mapping[str, object]:
-        """What `culvert status` shows, with the counters of this moment."""
+    def snapshot(self) -> Snapshot:
+        """What `culvert status` shows, as of the last `look`."""
+        return {**self._running.snapshot, "engine_reason": self._engine_reason}
+
+    @property
+    def standing(self) -> tuple[TunnelSettings | None, str]:
+        """How this machine is set up for the tunnel, and its interface."""
+        return self._standing, self._tun.name if self._tun is not None else ""
+
+    async def look(self) -> None:
+        """Count anew, for someone who wants to see it."""
         if not self.over.done():
-            self._driver.look()
-        about = {"engine": self._pump.engine, "engine_reason": self._engine.reason}
-        return {**self._core.snapshot, **about}
+            await self._running.look()
 
     def statistics(self, row: Mapping[str, object], *, reset: bool) -> Mapping[str, object]:
         """What was counted; after a reset, from now on. ``row``: that of the status."""
@@ -190,35 +155,35 @@ class Live(NoSurroundings):
         return self._statistics.of(row, packets_beside(), local_lan=lan)
 
     def begin(self) -> None:
-        self._driver.start()
-        if self._hand is not None:
+        if self.hand is not None:
             loop = asyncio.get_running_loop()
-            loop.add_reader(self._hand.listen(), self._kernel_says, self._hand)
-        self._driver.command(lambda now: self._core.connect(now=now), "connect")
+            loop.add_reader(self.hand.listen(), self._kernel_says, self.hand)
+        self._running.begin()
 
     def _kernel_says(self, hand: KernelIpsec) -> None:
-        self._pump.told(hand.news())
+        self._running.told(hand.news())
 
     def want(self, profile: Profile) -> None:
         """Go on with this profile, which differs in what counts at once (`scope`) alone."""
-        wanted = NetworksWanted(profile.remote_networks)
         if profile.remote_networks != self.profile.remote_networks:
-            self._driver.command(lambda now: self._core.step(wanted, now=now), "networks")
+            self._running.want(NetworksWanted(profile.remote_networks))
         self.profile = profile
 
     def leave(self) -> None:
         """Say farewell and restore the machine; `over` tells when it is done."""
-        self._driver.command(lambda now: self._core.disconnect(now=now), "disconnect")
+        self._running.leave()
 
     async def close(self, patience: float) -> None:
-        """End the driver; what the core still wanted done gets ``patience`` seconds."""
+        """End it; what the core still wanted done gets ``patience`` seconds."""
         self._echoes.close()
-        await self._driver.stop(patience)
-        if self._hand is not None and self._link is not None:
-            asyncio.get_running_loop().remove_reader(self._hand.listen())
-            self._hand.close()
+        await self._running.close(patience)
+        if self._standing is not None:  # its core has died
+            await self.restore(RestoreMachine(self.name))
+        if self.hand is not None and self.link is not None:
+            asyncio.get_running_loop().remove_reader(self.hand.listen())
+            self.hand.close()
             async with self._alone:
-                await asyncio.to_thread(self._machine.close_tun, self._link)
+                await asyncio.to_thread(self._machine.close_tun, self.link)
         await self._names.close()
         if self._watched is not None:
             self._watched.close()
@@ -256,8 +221,9 @@ class Live(NoSurroundings):
                 applied = await asyncio.to_thread(self._configure, settings)
             except PlatformError as error:
                 return MachineConfigured(order.ticket, problem=str(error))
+            self._standing = order.settings
             if self._tun is not None:
-                self._pump.attach(self._tun)
+                self._running.attach(self._tun)
         self._note(applied.notes)
         return MachineConfigured(order.ticket, interface=applied.interface)
 
@@ -283,14 +249,16 @@ class Live(NoSurroundings):
         """The next tunnel may have another address to ask from."""
         self._echoes.close()
 
-    def resolved(self, found: Resolved) -> Resolved:
+    async def resolve(self, order: Resolve) -> Resolved:
+        found = await resolve(order)
         known = self._ways.way(self.name, found.network) if self._ways is not None else ""
         return replace(found, way=known)
 
     async def restore(self, order: RestoreMachine) -> None:
         async with self._alone:
             # Not before it is our turn: a set-up still under way would attach it again.
-            self._pump.detach()
+            await self._running.detach()
+            self._standing = None
             notes = await asyncio.to_thread(self._restore, order.connection)
         await self._names.close()
         self._note(notes)
@@ -311,7 +279,7 @@ class Live(NoSurroundings):
     def _restore(self, connection: str) -> tuple[str, ...]:
         """In a thread. Routes and DNS before the device, so that no packet leaves in clear."""
         undone = self._machine.restore(connection)
-        if self._tun is not None and self._link is None:
+        if self._tun is not None and self.link is None:
             self._machine.close_tun(self._tun)
             self._tun = None
         return (*undone.notes, *undone.failed)
@@ -322,8 +290,8 @@ class Live(NoSurroundings):
 
     # --- what the core says --------------------------------------------------------------------
 
-    def _heard(self, event: LogEvent) -> None:
-        """Events go to the log; three of them are what somebody may be waiting for, and one is for
+    def heard(self, event: LogEvent) -> None:
+        """Events go to the log; some of them are what somebody may be waiting for, and one is for
         the next connection."""
         self._record(event)
         match event.code:
@@ -331,7 +299,7 @@ class Live(NoSurroundings):
                 self._statistics.begin(packets_beside())
                 self.up.set()
                 self.on_up()
-            case "client.reconnecting":
+            case "client.reconnecting" | "client.worker-lost":
                 self.up.clear()
                 self.on_up()
             case "xauth.accepted":
@@ -372,31 +340,3 @@ def engine_for(profile: Profile, engine: Choice) -> Choice:
         )
     compression = any(suite.compression for suite in suites)
     return engine.able(transport=profile.transport_mode, compression=compression)
-
-
-def open_ports(profile: Profile) -> tuple[list[UdpSocket], list[UdpSocket]]:
-    """Sockets for IKE and for NAT-T, at the ports that the profile wants.
-
-    IPv6 ones where this machine has IPv6. Raises PlatformError if they cannot be had.
-    """
-    wishes = (IKE_PORT, profile.ike_port), (NATT_PORT, profile.natt_port)
-    ike, natt = ([_bind("0.0.0.0", *wish)] for wish in wishes)  # noqa: S104  # any way leads out
-    try:
-        six = [_bind("::", *wish) for wish in wishes]
-    except PlatformError:
-        return [*ike], [*natt]  # a machine without IPv6
-    return [*ike, six[0]], [*natt, six[1]]
-
-
-def _bind(host: str, port: int, wish: str = "prefer-fixed") -> UdpSocket:
-    """``wish``: that of a profile's ``ike_port`` and ``natt_port``."""
-    encapsulated = port in (NATT_PORT, UDP_PORT)
-    if wish == "dynamic":
-        return UdpSocket.bind(host, 0, encapsulated=encapsulated)
-    try:
-        return UdpSocket.bind(host, port, encapsulated=encapsulated)
-    except PlatformError as error:
-        if wish == "fixed":
-            raise PlatformError(error.what, action=FIXED) from error
-        # Another connection or another VPN program has it; gateways take any (RFC 3947 §3).
-        return UdpSocket.bind(host, 0, encapsulated=encapsulated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from culvert.profile.profile import Profile
 from culvert.secret import Secret
@@ -17,7 +17,8 @@ class Person:
     def __init__(self, profile: Profile) -> None:
         self.user = profile.user
         self.group_key = profile.group_key
-        self._password = self._saved = profile.password
+        self._saved = profile.password
+        self._password: Secret | None = self._saved
         self._domain = profile.domain
 
     @property
@@ -38,6 +39,10 @@ class Person:
             return ()
         return tuple(w for w in wants if w not in known or (repeated and w != "user"))
 
+    def answer(self) -> dict[str, Secret]:
+        """What to say when nothing is `missing`."""
+        return self.known
+
     def forget(self) -> None:
         """The connection is over: what was told for it, and not saved, is gone."""
         self._password = self._saved
@@ -49,3 +54,36 @@ class Person:
             self.user = user.reveal()
         self._password = values.get("password", self._password)
         return {**self.known, **values}
+
+
+PLACEHOLDER = Secret("held by the vault")
+"""Stands for a secret in a process that does not hold it."""
+
+
+class FarPerson(Person):
+    """The same in a worker: passwords stay with the vault, which gives one by ``ask`` for one
+    answer. Its profile has `PLACEHOLDER` for what the vault holds."""
+
+    def __init__(self, profile: Profile, ask: Callable[[], Secret | None]) -> None:
+        super().__init__(profile)
+        self._ask = ask
+        self._wants: tuple[str, ...] = ()
+
+    def missing(self, wants: tuple[str, ...], *, repeated: bool) -> tuple[str, ...]:
+        self._wants = wants
+        return super().missing(wants, repeated=repeated)
+
+    def answer(self) -> dict[str, Secret]:
+        return self._complete(self.known)
+
+    def told(self, values: Mapping[str, Secret]) -> dict[str, Secret]:
+        made = super().told(values)
+        if self._password is not None:
+            self._password = PLACEHOLDER  # the vault has heard it, too
+        return made if "password" in values else self._complete(made)
+
+    def _complete(self, known: dict[str, Secret]) -> dict[str, Secret]:
+        held = known.pop("password", None)
+        if held is not None and "password" in self._wants and (given := self._ask()) is not None:
+            known["password"] = given
+        return known

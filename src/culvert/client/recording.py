@@ -14,6 +14,8 @@ from pathlib import Path as File
 
 from culvert import __version__
 from culvert.client.connection import Connection
+from culvert.client.joint import Derive
+from culvert.client.person import Person
 from culvert.crypto.hash import hmac
 from culvert.driver.privatefile import PrivateFile
 from culvert.driver.record import (
@@ -87,7 +89,8 @@ class Masks:
 
 
 class Recorded:
-    """A connection that is written down: for the driver, a connection like any other."""
+    """A connection that is written down: for the driver, a connection like any other. ``derive``
+    and ``person`` as a `Connection` has them."""
 
     def __init__(
         self,
@@ -100,14 +103,19 @@ class Recorded:
         certificate: Shown | None = None,
         authorities: tuple[bytes, ...] = (),
         secrets: bool = False,
+        derive: Derive = hmac,
+        person: Person | None = None,
     ) -> None:
         self._file = file
+        self._skeyid = derive
         self._masks = Masks(rng, keep=secrets)
         self._heard = Heard(rng)
         self._derived: list[Derived] = []
         self._fed = Fed()
 
-        def core(of: Profile, chance: Random, derive: Callable[..., bytes]) -> Connection:
+        def core(
+            of: Profile, chance: Random, derive: Derive, who: Person | None = None
+        ) -> Connection:
             return Connection(
                 of,
                 chance,
@@ -116,9 +124,10 @@ class Recorded:
                 certificate=certificate,
                 authorities=authorities,
                 derive=derive,
+                person=who,
             )
 
-        self._core = core(profile, self._heard, self._derive)
+        self._core = core(profile, self._heard, self._derive, person)
         draws = self._heard.taken()
         self._fed.feed(draws, ())
         masked = self._masks.profile(profile)
@@ -201,7 +210,7 @@ class Recorded:
             self._file.end("what follows depends on the secrets: record with --record-secrets")
 
     def _derive(self, name: str, key: bytes, nonces: bytes) -> bytes:
-        skeyid = hmac(name, key, nonces)
+        skeyid = self._skeyid(name, key, nonces)
         self._derived.append((name, nonces, skeyid))
         return skeyid
 

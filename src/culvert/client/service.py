@@ -15,30 +15,29 @@ from itertools import count
 from culvert.changes.change import describe
 from culvert.changes.executor import Undone
 from culvert.client.established import mark_established
-from culvert.client.live import PORTS, ClientCore, Live, MakeCore, Over, engine_for
-from culvert.client.recording import Recorded, recorded_to
+from culvert.client.live import PORTS, Live, Over, engine_for
 from culvert.client.remembered import RememberedWays
+from culvert.client.rooms import Rooms, Wish
 from culvert.client.trust import trust_of
 from culvert.driver.capture import Watched
-from culvert.driver.clock import boottime
 from culvert.driver.control import Method, Request, RequestError
-from culvert.driver.engine import Choice
-from culvert.driver.journal import Journal, wall_clock
+from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.driver.process import Ending
 from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
+from culvert.driver.user_engine import Choice
 from culvert.effects import AskHuman, HumanAnswered
 from culvert.errors import PlatformError
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
 from culvert.eventlog.render import json_lines
-from culvert.netio.ipsec_link import IpsecLink, any_number
+from culvert.netio.ipsec_inside import IpsecLink
+from culvert.netio.ipsec_link import any_number
 from culvert.netio.machine import Machine
 from culvert.profile.profile import Profile, changed
 from culvert.profile.toml import read
-from culvert.rng import Random
 from culvert.secret import Secret
 from culvert.session.ending import endings
 from culvert.vault.trust import Trust
@@ -64,8 +63,7 @@ class ClientService:
         where: Places,
         machine: Machine,
         journal: Journal,
-        rng: Random,
-        make_core: MakeCore,
+        rooms: Rooms,
         ending: Ending,
         engine: Choice,
         *,
@@ -76,15 +74,13 @@ class ClientService:
         self._machine = machine
         self._journal = journal
         self._tracing = Tracing(journal.log)
-        self._rng = rng
-        self._make_core = make_core
+        self._rooms = rooms
         self._ending = ending
         self._engine = engine
         self._bare_esp = bare_esp
         self._idle_exit = idle_exit
         self._idle_timer: asyncio.TimerHandle | None = None
         self._live: dict[str, Live] = {}
-        self._records: dict[str, Recorded] = {}
         self._session_logs: dict[str, Callable[[], None]] = {}
         self._past: dict[str, Mapping[str, object]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -123,7 +119,7 @@ class ClientService:
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
         standing = self._live.get(profile.name)
         if standing is not None and standing.up.is_set():
-            return self._go_on(standing, profile, request)
+            return await self._go_on(standing, profile, request)
         certificate, authorities = request.text("certificate"), request.text("authorities")
         trust = trust_of(profile, certificate.encode(), authorities.encode())
         if profile.name in self._live:
@@ -143,6 +139,7 @@ class ClientService:
             await self._first_of(live, detach=request.flag("detach"))
             if live.over.done():
                 raise _ended(live.over.result())
+            await live.look()
             return {"connection": self._row(live)}
         finally:
             self._journal.log.detach(listener)
@@ -190,6 +187,7 @@ class ClientService:
     async def status(self, request: Request) -> Mapping[str, object]:
         """A row per connection, those that ended by themselves last."""
         name = request.text("name")
+        await asyncio.gather(*(live.look() for live in self._live.values()))
         rows = [self._row(live) for live in self._live.values()]
         rows += [
             row for past, row in self._past.items() if row.get("problem") and past not in self._live
@@ -206,6 +204,7 @@ class ClientService:
         found = [live for live in self._live.values() if not name or live.name == name]
         if name and not found:
             raise RequestError("cli.not-found", f"no connection is called {name!r}")
+        await asyncio.gather(*(live.look() for live in found))
         request.rows([live.statistics(self._row(live), reset=reset) for live in found])
         return {}
 
@@ -220,7 +219,7 @@ class ClientService:
         async with self._alone:
             return repaired(await asyncio.to_thread(self._machine.recover))
 
-    def _go_on(self, live: Live, profile: Profile, request: Request) -> Mapping[str, object]:
+    async def _go_on(self, live: Live, profile: Profile, request: Request) -> Mapping[str, object]:
         """A connection that stands goes on with what of its profile counts at once."""
         differing = changed(live.profile, profile)
         later = ", ".join(key.name for key in differing if key.scope != "live")
@@ -233,6 +232,7 @@ class ClientService:
         if request.peer.uid not in (0, live.uid):
             raise RequestError("cli.denied", f"{live.name} is somebody else's connection")
         live.want(profile)
+        await live.look()
         return {"connection": self._row(live)}
 
     # --- life ----------------------------------------------------------------------------------
@@ -244,6 +244,7 @@ class ClientService:
             live.leave()
         await asyncio.gather(*(asyncio.shield(live.over) for live in living))
         await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._rooms.close()
         mark_established(self._where.established, established=False)
 
     async def _link_for(self, profile: Profile, engine: Choice) -> tuple[IpsecLink | None, Choice]:
@@ -287,30 +288,30 @@ class ClientService:
             )
         record = self._journal.tagged(profile.name)
         watched = self._watched(request, profile, record)
-        try:
-            core = self._core(profile, trust, request, record)
-        except PlatformError:
-            watched.close()
-            raise
+        wish = Wish(
+            trust=trust,
+            engine=engine,
+            bare_esp=self._bare_esp,
+            keys=watched.add if watched.wants_keys else None,
+            record=request.text("record"),
+            secrets=request.flag("record_secrets"),
+        )
         self._session_logs[profile.name] = self._journal.session(profile.name)
         try:
             live = Live(
                 profile,
-                core,
+                lambda live: self._rooms.room(live, wish),
                 self._machine,
                 self._alone,
-                self._rng,
                 record,
-                engine,
                 trust,
-                bare_esp=self._bare_esp,
                 watched=watched,
                 ways=RememberedWays(self._where.ways),
                 link=link,
+                engine_reason=engine.reason,
             )
         except PlatformError:
             watched.close()
-            self._end_record(profile.name)
             self._session_logs.pop(profile.name)()
             raise
         live.uid = request.peer.uid
@@ -321,29 +322,6 @@ class ClientService:
         live.on_up = self._mark
         self._consider_leaving()
         return live
-
-    def _core(
-        self, profile: Profile, trust: Trust, request: Request, record: Callable[[LogEvent], None]
-    ) -> ClientCore:
-        """The connection's core, with a record if one is wanted."""
-        path = request.text("record")
-        if not path:
-            return self._make_core(profile, self._rng, trust)
-        self._records[profile.name] = recorded = Recorded(
-            profile,
-            self._rng,
-            recorded_to(path, record),
-            began=(wall_clock(), boottime()),
-            bare_esp=self._bare_esp,
-            certificate=trust.own,
-            authorities=trust.requests,
-            secrets=request.flag("record_secrets"),
-        )
-        return recorded
-
-    def _end_record(self, name: str) -> None:
-        if recorded := self._records.pop(name, None):
-            recorded.close()
 
     def _watched(
         self, request: Request, profile: Profile, record: Callable[[LogEvent], None]
@@ -415,9 +393,9 @@ class ClientService:
         """The ports and the TUN are given back before the name is free again."""
         await live.close(FAREWELL_SECONDS)
         del self._live[live.name]
-        self._end_record(live.name)
         self._session_logs.pop(live.name)()
         self._mark()
+        self._rooms.prepare()
         self._consider_leaving()
 
     def _row(self, live: Live) -> Mapping[str, object]:

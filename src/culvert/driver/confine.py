@@ -55,12 +55,13 @@ def confine(empty: Path, *, threads: bool = False) -> tuple[str, ...]:
     libc = ctypes.CDLL(None, use_errno=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if os.geteuid() == 0:
-        uid, gid = _own_user()
-        os.chroot(empty)
-        os.chdir("/")
-        os.setgroups([])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
+        try:
+            _leave_root(empty)
+        except PermissionError:
+            missing.append(
+                "root here lacks CAP_SYS_CHROOT, CAP_SETUID or CAP_SETGID: no user or no root "
+                "directory of its own"
+            )
         if not threads:  # which count as processes
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     else:
@@ -71,6 +72,15 @@ def confine(empty: Path, *, threads: bool = False) -> tuple[str, ...]:
     elif problem := _filter(libc, threads=threads):
         missing.append(problem)
     return tuple(missing)
+
+
+def _leave_root(empty: Path) -> None:
+    uid, gid = _own_user()
+    os.chroot(empty)
+    os.chdir("/")
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
 
 
 def _own_user() -> tuple[int, int]:

@@ -7,7 +7,6 @@ planned loses that one message; the traceback goes into the event log and the pr
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine, Sequence
 from math import inf
 from typing import Protocol, assert_never
@@ -51,8 +50,6 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.ike.outputs import Keyed
 from culvert.inet.address import Address, Path
-from culvert.netio.path_mtu import path_mtu
-from culvert.netio.whereabouts import network_towards
 
 FAULT_PAUSE = 1.0
 """Seconds until a core whose `tick` raised is asked again: its deadline may still lie behind us."""
@@ -362,7 +359,7 @@ class Driver:
                 await self._bring(around.configure(order), failed)
             case Resolve():
                 unknown = Resolved(order.ticket, (), problem="an internal error, see the log")
-                await self._bring(self._resolve(order), unknown)
+                await self._bring(around.resolve(order), unknown)
             case OpenStream():
                 closed = StreamOpened(order.ticket, None, problem="an internal error, see the log")
                 await self._bring(around.open_stream(order), closed)
@@ -375,9 +372,6 @@ class Driver:
             case _:
                 assert_never(order)
 
-    async def _resolve(self, order: Resolve) -> Resolved:
-        return self._surroundings.resolved(await resolve(order))
-
     async def _bring(
         self, work: Coroutine[object, object, Answer | None], otherwise: Answer | None
     ) -> None:
@@ -388,21 +382,3 @@ class Driver:
             answer = otherwise
         if answer is not None and self._running:
             self._answer(answer)
-
-
-def _called(addresses: Sequence[str]) -> str:
-    """The address a client takes: the first of IPv4."""
-    return next((one for one in addresses if ":" not in one), addresses[0])
-
-
-async def resolve(order: Resolve) -> Resolved:
-    """The system resolver's word (in a thread: it may take many seconds)."""
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(order.host, None, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        return Resolved(order.ticket, (), problem=error.strerror or str(error))
-    addresses = tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-    widest = await asyncio.to_thread(path_mtu, _called(addresses))
-    network = await asyncio.to_thread(network_towards, _called(addresses))
-    return Resolved(order.ticket, addresses, path_mtu=widest, network=network)

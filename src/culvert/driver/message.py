@@ -1,4 +1,4 @@
-"""Values between the processes of a gateway, as JSON: only these classes, checked field by field.
+"""Values between the processes of gateway or client, as JSON: only these classes, checked by field.
 
     {"~": "Judge", "ticket": 7, "password": {"~s": "…"}, …}      octets: {"~x": "00ff"}
 
@@ -25,14 +25,29 @@ from culvert.datapath.xfrm.orders import (
     StateName,
 )
 from culvert.effects import (
+    AskEcho,
+    AskHuman,
     CertificateJudged,
+    ConfigureMachine,
+    EchoAnswered,
+    HumanAnswered,
+    Inquire,
     InstallSa,
     Judge,
     JudgeCertificate,
     Judged,
+    MachineConfigured,
+    OpenStream,
+    Replied,
+    Resolve,
+    Resolved,
+    RestoreMachine,
     SaHalf,
+    SessionEnded,
     Sign,
     Signed,
+    StreamOpened,
+    TunnelSettings,
 )
 from culvert.errors import CulvertError
 from culvert.eventlog.event import LogEvent
@@ -49,26 +64,41 @@ DEEPEST = 12
 KNOWN: Mapping[str, type] = {
     one.__name__: one
     for one in (
+        AskEcho,
+        AskHuman,
         CertificateJudged,
+        ConfigureMachine,
+        EchoAnswered,
         Expired,
         GroupKey,
+        HumanAnswered,
         Identity,
+        Inquire,
         InstallSa,
         Judge,
         JudgeCertificate,
         Judged,
         Keyed,
         LogEvent,
+        MachineConfigured,
+        OpenStream,
         Policy,
         PolicyName,
         Question,
         Remapped,
+        Replied,
+        Resolve,
+        Resolved,
+        RestoreMachine,
         SaHalf,
         Seen,
+        SessionEnded,
         Sign,
         Signed,
         State,
         StateName,
+        StreamOpened,
+        TunnelSettings,
     )
 }
 
@@ -76,7 +106,7 @@ KIND, OCTETS, SECRET = "~", "~x", "~s"
 
 
 class MessageError(CulvertError):
-    """What another process of the gateway said makes no sense."""
+    """What another of our processes said makes no sense."""
 
     code = "internal"
 

@@ -15,13 +15,20 @@ MODE = 0o600
 
 class PrivateFile:
     """Written from the start, up to ``most`` octets; then, or if the disk is full, it ends with an
-    event. What is written at a time stays together. Raises PlatformError if it cannot be made."""
+    event. What is written at a time stays together. Raises PlatformError if it cannot be made.
+    ``inherited``: its descriptor, from a process that has made it."""
 
-    def __init__(self, path: Path, most: int, record: Callable[[LogEvent], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        most: int,
+        record: Callable[[LogEvent], None],
+        inherited: int | None = None,
+    ) -> None:
         self._path = path
         self._left = most
         self._record = record
-        self._file = _opened(path)
+        self._file = _opened(path) if inherited is None else inherited
 
     def write(self, octets: bytes) -> bool:
         """Whether the file still takes more."""
@@ -37,6 +44,9 @@ class PrivateFile:
             return False
         self._left -= len(octets)
         return True
+
+    def fileno(self) -> int:
+        return self._file
 
     def close(self) -> None:
         """Closing twice is normal."""

@@ -22,6 +22,7 @@ from culvert.effects import (
     MachineConfigured,
     OpenStream,
     Replied,
+    Resolve,
     Resolved,
     RestoreMachine,
     SessionEnded,
@@ -59,9 +60,7 @@ class Surroundings(Protocol):
         """The coordinator has forgotten this session."""
         ...
 
-    def resolved(self, found: Resolved) -> Resolved:
-        """With what is known of the network that this machine is in."""
-        ...
+    async def resolve(self, order: Resolve) -> Resolved: ...
 
 
 class NoSurroundings:
@@ -97,5 +96,5 @@ class NoSurroundings:
     def ended(self, order: SessionEnded) -> None:
         return
 
-    def resolved(self, found: Resolved) -> Resolved:
-        return found
+    async def resolve(self, order: Resolve) -> Resolved:
+        raise MisuseError(f"this core may not ask {type(order).__name__}")

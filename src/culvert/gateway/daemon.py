@@ -17,13 +17,16 @@ from culvert.changes.change import RouteAdded
 from culvert.changes.plan import ServedNetwork
 from culvert.driver.capture import Watched
 from culvert.driver.clock import boottime
+from culvert.driver.confined import ShownCertificate, TunEnd, empty_root, handed_down
 from culvert.driver.control import problem
-from culvert.driver.engine import Choice, choose
+from culvert.driver.engine import choose
 from culvert.driver.journal import Journal, wall_clock
+from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.message import MessageError
 from culvert.driver.places import GATEWAY, Places, places
 from culvert.driver.process import STOP_SECONDS, Ending, Listening, check_vacant, serve
 from culvert.driver.stream import StreamGate
+from culvert.driver.user_engine import Choice
 from culvert.errors import ConfigError, PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway import departure
@@ -32,10 +35,9 @@ from culvert.gateway.crew import Crew, Pairs
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
 from culvert.gateway.kernel_choice import engine_for
-from culvert.gateway.kernel_door import KernelDoor
 from culvert.gateway.ledger import Ledger
 from culvert.gateway.ledger_door import LedgerDoor
-from culvert.gateway.monitor import Monitor, handed_down, without_secrets
+from culvert.gateway.monitor import Monitor, without_secrets
 from culvert.gateway.moving import Moving
 from culvert.gateway.record_file import UNWATCHED, RecordFile, Watching
 from culvert.gateway.restarting import Restarting
@@ -50,13 +52,14 @@ from culvert.gateway.sockets import (
     open_sockets,
 )
 from culvert.gateway.succession import TUN, Given, Inheritance, Options
-from culvert.gateway.worker import Orders, ShownCertificate, TunEnd
+from culvert.gateway.worker import Orders
 from culvert.gateway.worker_checking import device
 from culvert.identity.certificates.proof import soon
 from culvert.inet.address import text as address_text
 from culvert.inet.lane import ALONE, LANES, Share
 from culvert.netio import route
-from culvert.netio.ipsec_link import IpsecLink, any_number
+from culvert.netio.ipsec_inside import IpsecLink
+from culvert.netio.ipsec_link import any_number
 from culvert.netio.machine import Machine
 from culvert.netio.raw_esp import ANY, RawEsp
 from culvert.netio.tun import Tun
@@ -70,9 +73,6 @@ GROUP = "culvert-admin"
 """Its members may administer the gateways of this machine."""
 
 START_AGAIN = "Set it right (`culvert gateway validate -c FILE` looks again), then start it again."
-
-EMPTY = "empty"
-"""Below the state directory: the root directory of a worker, with nothing in it."""
 
 SEVERAL = "it has no ports by which the kernel could choose one of several workers"
 
@@ -350,9 +350,7 @@ class _Gateway:
 
     @property
     def _empty(self) -> str:
-        empty = self._where.state / EMPTY
-        empty.mkdir(mode=0o555, exist_ok=True)
-        return str(empty.resolve())
+        return empty_root(self._where.state)
 
     def _vault_lost(self, why: str) -> None:
         """Without it nobody can log in: everything begins again."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from culvert.datapath.fragmentation import Policy
-from culvert.driver.engine import Choice
 from culvert.driver.kernel_limits import beyond
+from culvert.driver.user_engine import Choice
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.settings import compresses
 from culvert.ike.natt import EARLY, EARLY_SWITCH

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -17,7 +16,9 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 from culvert.driver.channel import Channel, Message
+from culvert.driver.confined import READY, handed_down, told
 from culvert.driver.control import Request, RequestError
+from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.loop import NewKeys
 from culvert.driver.message import MessageError
 from culvert.effects import (
@@ -31,7 +32,6 @@ from culvert.effects import (
 )
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
-from culvert.gateway.kernel_door import KernelDoor
 from culvert.gateway.record_file import RecordFile
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
@@ -40,34 +40,13 @@ from culvert.secret import Secret
 from culvert.vault.trust import Trust
 
 WORKER = (sys.executable, "-m", "culvert.gateway.worker")
-HANDED_DOWN = frozenset(
-    (
-        "CULVERT_ENGINE",
-        "CULVERT_LIBCRYPTO",
-        "LANG",
-        "LC_ALL",
-        "LD_LIBRARY_PATH",
-        "PATH",
-        "PYTHONHOME",
-        "PYTHONPATH",
-        "TZ",
-    )
-)
-"""Variables of the environment that a worker sees: it is no place to find a secret in."""
-
 AGAIN = (0.1, 0.5, 2.0, 5.0)
 """Seconds before a worker is started again; the last for all later times within `CALM`."""
 CALM = 60.0
 """Seconds of life after which a worker's end counts as the first."""
-READY = 60.0
-"""Seconds for a worker to come up: a slow machine takes two, an emulated one thirty."""
 ABSENT = "the gateway's worker is starting again"
 MOST_ORDERS = 5000
 """Orders of a worker under way; the vault refuses logins long before."""
-
-
-def handed_down() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key in HANDED_DOWN}
 
 
 def without_secrets(config: GatewayConfig) -> GatewayConfig:
@@ -140,15 +119,12 @@ class Monitor:
         if self._heir is not None:
             self._heir.close()
         self._heir, their_heir = socket.socketpair()
-        told = os.memfd_create("culvert-orders")
+        orders = told(self._orders())
         count = self._ledger() if self._ledger is not None else None
         try:
-            with os.fdopen(os.dup(told), "wb") as stream:
-                pickle.dump(self._orders(), stream)
-            os.lseek(told, 0, os.SEEK_SET)
             ends = (theirs, their_door, their_hand, their_heir)
             counted = -1 if count is None else count.fileno()
-            handed = (told, *[one.fileno() for one in ends], before, counted)
+            handed = (orders, *[one.fileno() for one in ends], before, counted)
             self._channel = Channel(self._heard, self._lost)
             await self._channel.open(ours)
             self._process = await asyncio.create_subprocess_exec(
@@ -159,7 +135,7 @@ class Monitor:
                 env=handed_down(),
             )
         finally:
-            os.close(told)
+            os.close(orders)
             theirs.close()
             their_door.close()
             their_hand.close()

@@ -24,13 +24,13 @@ from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
 from culvert.driver.journal import local_time
+from culvert.driver.keys_door import KeysDoor
 from culvert.driver.message import MessageError
 from culvert.effects import Judge, Judged, Sign
 from culvert.eventlog.event import LogEvent
 from culvert.gateway import people
 from culvert.gateway.accounts_door import AskedAccounts
 from culvert.gateway.config import load
-from culvert.gateway.keys_door import KeysDoor
 from culvert.rng import SystemRandom
 from culvert.tables import loader
 from culvert.vault.signing import SigningKeys
@@ -58,7 +58,7 @@ class Vault:
         )
         made = config.trust.credential
         self._signing = SigningKeys({made.own.key: made.key} if made else {})
-        self._keys = KeysDoor(people.group_keys(config, SystemRandom()), boottime)
+        self._keys = KeysDoor(people.group_keys(config, SystemRandom()).skeyid, boottime)
         self._waiting: dict[int, int] = {}
 
     async def live(self, control: socket.socket, empty: str, hook: Callable[[], None]) -> None:

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import pickle
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -21,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import cast
 
 from culvert.datapath.plane import Plane
 from culvert.datapath.xfrm.orders import News
@@ -29,30 +27,29 @@ from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
+from culvert.driver.confined import FarVault, ShownCertificate, TunEnd, heard
 from culvert.driver.control import Request, RequestError, problem
 from culvert.driver.descriptors import Inside
-from culvert.driver.engine import choose
+from culvert.driver.keys_door import RemoteKeys
+from culvert.driver.line import Line
 from culvert.driver.loop import Driver, NewKeys, PacketListener
 from culvert.driver.message import MessageError
 from culvert.driver.process import STOP_SECONDS
 from culvert.driver.pump import Pump
-from culvert.driver.surroundings import NoSurroundings
-from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
+from culvert.driver.remote_hand import RemoteHand
+from culvert.driver.user_engine import user_engine
+from culvert.effects import Judge, Judged
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.handover import Wire, give, take
 from culvert.gateway.ipsec import IpsecGateway
-from culvert.gateway.kernel_door import RemoteHand
-from culvert.gateway.keys_door import RemoteKeys
 from culvert.gateway.ledger_door import RemoteLedger, SharedTable
 from culvert.gateway.neighbours import OtherWorkers, Sorted
 from culvert.gateway.recorded import RecordedGateway, Recorder, Wanted
 from culvert.gateway.service import GatewayService
-from culvert.ike.wire.identity import Identity
 from culvert.netio.control_socket import PeerCredentials
-from culvert.netio.ipsec_link import IpsecLink
+from culvert.netio.ipsec_inside import IpsecLink
 from culvert.netio.raw_esp import RawEsp
-from culvert.netio.tun import Tun
 from culvert.netio.udp import UdpSocket
 from culvert.rng import SystemRandom
 from culvert.session.table import SessionTable
@@ -63,27 +60,8 @@ PIECE = 1 << 18
 
 FAREWELLS = ("peer-shutdown", "peer-reboot")  # why the monitor ends us
 
-_Answer = TypeVar("_Answer")
 Hook = Callable[[], None]
 """Runs in the confined worker: for tests of what is left possible to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCertificate:
-    """What the gateway shows of itself; the key is a name, for the vault."""
-
-    key: str
-    payloads: tuple[bytes, ...]
-    identity: Identity
-
-
-@dataclass(frozen=True, slots=True)
-class TunEnd:
-    descriptor: int
-    name: str
-    virtio: bool
-    offloads: tuple[str, ...]
-    lanes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +115,9 @@ class _SortedPump(Pump):
         super().start(listener if self.others is None else Sorted(listener, self.others))
 
 
-class _Vault(NoSurroundings):
-    """Orders to the vault, over the channel."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
+class _Vault(FarVault):
     async def judge(self, order: Judge) -> Judged:
         return await self._ask(order, Judged)
-
-    async def sign(self, order: Sign) -> Signed:
-        return await self._ask(order, Signed)
-
-    async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
-        return await self._ask(order, CertificateJudged)
-
-    async def _ask(self, order: object, wanted: type[_Answer]) -> _Answer:
-        answer = (await self._channel.ask({"order": order})).get("answer")
-        if not isinstance(answer, wanted):
-            raise MessageError(f"the vault answers {type(order).__name__} with something else")
-        return answer
 
 
 class Worker:
@@ -180,7 +141,7 @@ class Worker:
         self._others = _others(orders)
         self._table = self._sessions()
         self._recorder: Recorder | None = None
-        self._core = self._gateway(config, RemoteKeys(door, self._rng))
+        self._core = self._gateway(config, RemoteKeys(Line(door), self._rng))
         self._channel = Channel(self._heard, lambda _: self._ended.set())
         self._pump = self._data_path()
         self._driver = Driver(
@@ -265,7 +226,7 @@ class Worker:
     def _plane(self, natt: Sequence[UdpSocket]) -> Plane:
         orders, restart = self._orders, self._orders.config.restart
         if not orders.ipsec:
-            engine = choose(orders.engine)
+            engine = user_engine(orders.engine)
             return engine.make(
                 self._rng, copied=restart.copied, cut=restart.cut, largest=restart.mtu
             )
@@ -277,12 +238,7 @@ class Worker:
         orders, end = self._orders, self._orders.tun
         if orders.ipsec:
             return IpsecLink(end.name, orders.ipsec)
-        tun, *lanes = (
-            Tun(one, end.name, virtio=end.virtio, offloads=end.offloads)
-            for one in (end.descriptor, *end.lanes)
-        )
-        tun.lanes = tuple(lanes)
-        return tun
+        return end.opened()
 
     async def live(self) -> None:
         """Until the monitor says so, or is gone."""
@@ -432,9 +388,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     given = parser.parse_args(words)
     # Ctrl+C at a terminal is for the monitor, which says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with os.fdopen(given.orders, "rb") as stream:
-        # From the monitor, and only in this direction: a worker's word is never unpickled.
-        orders = cast("Orders", pickle.load(stream))  # noqa: S301
+    orders = cast("Orders", heard(given.orders))
     ends = (given.control, given.door, given.kernel, given.heir)
     control, door, kernel, heir = (socket.socket(fileno=one) for one in ends)
     before = None

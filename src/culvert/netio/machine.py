@@ -41,7 +41,7 @@ from culvert.changes.plan import (
 from culvert.effects import TunnelSettings
 from culvert.errors import PlatformError
 from culvert.netio import ipsec_link, link, name_program, route, rule, sysctl
-from culvert.netio.ipsec_link import IpsecLink
+from culvert.netio.ipsec_inside import IpsecLink
 from culvert.netio.name_program import SystemResolver
 from culvert.netio.resolver import NameService, Resolver
 from culvert.netio.tun import Tun, free_name

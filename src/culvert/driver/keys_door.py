@@ -14,8 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from culvert.crypto import hash as prf
-from culvert.driver.message import LONGEST, MessageError, read, written
-from culvert.gateway.ipsec import Keys
+from culvert.driver.line import Line, serve
+from culvert.driver.message import MessageError
 from culvert.ike.outputs import GroupKey
 from culvert.ike.wire.identity import Identity
 from culvert.policy.ration import Ration
@@ -27,20 +27,21 @@ REMEMBERED = 100_000
 """Nonce pairs that were answered: those of the last minute at the highest rate."""
 DOOR = "vault"
 
+Skeyid = Callable[[Identity, str, bytes, bytes], GroupKey]
+"""SKEYID of a claimed identity, a hash's name and both nonces (`culvert.vault.group_keys`)."""
+
 
 class RemoteKeys:
     """The worker's end."""
 
-    def __init__(self, end: socket.socket, rng: Random) -> None:
-        self._end = end.makefile("rwb", buffering=LONGEST)
+    def __init__(self, line: Line, rng: Random) -> None:
+        self._line = line
         self._rng = rng
 
     def skeyid(
         self, identity: Identity, hash_name: str, nonce_i: bytes, nonce_r: bytes
     ) -> GroupKey:
-        self._end.write(written([identity, hash_name, nonce_i, nonce_r]).encode() + b"\n")
-        self._end.flush()
-        answer = read(self._end.readline(LONGEST))
+        answer = self._line.ask([identity, hash_name, nonce_i, nonce_r])
         if isinstance(answer, GroupKey):
             return answer
         # Too many, or asked before: whoever calls fails as with a wrong key.
@@ -50,34 +51,30 @@ class RemoteKeys:
 class KeysDoor:
     """The vault's end, served by a thread until the worker goes or `close`."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], float]) -> None:
-        self._keys = keys
+    def __init__(
+        self,
+        skeyid: Skeyid,
+        clock: Callable[[], float],
+        *,
+        burst: float = BURST,
+        rate: float = RATE,
+    ) -> None:
+        self._skeyid = skeyid
         self._clock = clock
-        self._ration = Ration(burst=BURST, rate=RATE)
+        self._ration = Ration(burst=burst, rate=rate)
         self._answered: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def serve(self, end: socket.socket) -> threading.Thread:
         """Answer one worker. The door remembers what it answered to those before."""
-        thread = threading.Thread(target=self._serve, args=(end,), name="keys-door", daemon=True)
-        thread.start()
-        return thread
+        return serve(end, self.answer, "keys-door")
 
-    def _serve(self, end: socket.socket) -> None:
-        with end, end.makefile("rwb", buffering=LONGEST) as stream:
-            try:
-                while line := stream.readline(LONGEST):
-                    stream.write(written(self._answer(read(line))).encode() + b"\n")
-                    stream.flush()
-            except (MessageError, OSError, KeyError):
-                return  # the worker sees its door closed, and ends
-
-    def _answer(self, asked: object) -> GroupKey | None:
+    def answer(self, asked: object) -> GroupKey | None:
         match asked:
             case (Identity() as identity, str(name), bytes(nonce_i), bytes(nonce_r)):
                 with self._lock:
                     fresh = self._fresh(nonce_i + b"/" + nonce_r)
-                return self._keys.skeyid(identity, name, nonce_i, nonce_r) if fresh else None
+                return self._skeyid(identity, name, nonce_i, nonce_r) if fresh else None
             case _:
                 raise MessageError("the vault was asked for what it does not give")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 
+from culvert.driver.keys_door import BURST, KeysDoor, RemoteKeys
+from culvert.driver.line import Line
 from culvert.driver.message import written
-from culvert.gateway.keys_door import BURST, KeysDoor, RemoteKeys
 from culvert.ike.wire.identity import KEY_ID, Identity
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
@@ -18,8 +19,8 @@ KEY = "the key of the staff"
 def opened() -> tuple[RemoteKeys, GroupKeys, socket.socket]:
     keys = GroupKeys({"staff": Secret(KEY)}, SeededRandom(1))
     ours, theirs = socket.socketpair()
-    KeysDoor(keys, lambda: 0.0).serve(ours)
-    return RemoteKeys(theirs, SeededRandom(2)), keys, theirs
+    KeysDoor(keys.skeyid, lambda: 0.0).serve(ours)
+    return RemoteKeys(Line(theirs), SeededRandom(2)), keys, theirs
 
 
 def test_the_worker_gets_what_the_vault_derives() -> None:

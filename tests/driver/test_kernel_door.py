@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 
 from culvert.datapath.xfrm.orders import Order, Policy, PolicyName, Seen, State, StateName
+from culvert.driver.kernel_door import PAGE, KernelDoor
 from culvert.driver.message import MessageError, written
+from culvert.driver.remote_hand import RemoteHand
 from culvert.errors import PlatformError
-from culvert.gateway.kernel_door import PAGE, KernelDoor, RemoteHand
 from culvert.netio.xfrm import KernelIpsec
 
 STATE = State(

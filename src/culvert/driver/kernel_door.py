@@ -2,18 +2,16 @@
 
 The worker has no right to change the machine, and needs the answer in the middle of a message, so
 it waits for it: some 100 µs over a socket pair of its own, answered by a thread that does nothing
-else. Whatever a captured worker says through it belongs to the gateway's own virtual interface,
+else. Whatever a captured worker says through it belongs to its own virtual interface,
 which routes lead packets into for its sessions only; it sees and changes nothing else.
 """
 
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from typing import cast
 
 from culvert.datapath.xfrm.orders import (
     Order,
@@ -23,7 +21,8 @@ from culvert.datapath.xfrm.orders import (
     State,
     StateName,
 )
-from culvert.driver.message import LONGEST, MessageError, read, written
+from culvert.driver.line import serve
+from culvert.driver.message import MessageError
 from culvert.errors import MisuseError, PlatformError
 from culvert.netio.xfrm import KernelIpsec
 
@@ -31,38 +30,6 @@ MOST = 800_000
 """SAs and policies that may stand: those of 100,000 sessions, each in the middle of a renewal."""
 PAGE = 1000
 """SAs in one answer: a message is bounded (`LONGEST`), the table of a large gateway is not."""
-
-
-class RemoteHand:
-    """The worker's end; see `culvert.datapath.xfrm.plane.Hand`."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end.makefile("rwb", buffering=LONGEST)
-
-    def carry_out(self, order: Order) -> None:
-        self._ask(["do", order])
-
-    def state(self, name: StateName) -> Seen | None:
-        found = self._ask(["look", name])
-        return found if isinstance(found, Seen) else None
-
-    def states(self) -> Sequence[Seen]:
-        found: list[Seen] = []
-        while page := cast("tuple[Seen, ...]", self._ask(["list", len(found)])):
-            found += page
-        return found
-
-    def _ask(self, words: Sequence[object]) -> object:
-        self._end.write(written(words).encode() + b"\n")
-        self._end.flush()
-        answer = read(self._end.readline(LONGEST))
-        match answer:
-            case ("refused", str(what), str(action)):
-                raise PlatformError(what, action=action)
-            case tuple() if answer[:1] == ("done",):
-                return cast("tuple[str, object]", answer)[1]
-            case _:
-                raise MessageError("the monitor's answer about the kernel makes no sense")
 
 
 class KernelDoor:
@@ -78,17 +45,7 @@ class KernelDoor:
         with suppress(PlatformError):
             self.hand.flush()
         self._standing.clear()
-        thread = threading.Thread(target=self._serve, args=(end,), name="kernel-door", daemon=True)
-        thread.start()
-
-    def _serve(self, end: socket.socket) -> None:
-        with end, end.makefile("rwb", buffering=LONGEST) as stream:
-            try:
-                while line := stream.readline(LONGEST):
-                    stream.write(written(self._answer(read(line))).encode() + b"\n")
-                    stream.flush()
-            except (MessageError, OSError):
-                return  # the worker sees its door closed, and ends
+        serve(end, self._answer, "kernel-door")
 
     def _answer(self, asked: object) -> tuple[object, ...]:
         try:
