@@ -105,7 +105,7 @@ def test_a_failing_attempt_replays_at_the_gateway(
 ) -> None:
     path = lab.state / f"{code}-at-the-gateway.record"
     with (
-        OurGateway(lab, options=options(path)) as gateway,
+        OurGateway(lab, options=options(path, "--record-caller", topology.PAT_OUTSIDE)) as gateway,
         OurClient(lab, password=password) as client,
     ):
         client.profile = changes
@@ -121,7 +121,12 @@ def test_a_failing_attempt_replays_at_the_gateway(
 def test_one_of_two_vpncs_replays_at_the_gateway(lab: Lab) -> None:
     path = lab.state / "vpnc-at-the-gateway.record"
     user, other = USERS["client2"], USERS["client1"]
-    with OurGateway(lab, options=options(path, "--record-caller", user)) as gateway:
+    with OurGateway(lab) as gateway:
+        asked = gateway.culvert("gateway", "record", str(path), "--caller", user)
+        assert asked.status == 0, asked.err
+        again = gateway.culvert("gateway", "record", str(path), "--caller", user)
+        assert again.status
+        assert "already" in again.err
         with Vpnc(lab, "client1"), Vpnc(lab, "client2"):
             for where in ("client1", "client2"):
                 assert lab.ping(where, topology.SERVER, count=2)

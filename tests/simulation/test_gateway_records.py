@@ -78,7 +78,6 @@ class Recording:
         self.ended: list[tuple[str, int]] = []
         rng = SeededRandom(4711)
         self.recorder = Recorder(
-            Wanted(caller, secrets),
             rng,
             self.lines.append,
             lambda why, inputs: self.ended.append((why, inputs)),
@@ -99,6 +98,7 @@ class Recording:
             authorities=vault.authorities if vault else (),
         )
         end.run_core(end.core)
+        self.recorder.begin(Wanted(caller, secrets))
 
     def client(self, typed: str = PASSWORD, user: str = USERS[0], **changes: Any) -> ClientEnd:
         kept, nat = profile(**changes), self.world.nat
@@ -168,7 +168,8 @@ def test_a_whole_session_with_renewals_replays_octet_for_octet(
     told.world.run(2 * LIFE)
     assert told.world.passes_both_ways(client)
     client.disconnect()
-    told.world.run(120)
+    told.world.run(31)
+    assert [why for why, _ in told.ended] == [""], "with nothing else going on"
     other = told.client(user=USERS[1])
     told.play(other)
     assert [why for why, _ in told.ended] == [""]
@@ -431,6 +432,43 @@ def test_a_record_ends_with_words_where_others_decide_what_follows() -> None:
     told.world.run(5)
     assert [why for why, _ in told.ended] == [OF_OTHERS]
     assert told.replays() == 1
+
+
+def test_a_record_begun_while_others_are_here_is_of_the_next_session() -> None:
+    told = Recording()
+    first, second = told.client(), told.client(user=USERS[1])
+    told.recorder.end("not yet")
+    told.play(first)
+    told.recorder.begin(Wanted())
+    told.world.run(100)
+    assert not told.lines
+    told.play(second)
+    assert second.up, second.reason
+    second.disconnect()
+    told.world.run(60)
+    first.disconnect()
+    told.world.run(1)
+    assert [why for why, _ in told.ended] == ["not yet", ""]
+    assert told.replays() > 6
+    assert USERS[0] not in told.text
+    before = len(told.lines)
+    told.recorder.begin(Wanted(USERS[0]))
+    told.play(first)
+    again_ = told.lines[before:]
+    assert run(again_)[1] is None
+    assert len(again_) > 6
+
+
+def test_a_standing_session_that_renews_phase_1_is_not_taken_for_a_new_one() -> None:
+    told = Recording(Terms(phase1_lifetime=LIFE))
+    client = told.client(phase1_lifetime=LIFE)
+    told.recorder.end("not yet")
+    told.play(client)
+    told.recorder.begin(Wanted())
+    told.world.run(2 * LIFE)
+    assert "ike.renewed" in told.world.gateway.codes()
+    assert not told.lines
+    assert told.recorder.going
 
 
 def test_a_full_record_ends_and_what_is_there_replays() -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
         "Tell the peers of a new address.",
     ),
     "ping": ("culvert.cli.gateway_sessions:ping", "Ping a client through its tunnel."),
+    "record": ("culvert.cli.gateway_record:record", "Record the next session, to be replayed."),
     "why": ("culvert.cli.why:gateway_why", "What happened to a session, step by step."),
     "log": ("culvert.cli.log:gateway_log", "The gateway's event log."),
     "trace": ("culvert.cli.trace:gateway_trace", "The gateway's live trace."),

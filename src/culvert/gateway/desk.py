@@ -6,6 +6,7 @@ Sessions are the worker's; the log is here, and whatever needs a socket.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import cast
@@ -16,6 +17,8 @@ from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
 from culvert.gateway.crew import Crew
 from culvert.gateway.monitor import Monitor
+from culvert.gateway.record_file import ALONE, SEVERAL
+from culvert.gateway.recorded import Wanted
 from culvert.netio import echo
 
 MOST_ECHOES = 60
@@ -37,6 +40,7 @@ class Desk:
         return {
             **{name: partial(self._monitor.ask, name) for name in OF_THE_WORKER},
             "ping": self.ping,
+            "record": self.record,
             "story": self.story,
             "log": self.log,
             "level": partial(set_level, self._journal),
@@ -70,6 +74,21 @@ class Desk:
             "received": len(found.milliseconds),
             "milliseconds": [round(one, 2) for one in found.milliseconds],
         }
+
+    async def record(self, request: Request) -> Mapping[str, object]:
+        """The next session of ``caller`` into the file ``path``, which this process writes: only
+        for who may write any file of this machine."""
+        if request.peer.uid not in (0, os.geteuid()):
+            raise RequestError(
+                "cli.denied",
+                "only root may have a record written",
+                "Run the command as root: sudo culvert gateway record …",
+            )
+        if isinstance(self._monitor, Crew):
+            raise RequestError("platform.unavailable", SEVERAL, ALONE)
+        path, caller = request.text("path"), request.text("caller")
+        self._monitor.record(path, Wanted(caller, request.flag("secrets")))
+        return {"path": path, "caller": caller}
 
     async def story(self, request: Request) -> Mapping[str, object]:
         return await tell_story(self._journal.log, request)

@@ -33,6 +33,7 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.record_file import RecordFile
+from culvert.gateway.recorded import Wanted
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
 from culvert.netio.xfrm import KernelIpsec
@@ -287,7 +288,7 @@ class Monitor:
         match message:
             case {"record": str(piece)} if recorded is not None:
                 if not recorded.add(piece) and self._channel is not None:
-                    self._channel.say({"record_ended": "it takes no more"})
+                    self._channel.say({"record": "end"})
             case {"recorded": str(why), "inputs": int(inputs)} if recorded is not None:
                 recorded.end(why, inputs)
             case _:
@@ -309,6 +310,22 @@ class Monitor:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def record(self, path: str, wanted: Wanted) -> None:
+        """The next session of that caller, into that file. Raises RequestError, and PlatformError
+        when the file cannot be made."""
+        if self._recorded is not None and self._recorded.open:
+            raise RequestError(
+                "cli.already",
+                "a record is being made already",
+                "Wait for its end (`culvert gateway log` tells it), or stop the gateway.",
+            )
+        if self._channel is None:
+            raise _absent()
+        self._recorded = RecordFile(path, wanted, self._record)
+        self._recorded.take_wanted()
+        said = {"record": "begin", "caller": wanted.caller, "secrets": wanted.secrets}
+        self._channel.say(said)
 
     # --- what administrators ask -------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from culvert.errors import PlatformError
 from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway.recorded import Wanted
 
+SEVERAL = "a record is made by one worker, and nobody knows which one a caller will get"
+ALONE = "Set workers = 1 while you record."
 LOST = "the worker that recorded it is gone"
 
 
@@ -30,7 +32,8 @@ class RecordFile:
         self._record = record
         self._file = PrivateFile(Path(path), MOST, record)
         self._begun = ""
-        self._open = True
+        self.open = True
+        """Whether something is still written."""
         fields: dict[str, Field] = {"path": path, "caller": wanted.caller or "whoever calls first"}
         record(LogEvent("gateway.record", fields))
 
@@ -41,21 +44,21 @@ class RecordFile:
 
     def add(self, piece: str) -> bool:
         """A piece of a line; whether more is of use. Raises MessageError."""
-        if not self._open:
+        if not self.open:
             return False
         self._begun += piece
         if len(self._begun) > LONGEST:
             raise MessageError("a line of a record that is too long")
         if self._begun.endswith("\n"):
             line, self._begun = self._begun, ""
-            self._open = self._file.write(line.encode())
-        return self._open
+            self.open = self._file.write(line.encode())
+        return self.open
 
     def end(self, why: str, inputs: int) -> None:
         """``why``: empty if the session is over."""
-        if not self._open:
+        if not self.open:
             return
-        self._open = False
+        self.open = False
         if why:
             self._file.end(why)
             return
@@ -69,7 +72,7 @@ class RecordFile:
 
     def close(self) -> None:
         """Closing twice is normal."""
-        self._open = False
+        self.open = False
         self._file.close()
 
 
@@ -92,10 +95,7 @@ class Watching:
         if not self.record:
             return None
         if several:
-            raise PlatformError(
-                "a record is made by one worker, and nobody knows which one a caller will get",
-                action="set workers = 1 while you record",
-            )
+            raise PlatformError(SEVERAL, action=ALONE)
         return RecordFile(self.record, self.wanted, record)
 
 

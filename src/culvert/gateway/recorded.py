@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from math import inf
 
@@ -33,7 +34,7 @@ from culvert.gateway.sessions import CallersSessions
 from culvert.ike.outputs import AskConfiguration, GroupKey
 from culvert.ike.spis import Spis
 from culvert.ike.wire.identity import Identity
-from culvert.inet.address import Path
+from culvert.inet.address import Address, Path
 from culvert.orders.certificates import Shown
 from culvert.policy.refused import Refused
 from culvert.policy.site import Site
@@ -68,34 +69,40 @@ class Wanted:
 
 
 class Recorder:
-    """``write``: takes a line of the record. ``done``: hears once why it ended, empty if the
-    session is over, and how many inputs it has."""
+    """One record at a time. ``write``: takes a line of it. ``done``: hears once why it ended, empty
+    if the session is over, and how many inputs it has."""
 
     def __init__(
         self,
-        wanted: Wanted,
         rng: Random,
         write: Callable[[bytes], None],
         done: Callable[[str, int], None],
         *,
         most: int = MOST,
     ) -> None:
-        self.going = True
-        self.first = b""
-        self._wanted = wanted
+        self.going = False
+        self._wanted = Wanted()
         self._rng = rng
         self._write = write
         self._done = done
-        self._left = most
+        self._most = self._left = most
         self._tapes: list[Tape] = []
         self._chosen: Tape | None = None
         self._copy: Copy | None = None
         self._current: Tape | None = None
 
+    def begin(self, wanted: Wanted) -> None:
+        """The next session of that caller."""
+        self.end("another record begins")
+        self.going = True
+        self._wanted, self._left = wanted, self._most
+        self._chosen = self._copy = None
+
     @property
-    def secrets(self) -> bool:
-        """Whether passwords stay in it."""
-        return self._wanted.secrets
+    def deadline(self) -> float:
+        """When the record is complete, if nothing more comes."""
+        tape = self._chosen
+        return tape.over_at + LINGER if self.going and tape is not None else inf
 
     # --- what the core asks while something happens ------------------------------------------
 
@@ -132,14 +139,15 @@ class Recorder:
             (*self._tapes, new) if new is not None and new not in self._tapes else (*self._tapes,)
         )
 
-    def of_datagram(self, octets: bytes, path: Path) -> Tape | None:
+    def of_datagram(self, octets: bytes, path: Path, *, stands: bool) -> Tape | None:
+        """``stands``: a session is there already from where it comes."""
         cookie, source = octets[:8], path.remote
         for tape in self._tapes:
             # Behind an address translator the next caller may get the port of one who is gone.
             if cookie in tape.cookies or (tape.numbers and source in tape.sources):
                 break
         else:
-            if self._chosen is not None or self._wanted.host not in ("", source[0]):
+            if stands or self._chosen is not None or self._wanted.host not in ("", source[0]):
                 return None
             tape = Tape()
         tape.cookies.add(cookie)
@@ -204,7 +212,7 @@ class Recorder:
             if len(tape.steps) > MOST_STEPS:
                 self._drop(tape)
             elif self._is_wanted(core, tape):
-                self._choose(tape)
+                self._choose(core, tape)
         if self._copy is not None and self._copy.problem:
             self.end(self._copy.problem)
 
@@ -213,12 +221,14 @@ class Recorder:
         by_call = not wanted.caller or bool(wanted.host)
         return by_call or any(core.user_of(one) == wanted.caller for one in tape.numbers)
 
-    def _choose(self, tape: Tape) -> None:
+    def _choose(self, core: RecordedGateway, tape: Tape) -> None:
         for other in tuple(self._tapes):
             if other is not tape:
                 self._drop(other)
         self._chosen = tape
-        self._copy = Copy(self.first, self._written, self._rng, secrets=self.secrets)
+        secrets = self._wanted.secrets
+        first = core.first_line(secrets=secrets)
+        self._copy = Copy(first, self._written, self._rng, secrets=secrets)
         steps, tape.steps = tape.steps, []
         for step in steps:
             self._copy.take(step)
@@ -297,19 +307,21 @@ class RecordedGateway(IpsecGateway):
             authorities=authorities,
         )
         self._recorder = recorder
-        recorder.first = line(
-            head(
-                config,
-                began=began,
-                bare_esp=bare_esp,
-                certificate=certificate,
-                authorities=authorities,
-                secrets=recorder.secrets,
-            )
+        self._head = partial(
+            head,
+            config,
+            began=began,
+            bare_esp=bare_esp,
+            certificate=certificate,
+            authorities=authorities,
         )
-        self._sessions = HeardSessions(config, table, self._at, recorder)
+        self._sessions = self._heard_sessions = HeardSessions(config, table, self._at, recorder)
         self._endpoint.spis = HeardSpis()
         self._endpoint.chance = recorder.chance
+
+    def first_line(self, *, secrets: bool) -> bytes:
+        """Of a record."""
+        return line(self._head(secrets=secrets))
 
     def user_of(self, number: int) -> str:
         caller = self._clients.get(number)
@@ -320,14 +332,21 @@ class RecordedGateway(IpsecGateway):
 
     # --- entries -----------------------------------------------------------------------------
 
+    @property
+    def deadline(self) -> float:
+        return min(super().deadline, self._recorder.deadline)
+
     def receive(self, octets: bytes, path: Path, *, now: float) -> list[Effect]:
         if not self._recorder.going:
             return super().receive(octets, path, now=now)
-        self._recorder.listen(self._recorder.of_datagram(octets, path))
+        stands = self._heard_sessions.come_from(path.remote)
+        self._recorder.listen(self._recorder.of_datagram(octets, path, stands=stands))
         given = Given("receive", now, octets, path)
         return self._heard(given, lambda: IpsecGateway.receive(self, octets, path, now=now))
 
     def step(self, answer: Answer, *, now: float) -> list[Effect]:
+        if not self._recorder.going:
+            return super().step(answer, now=now)
         self._recorder.listen(self._recorder.of_answer(answer))
         given = Given("step", now, answer=answer)
         return self._heard(given, lambda: IpsecGateway.step(self, answer, now=now))
@@ -391,6 +410,10 @@ class HeardSessions(CallersSessions):
     ) -> None:
         super().__init__(config, table, at)
         self._recorder = recorder
+
+    def come_from(self, source: Address) -> bool:
+        """Whether somebody's session comes from there."""
+        return source in self._at_source
 
     def admit(
         self, number: int, caller: Caller, asked: AskConfiguration, now: float

@@ -174,7 +174,7 @@ class Worker:
 
     def _gateway(self, config: GatewayConfig, keys: RemoteKeys) -> IpsecGateway:
         orders, bare_esp = self._orders, self._orders.esp >= 0 or self._orders.ipsec != 0
-        if orders.record is None:
+        if self._others is not None:
             return IpsecGateway(
                 config,
                 self._table,
@@ -185,7 +185,9 @@ class Worker:
                 certificate=orders.certificate,
                 authorities=orders.authorities,
             )
-        self._recorder = Recorder(orders.record, self._rng, self._write_record, self._end_record)
+        self._recorder = Recorder(self._rng, self._write_record, self._end_record)
+        if orders.record is not None:
+            self._recorder.begin(orders.record)
         return RecordedGateway(
             config,
             self._table,
@@ -197,6 +199,14 @@ class Worker:
             certificate=orders.certificate,
             authorities=orders.authorities,
         )
+
+    @staticmethod
+    def _about_record(recorder: Recorder, message: Message) -> None:
+        match message:
+            case {"record": "begin", "caller": str(caller), "secrets": bool(secrets)}:
+                recorder.begin(Wanted(caller, secrets))
+            case _:
+                recorder.end("it takes no more")
 
     def _write_record(self, line: bytes) -> None:
         for at in range(0, len(line), PIECE):
@@ -317,9 +327,8 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
-            case {"record_ended": str(why)}:
-                if self._recorder is not None:
-                    self._recorder.end(why)
+            case {"record": _} if self._recorder is not None:
+                self._about_record(self._recorder, message)
             case {"kernel": news} if isinstance(news, tuple):
                 self._pump.told(cast("tuple[News, ...]", news))
             case {"replaced": int(number)}:
