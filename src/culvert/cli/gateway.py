@@ -28,6 +28,15 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, commands_at=COMMANDS, epilog="Example: culvert gateway sessions")
+UNLISTED = ("record",)
+"""As --record: for who reads docs/reference/record.md."""
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at=COMMANDS,
+    unlisted=UNLISTED,
+    epilog="Example: culvert gateway sessions",
+)
 def gateway() -> None:
     """Run and administer a gateway."""
