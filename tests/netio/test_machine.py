@@ -235,3 +235,19 @@ def test_a_netlink_call_from_a_thread_of_a_loop_is_right(here: str, machine: Mac
         return (await asyncio.to_thread(link.see, "lo")).index
 
     assert asyncio.run(see()) == 1
+
+
+def test_a_borrowed_address_is_reached_through_its_borrower_until_it_is_given_back(
+    here: str, machine: Machine, tun: Tun
+) -> None:
+    other = machine.open_tun()
+    for one, pools in ((tun, ("10.9.0.0/25",)), (other, ("10.9.0.128/25", "10.9.1.1/32"))):
+        machine.serve(replace(SERVED, name=one.name, pools=pools, address="", peers=()), one.name)
+    devices = {one.name: link.see(one.name).index for one in (tun, other)}
+    for address, borrower in (("10.9.0.7", other), ("10.9.1.1", tun)):
+        owner = tun if borrower is other else other
+        for behind in (borrower, owner, borrower):
+            route.point(RouteAdded(f"{address}/32", behind.name, devices[behind.name]))
+            assert way_to(here, address) == (behind.name, "")
+    assert way_to(here, "10.9.0.8") == (tun.name, "")
+    machine.close_tun(other)

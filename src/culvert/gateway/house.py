@@ -85,7 +85,7 @@ class GatewayHouse:
     # --- orders ------------------------------------------------------------------------------
 
     async def judge(self, order: Judge) -> Judged:
-        # Tickets of a worker that died may come again.
+        # Tickets of a worker that died may come again, and those of several meet here.
         self._tickets += 1
         judged = await self._ask(replace(order, ticket=self._tickets), Judged)
         return replace(judged, ticket=order.ticket)
@@ -94,7 +94,9 @@ class GatewayHouse:
         return await self._ask(order, Signed)
 
     async def judge_certificate(self, order: JudgeCertificate) -> CertificateJudged:
-        return await self._certificates.judge(order)
+        self._tickets += 1
+        judged = await self._certificates.judge(replace(order, ticket=self._tickets))
+        return replace(judged, ticket=order.ticket)
 
     async def _ask(self, order: Judge | Sign, wanted: type[_Answer]) -> _Answer:
         answer = (await self._channel.ask({"order": order})).get("answer")
