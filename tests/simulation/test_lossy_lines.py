@@ -3,6 +3,9 @@ keys are renewed over it again and again, and nobody has to log in anew."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 
 from simulation.ends import ClientEnd
@@ -42,7 +45,8 @@ def talks(world: World, client: ClientEnd, *, every: float) -> None:
         world.run(every)
 
 
-def keeps_its_session(seed: int, *, every: float, reconnect: int) -> None:
+def keeps_its_session(seed: int, *, every: float, reconnect: int) -> Counter[str]:
+    """What it went through meanwhile."""
     world = World(seed, TERMS)
     with world.shown_if_wrong():
         client = connected(world, reconnect=reconnect)
@@ -56,6 +60,7 @@ def keeps_its_session(seed: int, *, every: float, reconnect: int) -> None:
         assert logins == 1 or client.told("client.down")
         assert len(world.gateway.told("session.ended")) <= len(client.told("client.down"))
         assert world.passes_both_ways(client)
+        return Counter(client.codes())
 
 
 @pytest.mark.parametrize("seed", range(PLAYED))
@@ -77,6 +82,15 @@ def test_no_session_is_lost_in_silence(seed: int) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("reconnect", [0, 3600])
-def test_no_session_of_many_is_lost(reconnect: int) -> None:
+def test_no_session_of_many_is_lost(
+    reconnect: int, record_property: Callable[[str, object], None]
+) -> None:
+    told: Counter[str] = Counter()
     for seed in range(PLAYED, PLAYED + MANY):
-        keeps_its_session(seed, every=20.0, reconnect=reconnect)
+        told += keeps_its_session(seed, every=20.0, reconnect=reconnect)
+    renewed = f"{told['quick.rekeying']} of phase 2 and {told['ike.renewed']} of phase 1"
+    record_property(
+        "figures",
+        f"{MANY} sessions of {HOURS / 3600:.0f} hours, 30 % loss and 200 ms jitter: renewals"
+        f" {renewed}, {told['ike.retransmit']} messages said again, 0 sessions lost",
+    )
