@@ -60,7 +60,7 @@ def keeps_its_session(seed: int, *, every: float, reconnect: int) -> Counter[str
         assert logins == 1 or client.told("client.down")
         assert len(world.gateway.told("session.ended")) <= len(client.told("client.down"))
         assert world.passes_both_ways(client)
-        return Counter(client.codes())
+    return Counter(client.codes())
 
 
 @pytest.mark.parametrize("seed", range(PLAYED))
