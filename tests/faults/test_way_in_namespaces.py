@@ -9,18 +9,34 @@ import pytest
 from culvert.lab.lab import Lab
 from faults import places
 from faults.scene import HALF_OPEN, Record, Scene
-from interop.ours import until
+from interop.ours import OurClient, until
+from interop.peers.credentials import PeerFailure
 from interop.peers.pki import Pki
 from interop.test_certificates import certified, person
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
 
 
+LOGIN = 150.0
+"""Seconds for a login that loses three messages of ten each way: two of a hundred take more than a
+minute, and one of two hundred comes to nothing (400 of them in virtual time)."""
+LOGINS = 3
+
+
+def connect(client: OurClient) -> None:
+    given = f"{client.password}\n"
+    for _ in range(LOGINS):
+        if not client.culvert(*client.words, given=given, seconds=LOGIN).status:
+            return
+    raise PeerFailure(f"{LOGINS} logins came to nothing:\n{client.said}")
+
+
+@pytest.mark.timeout(LOGINS * LOGIN + 200)
 def test_loss(lab: Lab, record_property: Record) -> None:
     by_volume = {"phase2_volume": 100}
     with Scene(lab, "loss", general=by_volume, profile=by_volume, patient=True) as scene:
         with places.dropping(lab, places.A_THIRD) as dropped:
-            scene.client.up()
+            connect(scene.client)
             back = scene.back(within=20)
 
             def both_repeat() -> bool:

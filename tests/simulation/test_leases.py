@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from culvert.ike.wire.header import OCTETS, TRANSACTION
+from culvert.ike.wire.message import parse_header
 from culvert.inet import dhcp
 from simulation.ends import ClientEnd
+from simulation.journal import Seen
 from simulation.network import Faults
 from simulation.sonicwall import DNS, LEASE_SECONDS, SonicWorld
 
@@ -142,3 +145,28 @@ def test_a_server_that_goes_silent_costs_the_connection_when_the_lease_runs_out(
     assert client.reason == "no-address"
     (failed,) = client.told("client.lease-failed")
     assert "ran out" in str(failed.fields["problem"])
+
+
+def test_a_quick_mode_that_overtakes_the_end_of_the_login_is_taken_when_said_again() -> None:
+    """The client's last word of XAUTH gets lost, and what comes next does not."""
+    world = SonicWorld(SEED)
+    client = world.leasing()
+    lost: list[Seen] = []
+
+    def last_word(seen: Seen) -> bool:
+        accepted = bool(world.gateway.told("xauth.accepted"))
+        mine = seen.name == client.name and len(seen.message) >= OCTETS
+        if lost or not (mine and accepted and parse_header(seen.message).exchange == TRANSACTION):
+            return False
+        lost.append(seen)
+        return True
+
+    assert client.link is not None
+    client.link.drops = last_word
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client, within=15.0)
+        assert client.up, client.reason
+        assert len(lost) == 1
+        refused = [event.fields["kind"] for event in world.gateway.told("ike.datagram-refused")]
+        assert set(refused) == {"unexpected"}
