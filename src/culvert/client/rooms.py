@@ -6,6 +6,7 @@ nothing from them that it has itself.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from culvert.rng import Random
 from culvert.vault.trust import Trust
 
 NO_ROOT = "the service does not run as root: what the gateway says is read in the service itself"
+CALM = 5.0
+"""Seconds after a connection until a process is started for the next: a service that is stopped, or
+asked to connect again, has better things to do before."""
+
 SECRETS = (
     "its record keeps secrets, so they must be where it is written: what the gateway says is read "
     "in the service itself"
@@ -55,12 +60,18 @@ class Rooms:
         self._rng = rng
         self._births = Births()
         self._root = os.geteuid() == 0
-        self.prepare()
+        self._later: asyncio.TimerHandle | None = None
+        self.prepare(0.0)
 
-    def prepare(self) -> None:
-        """For the next connection."""
+    def prepare(self, after: float = CALM) -> None:
+        """For the next connection, ``after`` seconds."""
         if self._root:
-            self._births.prepare()
+            self._forget()
+            self._later = asyncio.get_running_loop().call_later(after, self._births.prepare)
+
+    def _forget(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
 
     def room(self, live: Live, wish: Wish) -> Running:
         """Raises PlatformError when ports or the file of a record cannot be had."""
@@ -77,6 +88,7 @@ class Rooms:
             raise
 
     async def close(self) -> None:
+        self._forget()
         await self._births.close()
 
     def _apart(self, live: Live, wish: Wish, ports: Ports) -> Apart:
