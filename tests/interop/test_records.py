@@ -85,7 +85,8 @@ def test_a_session_replays_at_the_gateway(lab: Lab) -> None:
         client.down()
         gateway.wait_until_empty()
         gateway.stop()
-        assert [row["severity"] for row in gateway.events("gateway.record")] == [3]
+        told = gateway.events("gateway.record")[-1]  # the log goes on across starts
+        assert told["severity"] == 3
         traced = replayed(gateway, path)
         assert "session.started" in traced
         assert "session.ended" in traced
