@@ -151,6 +151,7 @@ def test_a_logout_reaches_any_worker_and_limits_hold_across_them(
         assert row["assigned_ip"] == gone["assigned_ip"], "the last one that was free"
         assert lab.ping("client1", topology.SERVER, count=2)
         ninth.down()
+        until("it has gone", lambda: len(gateway.sessions) == COUNT - 1, seconds=GOES_ON)
 
 
 def test_the_death_of_a_worker_is_noticed_by_its_own_clients_only(
