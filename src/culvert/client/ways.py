@@ -30,7 +30,7 @@ class Blocked(Enum):
 
     UDP = "UDP"
     NATT = "UDP 4500"
-    LONG = "IKE fragments"
+    LONG = "A message in IP fragments"
     ESP = "ESP"
     ESP_IN_UDP = "ESP over UDP"
     TCP = "TCP"

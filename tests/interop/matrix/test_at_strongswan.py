@@ -301,7 +301,7 @@ def test_a_certificate_that_is_not_accepted(
         client.profile = {**wrong, "ca": [str(pki.certificate("ca"))]}
         assert client.try_up().status
         assert "no trusted RSA public key found" in gateway.charon.log[before:]
-        assert client.why()["diagnosis"]["id"]
+        assert client.why()["diagnosis"]["id"] == "cert.disputed"
         own = person(pki, "rsa", "main")
         client.profile = {**own, **suites, "ca": [str(strangers.certificate("ca"))]}
         assert client.try_up().status

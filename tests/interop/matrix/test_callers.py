@@ -248,6 +248,7 @@ def test_the_gateways_process_is_replaced(lab: Lab, pki: Pki, cell: Proves) -> N
 @pytest.mark.peer("strongswan")
 def test_a_second_pair(lab: Lab, pki: Pki, cell: Proves) -> None:
     cell("several-phase2", "strongswan-client")
+    cell("several-networks", "strongswan-client")
     whole = "10.21.0.0/24"
     with OurGateway(lab) as gateway, StrongswanClient(lab, pki, other=whole, unity=False) as caller:
         caller.dial("other")
@@ -294,8 +295,10 @@ def test_identifiers(lab: Lab, pki: Pki, cell: Proves) -> None:
     """The group's is who calls; the gateway's is verified by who calls."""
     cell("identifiers", "strongswan-client")
     with OurGateway(lab, general={"identity": "gw.example.test"}) as gateway:
-        with refused(StrongswanClient(lab, pki, gateway_id="other.example.test")) as _:
-            pass
+        stranger = StrongswanClient(lab, pki, gateway_id="other.example.test")
+        with refused(stranger):
+            assert "IDir 'gw.example.test' does not match to 'other.example.test'" in log(stranger)
+            assert not gateway.sessions
         with StrongswanClient(lab, pki, gateway_id="gw.example.test"):
             assert gateway.session_of(USER)["state"] == "up"
             prove_data(lab, "client1")
