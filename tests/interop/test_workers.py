@@ -63,14 +63,23 @@ def running(lab: Crowded) -> Iterator[Eight]:
 def eight(running: Eight) -> Eight:
     """All of them are connected."""
     there = numbers(running.gateway.sessions)
+    missing = [one for one in running.clients if one.user not in there]
+    hang_up(missing)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda one: one.up(), [c for c in running.clients if c.user not in there]))
+        list(pool.map(lambda one: one.up(), missing))
     return running
+
+
+def hang_up(made: Sequence[OurClient]) -> None:
+    """Whatever they are doing."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: one.culvert("down", "--all"), made))
 
 
 @pytest.fixture
 def other(lab: Crowded, running: Eight) -> Iterator[OurGateway]:
     """Another one in its place, for clients of other kinds."""
+    hang_up(running.clients)
     running.gateway.stop()
     gateway = OurGateway(
         lab, general={"workers": 2}, users=(*lab.names, *sorted(set(USERS.values())))
