@@ -19,6 +19,7 @@ from culvert.driver.replaying import Difference
 from culvert.driver.replaying import replay as replayed
 from culvert.effects import PairWorn, SendIke
 from culvert.errors import ProtocolError
+from culvert.eventlog.event import LogEvent
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.masking import LETTERS
 from culvert.gateway.people import group_keys
@@ -76,11 +77,13 @@ class Recording:
         self.world = World(seed, terms, vault=vault)
         self.lines: list[bytes] = []
         self.ended: list[tuple[str, int]] = []
+        self.missed: list[LogEvent] = []
         rng = SeededRandom(4711)
         self.recorder = Recorder(
             rng,
-            self.lines.append,
-            lambda why, inputs: self.ended.append((why, inputs)),
+            lambda line, _: self.lines.append(line),
+            lambda why, inputs, _: self.ended.append((why, inputs)),
+            self.missed.append,
             most=most,
         )
         self.typed: list[str] = []

@@ -33,7 +33,7 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.record_file import RecordFile
-from culvert.gateway.recorded import Wanted
+from culvert.gateway.recorded import FIRST, STOPS, Wanted
 from culvert.gateway.worker import Orders
 from culvert.ike.outputs import Keyed
 from culvert.netio.xfrm import KernelIpsec
@@ -88,6 +88,7 @@ class Monitor:
         self._kernel = kernel
         self._ledger = ledger
         self._recorded = recorded
+        self._records = FIRST  # the number of that one
         self._orders = orders
         self._descriptors = tuple(descriptors)
         self._house = house
@@ -219,6 +220,8 @@ class Monitor:
                 await self._process.wait()
         if self._channel is not None:
             self._channel.close()
+        if self._recorded is not None:
+            self._recorded.end(STOPS, 0)
 
     @property
     def pid(self) -> int:
@@ -284,12 +287,19 @@ class Monitor:
                 self._of_record(message)
 
     def _of_record(self, message: Message) -> None:
+        """A record may have filled its file and another be asked for before the worker knows."""
         recorded = self._recorded
         match message:
-            case {"record": str(piece)} if recorded is not None:
+            case {"record": str(), "of": int(of)} | {"recorded": str(), "of": int(of)} if (
+                FIRST <= of < self._records
+            ):
+                pass
+            case {"record": str(piece), "of": self._records} if recorded is not None:
                 if not recorded.add(piece) and self._channel is not None:
-                    self._channel.say({"record": "end"})
-            case {"recorded": str(why), "inputs": int(inputs)} if recorded is not None:
+                    self._channel.say({"record": "end", "of": self._records})
+            case {"recorded": str(why), "inputs": int(inputs), "of": self._records} if (
+                recorded is not None
+            ):
                 recorded.end(why, inputs)
             case _:
                 raise MessageError("a worker may not say that")
@@ -324,8 +334,9 @@ class Monitor:
             raise _absent()
         self._recorded = RecordFile(path, wanted, self._record)
         self._recorded.take_wanted()
+        self._records += 1
         said = {"record": "begin", "caller": wanted.caller, "secrets": wanted.secrets}
-        self._channel.say(said)
+        self._channel.say({**said, "of": self._records})
 
     # --- what administrators ask -------------------------------------------------------------
 

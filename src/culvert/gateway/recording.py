@@ -30,12 +30,15 @@ from culvert.effects import (
 )
 from culvert.gateway.masking import Masking, UnmaskableError
 from culvert.gateway.one_caller import COMMANDS, OneCaller, again
-from culvert.inet.address import Address, Path
+from culvert.inet.address import Path
 from culvert.rng import Random
 
 ORDERS = (Judge, Sign, JudgeCertificate)
 Ticket = tuple[bool, int]
 """Whether it is of a question about a person (those about certificates count apart); its number."""
+
+BESIDE = 1 << 10
+"""Octets that an input counts besides what was received, sent and drawn."""
 
 OF_OTHERS = "what follows depends on what the gateway does for others"
 OF_THE_UNSEEN = (
@@ -55,13 +58,23 @@ class Step:
     tickets: tuple[Ticket, ...]
     raised: bool = False
 
+    @property
+    def concerns(self) -> bool:
+        """Whether the input made something of this caller draw chance, ask or speak."""
+        return bool(self.draws or self.derived or self.told or self.sent)
+
+    @property
+    def octets(self) -> int:
+        """What it takes to keep it."""
+        return BESIDE + len(self.given.octets) + sum(map(len, (*self.draws, *self.sent)))
+
 
 @dataclass(eq=False, slots=True)
 class Tape:
-    """What is known of one caller. ``numbers``: its IKE SAs, as the real core counts them."""
+    """What is known of one caller. ``numbers``: its IKE SAs, as the real core counts them;
+    ``cookies``: its own of each; ``user``: who has logged in; ``octets``: what ``steps`` take."""
 
     cookies: set[bytes] = field(default_factory=set[bytes])
-    sources: set[Address] = field(default_factory=set[Address])
     numbers: set[int] = field(default_factory=set[int])
     sessions: set[int] = field(default_factory=set[int])
     tickets: set[Ticket] = field(default_factory=set[Ticket])
@@ -72,6 +85,10 @@ class Tape:
     began: bool = False
     dropped: bool = False
     over_at: float = inf
+    user: str = ""
+    octets: int = 0
+    joined: Tape | None = None
+    """The tape that goes on with this one."""
 
     def tell(self, kind: str, value: object) -> None:
         if not self.dropped:
@@ -100,6 +117,26 @@ class Tape:
         self.forget()
         return found
 
+    def keep(self, step: Step) -> None:
+        """For later."""
+        self.steps.append(step)
+        self.octets += step.octets
+
+    def kept(self) -> list[Step]:
+        """All there is, and no more from here on."""
+        steps, self.steps, self.octets = self.steps, [], 0
+        return steps
+
+    def join(self, other: Tape) -> None:
+        """With another IKE SA of this caller, in the middle of an input of that."""
+        self.cookies |= other.cookies
+        self.numbers |= other.numbers
+        self.tickets |= other.tickets
+        self.draws += other.draws
+        self.derived += other.derived
+        self.told += other.told
+        other.joined = self
+
     def forget(self) -> None:
         self.draws, self.derived, self.told = [], [], []
 
@@ -114,7 +151,11 @@ class Dealt:
 
     def __init__(self, rng: Random, tape: Tape) -> None:
         self._rng = rng
-        self.tape = tape
+        self._tape = tape
+
+    @property
+    def tape(self) -> Tape:
+        return self._tape.joined or self._tape
 
     def octets(self, count: int) -> bytes:
         drawn = self._rng.octets(count)

@@ -185,7 +185,7 @@ class Worker:
                 certificate=orders.certificate,
                 authorities=orders.authorities,
             )
-        self._recorder = Recorder(self._rng, self._write_record, self._end_record)
+        self._recorder = Recorder(self._rng, self._write_record, self._end_record, self._record)
         if orders.record is not None:
             self._recorder.begin(orders.record)
         return RecordedGateway(
@@ -204,16 +204,18 @@ class Worker:
     def _about_record(recorder: Recorder, message: Message) -> None:
         match message:
             case {"record": "begin", "caller": str(caller), "secrets": bool(secrets)}:
-                recorder.begin(Wanted(caller, secrets))
-            case _:
+                recorder.begin(Wanted(caller, secrets), cast("int", message["of"]))
+            case _ if message["of"] == recorder.number:
                 recorder.end("it takes no more")
+            case _:
+                pass  # that one has ended already
 
-    def _write_record(self, line: bytes) -> None:
+    def _write_record(self, line: bytes, number: int) -> None:
         for at in range(0, len(line), PIECE):
-            self._channel.say({"record": line[at : at + PIECE].decode()})
+            self._channel.say({"record": line[at : at + PIECE].decode(), "of": number})
 
-    def _end_record(self, why: str, inputs: int) -> None:
-        self._channel.say({"recorded": why, "inputs": inputs})
+    def _end_record(self, why: str, inputs: int, number: int) -> None:
+        self._channel.say({"recorded": why, "inputs": inputs, "of": number})
 
     def _data_path(self) -> Pump:
         orders, restart = self._orders, self._orders.config.restart
@@ -327,7 +329,7 @@ class Worker:
             case {"abandon": str()}:
                 if self._giving is not None:
                     self._giving.cancel()
-            case {"record": _} if self._recorder is not None:
+            case {"record": _, "of": int()} if self._recorder is not None:
                 self._about_record(self._recorder, message)
             case {"kernel": news} if isinstance(news, tuple):
                 self._pump.told(cast("tuple[News, ...]", news))
@@ -365,6 +367,8 @@ class Worker:
     async def _stop(self, reason: str) -> None:
         self._driver.command(lambda now: self._core.shutdown(reason, now=now), "shutdown")
         await self._driver.stop(STOP_SECONDS / 2)
+        if self._recorder is not None:
+            self._recorder.stop()
         self._ended.set()
 
 
