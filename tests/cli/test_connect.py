@@ -152,12 +152,15 @@ def test_no_secret_stands_in_any_command_line(at: Place) -> None:
     assert GROUP_KEY not in logged
 
 
-def test_sigterm_restores_everything_within_five_seconds(at: Place) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_restores_everything_within_five_seconds(
+    at: Place, number: signal.Signals
+) -> None:
     before = at.client.traces()
     assert at.up().status == 0
     pid = service_pid(at)
     began = time.monotonic()
-    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, number)
     while command_line(pid) and time.monotonic() < began + 10:
         time.sleep(0.02)
     assert time.monotonic() - began < 5

@@ -123,6 +123,14 @@ def test_a_gateway_killed_at_any_moment_leaves_nothing(at: Place, seed: int) -> 
         assert at.gateway.traces() == before
 
 
+def test_a_gateway_whose_terminal_is_closed_ends_in_order(at: Place) -> None:
+    before = at.gateway.traces()
+    daemon = at.start_gateway()
+    daemon.send_signal(signal.SIGHUP)
+    assert daemon.wait(10) == 0
+    assert at.gateway.traces() == before
+
+
 def test_the_next_start_of_a_gateway_undoes_what_the_last_left(at: Place) -> None:
     before = at.gateway.traces()
     at.start_gateway()

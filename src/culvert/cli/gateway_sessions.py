@@ -110,8 +110,19 @@ def _octets(count: object) -> str:
     return octets(count) if isinstance(count, int) else ""
 
 
+def _session_number(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
+    """Of the table; a name in its place is asked for with --user."""
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdigit() and int(given)):
+        raise click.BadParameter(
+            f"{given!r} is no session's number; for a user's say --user {given}"
+        )
+    return int(given)
+
+
 @click.command(epilog="Example: culvert gateway logout 14")
-@click.argument("number", type=click.IntRange(min=1), required=False)
+@click.argument("number", required=False, callback=_session_number)
 @click.option("--user", default="", help="Every session of this user instead of one number.")
 @click.option("--all", "everybody", is_flag=True, help="Everybody.")
 @options.as_json

@@ -33,6 +33,8 @@ def replay(file: str, trace: bool, as_json: bool) -> int:
     try:
         with Path(file).open("rb") as stream:
             return _replayed(stream, file, trace=trace and not as_json, as_json=as_json)
+    except BrokenPipeError:
+        raise  # who reads what we say has heard enough
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}", path=file) from None
     except ConfigError as error:

@@ -1,7 +1,7 @@
 """The life of a daemon: control socket, signals, and an end within a few seconds.
 
-SIGTERM and SIGINT end it in order: farewells are sent, the machine is restored. A second one ends
-it at once; what is then left over, the next start undoes.
+SIGTERM, SIGINT and SIGHUP (a terminal that is closed) end it in order: farewells are sent, the
+machine is restored. A second one ends it at once; what is then left over, the next start undoes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ class Listening:
     server: ControlServer | None = None
 
 
+ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 class Ending:
     """Whether the process is to end, and why. Made in the task that is the process.
 
-    Heeds SIGTERM and SIGINT from then on, before the first change is made to the machine.
+    Heeds `ENDED_BY` from then on, before the first change is made to the machine; what nohup(1) has
+    ignored stays so.
     """
 
     def __init__(self) -> None:
@@ -41,7 +45,9 @@ class Ending:
         self.event = asyncio.Event()
         self._task = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDED_BY:
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             loop.add_signal_handler(number, self._signalled, number)
 
     def ask(self, reason: str) -> None:

@@ -244,8 +244,9 @@ def entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     for number, octets in enumerate(lines, start=2):
         try:
             yield _entry(_object(octets, number))
-        except (KeyError, TypeError, ValueError, MessageError) as error:
-            raise RecordError(f"line {number} makes no sense: {error!r}") from None
+        except (KeyError, TypeError, ValueError, MessageError):
+            what = f"line {number} makes no sense: the file is damaged, or was changed by hand"
+            raise RecordError(what) from None
 
 
 def _object(octets: bytes, number: int) -> dict[str, object]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from culvert.driver.control import Request, RequestError
 from culvert.driver.message import MessageError
-from culvert.driver.process import Ending, Listening
+from culvert.driver.process import ENDED_BY, Ending, Listening
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.monitor import Monitor
 from culvert.gateway.succession import SERVING, STARTING, Given, Heir, Options, keep_for
@@ -114,7 +113,7 @@ class Restarting:
         if self._kept < 0:
             os.write(self._warden, f"{heir}\n".encode())
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDED_BY:
             loop.add_signal_handler(number, os.kill, heir, number)
 
     async def _hand_over(self, heir: Heir, attempt: int) -> Mapping[str, object]:
