@@ -133,6 +133,13 @@ def test_one_of_two_vpncs_replays_at_the_gateway(lab: Lab) -> None:
                 assert lab.ping(where, topology.SERVER, count=2)
         gateway.wait_until_empty()
         gateway.stop()
+        (end,) = [
+            one
+            for code in ("gateway.recorded", "service.file-ended")
+            for one in gateway.events(code)
+            if one["fields"]["path"] == str(path)
+        ]
+        assert end["code"] == "gateway.recorded", end
         traced = replayed(gateway, path)
         assert "session.started" in traced
         assert f"user={user}" in traced
