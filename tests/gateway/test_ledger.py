@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from culvert.errors import PlatformError
 from culvert.gateway.ledger import Ledger, Life
 from culvert.gateway.ledger_door import LedgerDoor, RemoteLedger, SharedTable
 from culvert.inet.address import Address
@@ -92,6 +93,43 @@ def test_each_worker_has_its_part_and_borrows_when_that_is_used_up() -> None:
     world.ledger.release(TWO, "p", "192.0.2.2")
     assert world.routed == [("192.0.2.2", 1), ("192.0.2.2", 0)]
     assert lease(ONE, "p", "e") == "192.0.2.2"
+
+
+def test_an_address_whose_route_could_not_be_put_back_is_routed_at_its_next_lease() -> None:
+    told, works = list[tuple[str, int]](), [True]
+
+    def route(address: str, worker: int) -> None:
+        if not works[0]:
+            raise PlatformError("no room", action="wait")
+        told.append((address, worker))
+
+    ledger = Ledger(2, [PoolPlan("p", IT)], limit=0, cumulative=0, route=route)
+    for user in "abc":
+        ledger.lease(TWO, "p", user)
+    assert told == [("192.0.2.1", 1)]
+    works[0] = False
+    ledger.release(TWO, "p", "192.0.2.1")
+    refused = ledger.lease(ONE, "p", "d")
+    assert isinstance(refused, Refused), "its packets would go to the other worker"
+    works[0] = True
+    assert ledger.lease(ONE, "p", "d") == "192.0.2.1"
+    assert told == [("192.0.2.1", 1), ("192.0.2.1", 0)]
+    ledger.release(ONE, "p", "192.0.2.1")
+    assert ledger.lease(ONE, "p", "d") == "192.0.2.1"
+    assert len(told) == 2, "it is right now"
+
+
+def test_what_one_worker_can_fill_of_the_ledger_has_an_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("culvert.gateway.ledger.MOST_ROWS", 3)
+    ledger = World().ledger
+    for _ in range(3):
+        assert isinstance(ledger.admit(ONE, "ann", HOME, 0), int)
+    assert ledger.admit(ONE, "ann", HOME, 0) == Refused("session-limit", "3 sessions of one worker")
+    assert isinstance(ledger.admit(TWO, "ann", HOME, 0), int)
+    ledger.end(ONE, 8)
+    assert isinstance(ledger.admit(ONE, "ann", HOME, 0), int)
 
 
 def test_everything_of_a_worker_that_died_is_free_and_nothing_of_another() -> None:
@@ -184,6 +222,8 @@ def test_tables_of_two_workers_count_as_one(door: LedgerDoor) -> None:
 
 def test_a_worker_that_goes_or_says_nonsense_leaves_nothing(door: LedgerDoor) -> None:
     for end in (b"", b'["become", "root"]\n', b"?\n"):
+        told = list[tuple[int, str]]()
+        door.over = lambda life, why, told=told: told.append((life.worker, why))
         with line(door, 0) as opened:
             RemoteLedger(opened).ask("admit", "ann", *HOME, 0)
             assert len(door.ledger) == 1
@@ -192,3 +232,4 @@ def test_a_worker_that_goes_or_says_nonsense_leaves_nothing(door: LedgerDoor) ->
             if thread.name == "ledger":
                 thread.join(10)
         assert len(door.ledger) == 0
+        assert [worker for worker, _ in told] == [0]

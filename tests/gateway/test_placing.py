@@ -17,6 +17,7 @@ from culvert.inet.address import Address, Path
 from culvert.inet.lane import Share
 
 PEER: Address = ("198.51.100.7", 4500)
+OTHER: Address = ("198.51.100.8", 4500)
 
 
 def first(number: int) -> bytes:
@@ -71,6 +72,29 @@ def test_a_worker_that_begins_anew_has_nobody() -> None:
     placing.began(1)
     assert placing.worker_for(first(1), PEER, 0) == 0
     assert placing.worker_for(first(2), PEER, 1) == 1
+
+
+def test_nobody_is_sent_to_a_worker_that_is_down() -> None:
+    placing = Placing(Share(0, 3))
+    placing.here(1, [PEER])
+    before = placing.worker_for(first(1), PEER, 1000)
+    assert before == 1
+    placing.down(1)
+    placing.load(1, 0)  # its last word
+    assert placing.worker_for(first(1), PEER, 1000) == 2, "a repetition, too"
+    assert placing.worker_for(first(2), PEER, 1000) == 2
+    placing.down(2)
+    assert placing.worker_for(first(3), PEER, 1000) == 0
+    placing.up(1)
+    placing.began(1)
+    assert placing.worker_for(first(4), PEER, 1000) == 1
+
+
+def test_what_could_not_be_passed_on_stays_with_its_repetitions() -> None:
+    placing = Placing(Share(0, 2))
+    assert placing.worker_for(first(1), PEER, 5) == 1
+    placing.keep(first(1))
+    assert placing.worker_for(first(1), PEER, 1000) == 0
 
 
 def test_what_is_remembered_of_strangers_is_bounded() -> None:
@@ -174,13 +198,84 @@ def test_a_worker_that_comes_later_learns_who_is_where() -> None:
     asyncio.run(work())
 
 
+def test_the_end_of_an_old_session_does_not_forget_a_new_one_of_the_same_caller() -> None:
+    async def work() -> None:
+        pairs = Pairs(2)
+        (here, ear), (there, other) = two(pairs)
+        here.join(ear, ear, lambda: 0)
+        there.join(other, other, lambda: 0)
+        there.here(PEER)
+        there.here(PEER)
+        there.gone(PEER)
+        there.here(OTHER)  # what is told in order tells when the rest has come
+        await turned(lambda: here.knows(OTHER))
+        assert here.knows(PEER)
+        there.gone(PEER)
+        await turned(lambda: not here.knows(PEER))
+        for one in (here, there):
+            one.leave()
+        pairs.close()
+
+    asyncio.run(work())
+
+
+def test_first_messages_for_which_the_line_has_no_room_are_answered_here() -> None:
+    path = Path(("192.0.2.1", 4500), PEER, encapsulated=True)
+    count = 2000
+
+    async def work() -> None:
+        pairs = Pairs(2)
+        (here, ear), (there, _) = two(pairs)  # the other one reads nothing
+        here.join(ear, ear, lambda: 10_000)
+        listener: PacketListener = Sorted(ear, here)
+        for number in range(1, 1 + count):
+            listener.ike(first(number) + bytes(400), path)
+        assert here.passed + len(ear.heard_ike) == count
+        assert here.lost == len(ear.heard_ike) > 0
+        for one in (here, there):
+            one.leave()
+        pairs.close()
+
+    asyncio.run(work())
+
+
+def test_words_that_had_no_room_are_said_when_there_is_some() -> None:
+    count = 20_000
+
+    async def work() -> None:
+        pairs = Pairs(2)
+        (here, ear), (there, other) = two(pairs)
+        here.join(ear, ear, lambda: 7)
+        for port in range(1, 1 + count):
+            here.here((PEER[0], port))
+        for port in range(1, 101):
+            here.gone((PEER[0], port))
+        there.join(other, other, lambda: 0)
+        last = PEER[0], count
+        await turned(lambda: there.knows(last) and not there.knows((PEER[0], 100)))
+        known = [port for port in range(1, 1 + count) if there.knows((PEER[0], port))]
+        assert known == list(range(101, 1 + count))
+        assert here.lost == 0
+        for one in (here, there):
+            one.leave()
+        pairs.close()
+
+    asyncio.run(work())
+
+
 def test_nonsense_of_another_worker_is_a_fault_and_no_more() -> None:
     async def work() -> None:
         pairs = Pairs(2)
         (here, ear), (there, _) = two(pairs)
         here.join(ear, ear, lambda: 0)
         end = socket.fromfd(pairs.of(1)[0], socket.AF_UNIX, socket.SOCK_DGRAM)
-        for said in (b"?", b"[]", b'{"here": [1]}', b'{"octets": "x"}', b'{"load": "many"}'):
+        for said in (
+            b"?",
+            b"[]",
+            b'{"here": [1], "gone": []}',
+            b'{"octets": "x"}',
+            b'{"load": "many"}',
+        ):
             end.send(said)
         await turned(lambda: len(ear.faults) == 5)
         assert ear.heard_ike == []

@@ -73,6 +73,7 @@ def test_limits_that_protect_the_machine_are_dealt_out() -> None:
     )
     half = endpoint_limits(share)
     assert (half.half_open, half.unproved_rate) == (51, 50001)
+    assert (one.unproved_burst, half.unproved_burst) == (512_000, 256_000)
     assert general_settings(share, bare_esp=False).share == Share(1, 2)
 
 

@@ -72,6 +72,11 @@ class Channel:
         if self._reading is not None and self._reading is not asyncio.current_task():
             self._reading.cancel()
 
+    def cut(self) -> None:
+        """As `close`, and whoever waits for an answer is told that none comes."""
+        self._lost = _nothing
+        self._end("")
+
     async def _read(self, reader: asyncio.StreamReader) -> None:
         why = "it ended"
         try:

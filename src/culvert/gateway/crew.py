@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import combinations
 from typing import cast
@@ -50,7 +51,11 @@ class Crew:
         self._monitors = monitors
         self._door = door
         self._loop = asyncio.get_running_loop()
+        self._down: set[int] = set()
         door.ledger.replace = self._replaced
+        door.over = self._over
+        for worker, one in enumerate(monitors):
+            one.watch = partial(self._watched, worker)
 
     async def start(self) -> tuple[str, ...]:
         """All of them; what their confinement lacks on this system. Raises MessageError, and
@@ -65,6 +70,27 @@ class Crew:
         """Called from a thread of the ledger's."""
         if self._door.is_current(life):
             self._loop.call_soon_threadsafe(self._monitors[life.worker].replaced, number)
+
+    def _over(self, life: Life, why: str) -> None:
+        """Called from a thread of the ledger's, also at the end of everything."""
+        with suppress(RuntimeError):  # the loop has ended, and no worker is left
+            self._loop.call_soon_threadsafe(self._distrust, life, why)
+
+    def _distrust(self, life: Life, why: str) -> None:
+        if self._door.is_current(life):
+            self._monitors[life.worker].distrust(f"its line to the ledger: {why}")
+
+    def _watched(self, worker: int, up: bool) -> None:
+        """One is gone, or another serves in its place: the others need not wait for it."""
+        if up:
+            self._down.discard(worker)
+            for other in self._down:
+                self._monitors[worker].sibling(other, up=False)
+        else:
+            self._down.add(worker)
+        for number, one in enumerate(self._monitors):
+            if number != worker:
+                one.sibling(worker, up=up)
 
     # --- what administrators ask -------------------------------------------------------------
 

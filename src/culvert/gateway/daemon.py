@@ -211,19 +211,20 @@ class _Gateway:
                 keys=watched.add if watched.wants_keys else None,
                 recorded=self._recorded,
             )
-            single = first(self._orders, self._descriptors, kernel=self._kernel_door())
-            monitor: Monitor | Crew = single
-            if self._several:
-                monitor = self._crew(first)
+            monitor: Monitor | Crew = (
+                self._crew(first)
+                if self._several
+                else first(self._orders, self._descriptors, kernel=self._kernel_door())
+            )
             await self._start_vault(house)
             config = self._config
             await self._start_worker(monitor)
             await self._open_streams(streams)
-            if self._before is not None:
-                await self._follow(self._before, single, ending, listening)
+            if self._before is not None and isinstance(monitor, Monitor):
+                await self._follow(self._before, monitor, ending, listening)
             self._restarting = Restarting(
                 self,
-                single,
+                monitor if isinstance(monitor, Monitor) else None,
                 listening,
                 ending,
                 record,
@@ -381,7 +382,7 @@ class _Gateway:
                 missing = await monitor.start()
             else:
                 missing = await monitor.start(self._before.before, self._before.given.attempt)
-        except (MessageError, TimeoutError) as error:
+        except (MessageError, TimeoutError, OSError) as error:
             await monitor.stop(0.0)
             raise PlatformError(
                 f"the gateway's worker does not start: {error}",
@@ -447,13 +448,19 @@ class _Gateway:
                 one for one in self._pairs.of(worker) if one >= 0
             ]
             orders = partial(self._orders, Share(worker, restart.workers))
-            monitors.append(make(orders, handed, ledger=partial(door.open, worker)))
+            monitors.append(make(orders, handed, ledger=partial(door.open, worker), worker=worker))
         return Crew(monitors, door)
 
     def _point(self, address: str, worker: int) -> None:
         """An inner address is behind the interface of that worker."""
         name = self._tuns[worker].name
-        route.point(RouteAdded(f"{address}/32", name, socket.if_nametoindex(name)))
+        try:
+            route.point(RouteAdded(f"{address}/32", name, socket.if_nametoindex(name)))
+        except OSError as error:
+            raise PlatformError(
+                f"{address} cannot be routed to {name}: {error}",
+                action=f"look whether {name} is there; a restart of the gateway makes it anew",
+            ) from error
 
     # -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_address
@@ -34,6 +34,9 @@ class LedgerDoor:
         self._lock = threading.Lock()
         self._lives = count(1)
         self._current: dict[int, Life] = {}
+        self.over: Callable[[Life, str], None] = _nobody
+        """Is told, in a thread, whose line has ended and why: that process counts for nothing any
+        more, and must not serve on."""
 
     def open(self, worker: int) -> socket.socket:
         """The end for a worker that starts."""
@@ -49,20 +52,23 @@ class LedgerDoor:
         return self._current.get(life.worker) == life
 
     def _serve(self, end: socket.socket, life: Life) -> None:
+        why = "it was closed"
         try:
-            with (
-                suppress(MessageError, OSError, ValueError),
-                end,
-                end.makefile("rwb", buffering=LONGEST) as stream,
-            ):
-                while line := stream.readline(LONGEST):
-                    with self._lock:
-                        answer = self._answer(life, read(line))
-                    stream.write(written(answer).encode() + b"\n")
-                    stream.flush()
+            self._serve_until_it_ends(end, life)
+        except Exception as error:  # whatever it was: nothing of that process counts any more
+            why = str(error) or type(error).__name__
         finally:
             with self._lock:
                 self.ledger.over(life)
+            self.over(life, why)
+
+    def _serve_until_it_ends(self, end: socket.socket, life: Life) -> None:
+        with end, suppress(ConnectionError), end.makefile("rwb", buffering=LONGEST) as stream:
+            while line := stream.readline(LONGEST):
+                with self._lock:
+                    answer = self._answer(life, read(line))
+                stream.write(written(answer).encode() + b"\n")
+                stream.flush()
 
     def _answer(self, life: Life, asked: object) -> object:
         ledger = self.ledger
@@ -82,6 +88,10 @@ class LedgerDoor:
             case _:
                 raise MessageError("the ledger was asked for what it does not know")
         return None
+
+
+def _nobody(_: Life, __: str) -> None:
+    return
 
 
 def _plain(found: int | str | Refused) -> object:

@@ -30,7 +30,7 @@ from culvert.effects import (
     Sign,
     Signed,
 )
-from culvert.eventlog.event import LogEvent
+from culvert.eventlog.event import Field, LogEvent
 from culvert.gateway.config import GatewayConfig
 from culvert.gateway.record_file import RecordFile
 from culvert.gateway.recorded import FIRST, STOPS, Wanted
@@ -70,7 +70,8 @@ class House(Protocol):
 class Monitor:
     """``orders`` makes those of the next worker; ``counted`` hears how many sessions there were;
     ``keys`` those that are made, if somebody asked for a key log; ``recorded`` the record.
-    ``ledger`` makes a line to what several workers count together, if there are several."""
+    ``worker``: its number, from 0 on. ``ledger`` makes a line to what several workers count
+    together, if there are several."""
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Monitor:
         kernel: KernelDoor | None = None,
         ledger: Callable[[], socket.socket] | None = None,
         recorded: RecordFile | None = None,
+        worker: int = 0,
     ) -> None:
         self._kernel = kernel
         self._ledger = ledger
@@ -105,13 +107,17 @@ class Monitor:
         self._started = 0.0
         self._heir: socket.socket | None = None
         self._taken: asyncio.Future[tuple[float, int]] | None = None
+        self._worker = worker
+        self._doubt = ""
+        self.watch: Callable[[bool], None] = _nobody
+        """Is told when the worker is gone (False), and when another one serves (True)."""
 
     # --- life --------------------------------------------------------------------------------
 
     async def start(self, before: int = -1, attempt: int = 0) -> tuple[str, ...]:
         """A worker that is ready; what its confinement lacks on this system. Raises MessageError
         when it does not come up. ``before``: the line to a worker that it takes over from."""
-        self._started = self._clock()
+        self._started, self._doubt = self._clock(), ""
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         self._taken = loop.create_future() if before >= 0 else None
@@ -121,13 +127,13 @@ class Monitor:
         if self._heir is not None:
             self._heir.close()
         self._heir, their_heir = socket.socketpair()
-        orders = told(self._orders())
         count = self._ledger() if self._ledger is not None else None
+        orders = told(self._orders())
+        self._channel = Channel(self._heard, self._lost)
         try:
             ends = (theirs, their_door, their_hand, their_heir)
             counted = -1 if count is None else count.fileno()
             handed = (orders, *[one.fileno() for one in ends], before, counted)
-            self._channel = Channel(self._heard, self._lost)
             await self._channel.open(ours)
             self._process = await asyncio.create_subprocess_exec(
                 *WORKER,
@@ -136,6 +142,11 @@ class Monitor:
                 stdout=asyncio.subprocess.DEVNULL,
                 env=handed_down(),
             )
+        except OSError:  # no process, no memory, no descriptors: nothing of this attempt stays
+            self._channel.cut()
+            for one in (ours, door, hand):
+                one.close()
+            raise
         finally:
             os.close(orders)
             theirs.close()
@@ -195,6 +206,21 @@ class Monitor:
         if self._channel is not None:
             self._channel.say({"replaced": number})
 
+    def sibling(self, worker: int, *, up: bool) -> None:
+        """Of another worker: its process is gone, or another one serves."""
+        if self._channel is not None:
+            self._channel.say({"sibling": worker, "up": up})
+
+    def distrust(self, why: str) -> None:
+        """The worker must not serve on: it is ended, and another one begins."""
+        self._doubt = why
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
+
     def abandon(self) -> None:
         """The heir is gone: the worker goes on, unless it is too late for that."""
         if self._channel is not None:
@@ -222,12 +248,16 @@ class Monitor:
             self._channel.close()
         if self._recorded is not None:
             self._recorded.end(STOPS, 0)
+        if self._heir is not None:
+            self._heir.close()
 
     @property
     def pid(self) -> int:
         return self._process.pid if self._process is not None else 0
 
     def _lost(self, why: str) -> None:
+        if self._doubt:
+            why = f"{why} ({self._doubt})"
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(MessageError(f"the worker did not come up: {why}"))
             return
@@ -239,25 +269,31 @@ class Monitor:
 
     async def _again(self, why: str) -> None:
         """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
+        self.watch(False)
         if self._recorded is not None:
             self._recorded.lost()
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if self._channel is not None:
+            self._channel.cut()  # or its end, when the process is killed, would count again
+        self._kill()
+        if self._process is not None:
             await self._process.wait()
         self._ends = 1 if self._clock() > self._started + CALM else self._ends + 1
         wait = AGAIN[min(self._ends, len(AGAIN)) - 1]
-        self._record(LogEvent("gateway.worker-lost", {"why": why, "wait": wait}))
+        self._record(LogEvent("gateway.worker-lost", {**self._named, "why": why, "wait": wait}))
         await asyncio.sleep(wait)
         if self._stopping:
             return
         try:
             await self.start()
-        except (MessageError, TimeoutError) as error:
-            if self._process is not None and self._process.returncode is None:
-                self._process.kill()
-            self._begin(self._again(str(error)))
+        except (MessageError, TimeoutError, OSError) as error:
+            self._begin(self._again(str(error) or "it did not come up in time"))
             return
-        self._record(LogEvent("gateway.worker-started", {"times": self._ends}))
+        self.watch(True)
+        self._record(LogEvent("gateway.worker-started", {**self._named, "times": self._ends}))
+
+    @property
+    def _named(self) -> dict[str, Field]:
+        return {"worker": self._worker + 1}
 
     # --- what it says ------------------------------------------------------------------------
 
@@ -372,6 +408,10 @@ class Monitor:
                 raise RequestError(code, said, action)
             case _:
                 raise _absent()
+
+
+def _nobody(_: bool) -> None:
+    return
 
 
 def _absent() -> RequestError:

@@ -1,6 +1,8 @@
 """The other workers of this gateway, over a socket pair with each: first messages that are theirs
 are passed on (`culvert.gateway.placing`), and all tell each other who is where.
 
+A line may be full: first messages are answered here then, and words wait.
+
 What another worker says is taken apart by declared types, as anything that comes from one. It can
 pass on a datagram with any source, as any stranger can.
 """
@@ -9,15 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Protocol, cast
 
 from culvert.driver.loop import PacketListener
 from culvert.driver.message import MessageError, read, written
 from culvert.effects import PairWorn, PeerMoved
 from culvert.eventlog.event import LogEvent
-from culvert.gateway.placing import Placing
+from culvert.gateway.placing import MOST_SOURCES, Placing
 from culvert.inet.address import Address, Path
 from culvert.inet.lane import Share
 
@@ -28,7 +32,11 @@ AT_ONCE = 64
 PAUSE = 0.05
 """Seconds between two words about how many sessions are here."""
 PEERS_AT_ONCE = 500
-"""In one message, to a worker that has just begun."""
+"""In one message."""
+
+MOST_UNTOLD = 2 * MOST_SOURCES
+"""Peers of which another worker is still to be told, here or gone; the oldest word goes unsaid when
+it takes none for so long. That costs a detour, or a session that ends by DPD."""
 
 
 class Ways(Protocol):
@@ -46,7 +54,10 @@ class OtherWorkers:
         self._placing = Placing(share)
         self._share = share
         self._ends = dict(ends)
-        self._peers: set[Address] = set()
+        self._peers: Counter[Address] = Counter()  # a new session may stand before the old one ends
+        self._untold: dict[int, dict[Address, bool]] = {worker: {} for worker in ends}
+        self._waiting: set[int] = set()
+        self._unheard: set[int] = set()  # those that do not know yet that this worker is new
         self._load: Callable[[], int] = lambda: 0
         self._ways: Ways | None = None
         self._listener: PacketListener | None = None
@@ -56,7 +67,8 @@ class OtherWorkers:
         self.taken = 0
         """Those that came from another one."""
         self.lost = 0
-        """Messages for which a line had no room."""
+        """First messages that were another worker's, and were answered here, for its line had no
+        room; and words that went unsaid."""
 
     def join(self, listener: PacketListener, ways: Ways, load: Callable[[], int]) -> None:
         """From now on, on the running loop."""
@@ -65,27 +77,39 @@ class OtherWorkers:
         for worker, end in self._ends.items():
             end.setblocking(False)
             loop.add_reader(end.fileno(), self._readable, worker, end)
-            self._say(worker, {"began": True})
+            self._unheard.add(worker)
+            self._tell_rest(worker)
 
     def leave(self) -> None:
         for end in self._ends.values():
             with suppress(ValueError):
                 asyncio.get_running_loop().remove_reader(end.fileno())
+                asyncio.get_running_loop().remove_writer(end.fileno())
             end.close()
 
     def knows(self, peer: Address) -> bool:
         """Whether it has a session at another worker."""
         return self._placing.knows(peer)
 
+    def sibling(self, worker: int, *, up: bool) -> None:
+        """Says the monitor: its process is gone, or another one serves."""
+        if up:
+            self._placing.up(worker)
+        else:
+            self._placing.down(worker)
+            self._untold[worker].clear()  # it is told everything when it begins
+
     # --- what happens here -------------------------------------------------------------------
 
     def here(self, peer: Address) -> None:
-        self._peers.add(peer)
-        self._tell({"here": [peer]})
+        self._peers[peer] += 1
+        self._tell(peer)
 
     def gone(self, peer: Address) -> None:
-        self._peers.discard(peer)
-        self._tell({"gone": [peer]})
+        self._peers[peer] -= 1
+        if self._peers[peer] <= 0:
+            del self._peers[peer]
+            self._tell(peer)
 
     def pass_on(self, octets: bytes, path: Path) -> bool:
         """Whether this first message is another worker's, and went there."""
@@ -94,22 +118,71 @@ class OtherWorkers:
         self._tell_load()
         if worker == self._share.worker or self._ways is None:
             return False
-        self.passed += 1
         info = self._ways.called(path.remote, path.local[1])
         told: dict[str, object] = {
             "octets": octets,
             "info": info,
             "encapsulated": path.encapsulated,
         }
-        self._say(worker, {**told, "local": path.local, "remote": path.remote})
+        if not self._say(worker, {**told, "local": path.local, "remote": path.remote}):
+            self.lost += 1
+            self._placing.keep(octets)
+            return False
+        self.passed += 1
         return True
 
     # --- to the others -----------------------------------------------------------------------
 
-    def _tell(self, message: Mapping[str, object]) -> None:
-        for worker in self._ends:
-            self._say(worker, message)
+    def _tell(self, peer: Address) -> None:
+        """Whether it is here, as of now."""
+        for worker, untold in self._untold.items():
+            if self._placing.is_down(worker):
+                continue
+            untold.pop(peer, None)
+            untold[peer] = peer in self._peers
+            if len(untold) > MOST_UNTOLD:
+                del untold[next(iter(untold))]
+                self.lost += 1
+            if worker not in self._waiting:
+                self._tell_rest(worker)
         self._tell_load()
+
+    def _tell_rest(self, worker: int) -> None:
+        """As much as the line takes; the rest when it takes more."""
+        untold = self._untold[worker]
+        if worker in self._unheard:
+            if not self._say(worker, {"began": True}):
+                self._wait(worker)
+                return
+            self._unheard.discard(worker)
+        while untold:
+            some = list(islice(untold.items(), PEERS_AT_ONCE))
+            words = {
+                "here": [peer for peer, is_here in some if is_here],
+                "gone": [peer for peer, is_here in some if not is_here],
+            }
+            if not self._say(worker, words):
+                self._wait(worker)
+                return
+            for peer, _ in some:
+                del untold[peer]
+        self._go_on(worker)
+
+    def _wait(self, worker: int) -> None:
+        if self._listener is not None and worker not in self._waiting:
+            self._waiting.add(worker)
+            end = self._ends[worker].fileno()
+            asyncio.get_running_loop().add_writer(end, self._writable, worker)
+
+    def _writable(self, worker: int) -> None:
+        self._tell_rest(worker)
+        if worker not in self._waiting:
+            self._tell_load()
+
+    def _go_on(self, worker: int) -> None:
+        if worker in self._waiting:
+            self._waiting.discard(worker)
+            asyncio.get_running_loop().remove_writer(self._ends[worker].fileno())
 
     def _tell_load(self) -> None:
         if self._telling is None and self._listener is not None:
@@ -118,13 +191,16 @@ class OtherWorkers:
     def _load_now(self) -> None:
         self._telling = None
         for worker in self._ends:
-            self._say(worker, {"load": self._load()})
+            if not self._placing.is_down(worker) and not self._say(worker, {"load": self._load()}):
+                self._wait(worker)
 
-    def _say(self, worker: int, message: Mapping[str, object]) -> None:
+    def _say(self, worker: int, message: Mapping[str, object]) -> bool:
+        """Whether the line had room for it."""
         try:
             self._ends[worker].send(written(message).encode())
         except OSError:
-            self.lost += 1
+            return False
+        return True
 
     # --- from the others ---------------------------------------------------------------------
 
@@ -144,10 +220,9 @@ class OtherWorkers:
         match _named(message):
             case {"load": int(load)}:
                 self._placing.load(worker, load)
-            case {"here": peers}:
-                self._placing.here(worker, _addresses(peers))
-            case {"gone": peers}:
-                self._placing.gone(worker, _addresses(peers))
+            case {"here": here, "gone": gone}:
+                self._placing.here(worker, _addresses(here))
+                self._placing.gone(worker, _addresses(gone))
             case {"began": True}:
                 self._placing.began(worker)
                 self._tell_all(worker)
@@ -164,10 +239,11 @@ class OtherWorkers:
                 raise MessageError("a worker does not say that to another")
 
     def _tell_all(self, worker: int) -> None:
-        peers = list(self._peers)
-        for at in range(0, len(peers), PEERS_AT_ONCE):
-            self._say(worker, {"here": peers[at : at + PEERS_AT_ONCE]})
-        self._say(worker, {"load": self._load()})
+        """To one that has just begun."""
+        self._untold[worker] = dict.fromkeys(self._peers, True)
+        if worker not in self._waiting:
+            self._tell_rest(worker)
+        self._tell_load()
 
     def _take(self, octets: bytes, path: Path, info: bytes) -> None:
         if self._listener is None or self._ways is None:

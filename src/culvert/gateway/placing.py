@@ -37,6 +37,7 @@ class Placing:
         self._at: dict[Address, int] = {}
         self._counts = dict.fromkeys(self._loads, 0)
         self._placed: OrderedDict[bytes, int] = OrderedDict()
+        self._down: set[int] = set()
 
     # --- what the others tell ----------------------------------------------------------------
 
@@ -62,6 +63,16 @@ class Placing:
         self.gone(worker, [peer for peer, at in self._at.items() if at == worker])
         self._loads[worker] = 0
 
+    def down(self, worker: int) -> None:
+        """No process is there now: nobody is sent to it."""
+        self._down.add(worker)
+
+    def up(self, worker: int) -> None:
+        self._down.discard(worker)
+
+    def is_down(self, worker: int) -> bool:
+        return worker in self._down
+
     def knows(self, peer: Address) -> bool:
         """Whether it has a session at another worker."""
         return peer in self._at
@@ -75,15 +86,27 @@ class Placing:
         if len(octets) < COOKIES or any(octets[COOKIE:COOKIES]):
             return own
         known = self._placed.get(cookie)
-        if known is not None:
+        if known is not None and known not in self._down:
             return known
         found = own if ours else self._at.get(peer)
-        if found is None:
-            least = min(self._loads, key=lambda worker: self._loads[worker])
-            found = least if self._loads[least] < load else own
-            if found != own:
-                self._loads[found] += 1
-        self._placed[cookie] = found
+        if found is None or found in self._down:
+            found = self._least(load)
+        self._place(cookie, found)
+        return found
+
+    def keep(self, octets: bytes) -> None:
+        """This first message could not be passed on: it is ours, with its repetitions."""
+        self._place(octets[:COOKIE], self._share.worker)
+
+    def _least(self, load: int) -> int:
+        own, there = self._share.worker, self._loads.keys() - self._down
+        found = min(sorted(there), key=lambda worker: self._loads[worker], default=own)
+        if found == own or self._loads[found] >= load:
+            return own
+        self._loads[found] += 1
+        return found
+
+    def _place(self, cookie: bytes, worker: int) -> None:
+        self._placed[cookie] = worker
         if len(self._placed) > REMEMBERED:
             self._placed.popitem(last=False)
-        return found

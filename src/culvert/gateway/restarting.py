@@ -27,12 +27,13 @@ class Estate(Protocol):
 
 
 class Restarting:
-    """``warden``: the pipe of the process whose id others know, -1 if that is this one."""
+    """``monitor``: of the only worker, without which there is no hot restart; ``warden``: the pipe
+    of the process whose id others know, -1 if that is this one."""
 
     def __init__(
         self,
         estate: Estate,
-        monitor: Monitor,
+        monitor: Monitor | None,
         listening: Listening,
         ending: Ending,
         record: Callable[[LogEvent], None],
@@ -73,6 +74,9 @@ class Restarting:
         self._attempts += 1
         attempt = os.getpid() * 1000 + self._attempts
         given, sockets, tun = self._estate.given(attempt)
+        monitor = self._monitor
+        if monitor is None:
+            raise MessageError("it has several workers")  # the estate has refused that already
         server = self._listening.server
         if server is None:
             raise MessageError("the gateway is not up yet")
@@ -83,14 +87,14 @@ class Restarting:
             sockets,
             tun=tun,
             control=server.fileno(),
-            before=self._monitor.heir.fileno(),
+            before=monitor.heir.fileno(),
             warden=self._warden,
         )
         try:
             said = await heir.hear(STARTING)
             if "prepared" not in said:
                 raise self._refused(said)
-            result = await self._hand_over(heir, attempt)
+            result = await self._hand_over(monitor, heir, attempt)
             if result.get("handed") is not True:
                 await heir.dismiss()
                 return self._not_handed(result)
@@ -116,13 +120,13 @@ class Restarting:
         for number in ENDED_BY:
             loop.add_signal_handler(number, os.kill, heir, number)
 
-    async def _hand_over(self, heir: Heir, attempt: int) -> Mapping[str, object]:
+    async def _hand_over(self, monitor: Monitor, heir: Heir, attempt: int) -> Mapping[str, object]:
         """The worker's result. If the heir dies before it has everything, the worker goes on."""
-        asked = asyncio.ensure_future(self._monitor.hand_over(attempt))
+        asked = asyncio.ensure_future(monitor.hand_over(attempt))
         alive = asyncio.ensure_future(heir.ended())
         await asyncio.wait((asked, alive), return_when=asyncio.FIRST_COMPLETED)
         if not asked.done():
-            self._monitor.abandon()
+            monitor.abandon()
         alive.cancel()
         return await asked
 

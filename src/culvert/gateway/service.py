@@ -45,6 +45,8 @@ class Passing(Protocol):
 
     @property
     def passed(self) -> int: ...
+    @property
+    def lost(self) -> int: ...
 
 
 class GatewayService:
@@ -138,7 +140,7 @@ class GatewayService:
             "unproved": dict(self._core.unproved),
             "refused_datagrams": dict(self._core.refused_datagrams),
             "dropped_packets": dict(self._pump.refused),
-            **({} if self._others is None else {"passed_on": self._others.passed}),
+            **({} if self._others is None else _passing(self._others)),
         }
 
     def _chosen(self, request: Request) -> list[Session]:
@@ -160,6 +162,10 @@ class GatewayService:
                 "`culvert gateway sessions` lists them.",
             )
         return session
+
+
+def _passing(others: Passing) -> dict[str, object]:
+    return {"passed_on": others.passed, "not_passed_on": others.lost}
 
 
 def _refusal(attempt: Attempt) -> dict[str, str]:

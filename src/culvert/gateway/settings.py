@@ -20,6 +20,10 @@ DPD_GRAIN = 1.0
 """Seconds: questions to idle clients go out together, at whole seconds. A thousand of them then
 cost a wake-up a second instead of sixty."""
 
+LEAST_BURST = 8000
+"""Octets: the least that may be configured, and the least part of one of several workers. An answer
+with a chain of certificates must fit."""
+
 
 def general_settings(
     config: GatewayConfig,
@@ -110,12 +114,13 @@ def compresses(config: GatewayConfig) -> bool:
 def endpoint_limits(config: GatewayConfig) -> Limits:
     """Of several workers each has its part of what protects the machine as a whole."""
     live, workers = config.live, config.share.workers
+    burst = -(-live.unproved_burst // workers)
     return Limits(
         half_open=-(-live.half_open_limit // workers),
         per_source=live.half_open_per_source,
         per_port=live.half_open_per_port,
         unproved_rate=-(-live.unproved_rate // workers),
-        unproved_burst=live.unproved_burst,
+        unproved_burst=max(burst, LEAST_BURST) if workers > 1 else burst,
     )
 
 

@@ -333,6 +333,8 @@ class Worker:
                 self._about_record(self._recorder, message)
             case {"kernel": news} if isinstance(news, tuple):
                 self._pump.told(cast("tuple[News, ...]", news))
+            case {"sibling": int(worker), "up": bool(up)} if self._others is not None:
+                self._others.sibling(worker, up=up)
             case {"replaced": int(number)}:
                 end = partial(self._core.logout, number, "replaced")
                 self._driver.command(lambda now: end(now=now), "replacing")

@@ -22,7 +22,8 @@ LANES = 8
 
 
 MOST_WORKERS = 8
-"""Of one gateway: more would wait for the one monitor. Each takes nine sockets for an address."""
+"""Of one gateway: more would wait for the one monitor. Each takes ten sockets for an address:
+one for port 500, and nine for 4500."""
 
 
 @dataclass(frozen=True, slots=True)
