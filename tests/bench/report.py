@@ -298,6 +298,9 @@ REASONS = {
     "kernel four times, on the same two cores as sender and receiver (see the profile)",
     "ping, idle tunnel": "the packet wakes our process at either end, as it wakes strongSwan's: "
     "tenths of a millisecond that differ more from round to round than between the two",
+    "two workers beside one": "eight clients, the server, the NAT and the gateway share two cores: "
+    "beside one worker the others leave too little for a second one. What more cores would give is "
+    "planned, not measured (docs/decisions/0157-several-workers.md)",
     "extra on a ping, p95": "gateway, both clients and what floods share two cores; what "
     "waits in that one of twenty is the scheduler's turn",
 }

@@ -34,6 +34,9 @@ PAUSE = 0.05
 PEERS_AT_ONCE = 500
 """In one message."""
 
+BEGAN, ANEW = "began", "anew"
+"""Here is another process now, which knows nobody; and: forget what the line has said of me, for
+some of it was meant for the process before you."""
 MOST_UNTOLD = 2 * MOST_SOURCES
 """Peers of which another worker is still to be told, here or gone; the oldest word goes unsaid when
 it takes none for so long. That costs a detour, or a session that ends by DPD."""
@@ -57,7 +60,7 @@ class OtherWorkers:
         self._peers: Counter[Address] = Counter()  # a new session may stand before the old one ends
         self._untold: dict[int, dict[Address, bool]] = {worker: {} for worker in ends}
         self._waiting: set[int] = set()
-        self._unheard: set[int] = set()  # those that do not know yet that this worker is new
+        self._first: dict[int, str] = {}  # the word that comes before all that is untold
         self._load: Callable[[], int] = lambda: 0
         self._ways: Ways | None = None
         self._listener: PacketListener | None = None
@@ -77,7 +80,7 @@ class OtherWorkers:
         for worker, end in self._ends.items():
             end.setblocking(False)
             loop.add_reader(end.fileno(), self._readable, worker, end)
-            self._unheard.add(worker)
+            self._first[worker] = BEGAN
             self._tell_rest(worker)
 
     def leave(self) -> None:
@@ -95,6 +98,8 @@ class OtherWorkers:
         """Says the monitor: its process is gone, or another one serves."""
         if up:
             self._placing.up(worker)
+            if self._listener is not None:
+                self._tell_all(worker)  # what was not said while it was down, too
         else:
             self._placing.down(worker)
             self._untold[worker].clear()  # it is told everything when it begins
@@ -150,11 +155,11 @@ class OtherWorkers:
     def _tell_rest(self, worker: int) -> None:
         """As much as the line takes; the rest when it takes more."""
         untold = self._untold[worker]
-        if worker in self._unheard:
-            if not self._say(worker, {"began": True}):
+        if first := self._first.get(worker, ""):
+            if not self._say(worker, {first: True}):
                 self._wait(worker)
                 return
-            self._unheard.discard(worker)
+            del self._first[worker]
         while untold:
             some = list(islice(untold.items(), PEERS_AT_ONCE))
             words = {
@@ -223,6 +228,8 @@ class OtherWorkers:
             case {"here": here, "gone": gone}:
                 self._placing.here(worker, _addresses(here))
                 self._placing.gone(worker, _addresses(gone))
+            case {"anew": True}:
+                self._placing.began(worker)
             case {"began": True}:
                 self._placing.began(worker)
                 self._tell_all(worker)
@@ -240,6 +247,7 @@ class OtherWorkers:
 
     def _tell_all(self, worker: int) -> None:
         """To one that has just begun."""
+        self._first.setdefault(worker, ANEW)
         self._untold[worker] = dict.fromkeys(self._peers, True)
         if worker not in self._waiting:
             self._tell_rest(worker)
