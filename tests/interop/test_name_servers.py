@@ -18,7 +18,7 @@ SPLIT = "inside.test"
 NAME = f"intranet.{SPLIT}"
 ANSWER = "192.168.2.77"
 
-# Answers every question for an IPv4 address with `ANSWER`, and says which name was asked.
+# Answers every question for an IPv4 address with `ANSWER`, having said which name was asked.
 NAME_SERVER = """
 import socket, sys
 here, answer = sys.argv[1], socket.inet_aton(sys.argv[2])
@@ -35,8 +35,8 @@ while True:
     wanted = asked[at + 1 : at + 3] == b"\\0\\1"
     found = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4" + answer if wanted else b""
     head = asked[:2] + b"\\x84\\0\\0\\1\\0" + bytes((int(wanted),)) + bytes(4)
-    listening.sendto(head + question + found, who)
     print(".".join(labels), who[0], flush=True)
+    listening.sendto(head + question + found, who)
 """
 
 

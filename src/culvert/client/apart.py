@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from culvert.client.births import Births, Born
-from culvert.client.checked import objection
+from culvert.client.checked import Asked, Known, elsewhere, objection
 from culvert.client.ports import Ports
 from culvert.client.recording import recorded_to
 from culvert.client.running import Snapshot
@@ -117,8 +117,9 @@ class Apart:
         self._channel: Channel | None = None
         self._ready: asyncio.Future[tuple[object, ...]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], LongOrder] = {}
         self._tun: Inside | None = None
-        self._leaving = self._closing = False
+        self._leaving = self._closing = self._down = False
         self._started = 0.0
         self._ends = 0
 
@@ -127,6 +128,11 @@ class Apart:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    @property
+    def orders_under_way(self) -> int:
+        """Of the worker there is, or of the one that is gone."""
+        return len(self._under_way)
 
     async def look(self) -> None:
         self._seen(await self._ask({"look": None}))
@@ -261,7 +267,7 @@ class Apart:
     def _lost(self, why: str) -> None:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(MessageError(why))
-        elif not self._closing:
+        elif not (self._closing or self._down):
             self._begin(self._again(why))
 
     async def _again(self, why: str) -> None:
@@ -275,6 +281,7 @@ class Apart:
         if self._record is not None:
             self._record.end("the process that wrote it is gone")
             self._record = None
+        await self._settle()
         known = self._snapshot.get("state") in ("up", "reconnecting")
         if not (known and self._profile.reconnect) or self._ends > len(AGAIN):
             self._over("error")
@@ -288,11 +295,22 @@ class Apart:
             self._say({"resume": standing, "interface": interface, "why": "error"})
             self._leave_now()
 
+    async def _settle(self) -> None:
+        """The orders of a worker that is gone. What changes the machine is seen through, so that
+        the next one hears what stands; the rest answers nobody any more."""
+        orders = self._under_way
+        for task, order in orders.items():
+            if not isinstance(order, ConfigureMachine | RestoreMachine):
+                task.cancel()
+        if orders:
+            await asyncio.wait(tuple(orders))
+
     def _leave_now(self) -> None:
         if self._leaving:
             self._say({"leave": None})
 
     def _over(self, reason: str) -> None:
+        self._down = True
         fields: dict[str, Field] = {"profile": self._profile.name, "reason": reason}
         fields |= {"by_peer": False, "words": closing_words(reason)}
         self._tell(LogEvent("client.down", fields))
@@ -303,6 +321,7 @@ class Apart:
         match message:
             case {"event": LogEvent() as event}:
                 self._seen(message)
+                self._down = self._down or event.code == "client.down"
                 self._tell(event)
             case {
                 "order": (
@@ -318,9 +337,11 @@ class Apart:
                 ) as order,
                 "number": int(number),
             }:
-                if len(self._tasks) >= MOST_ORDERS:
+                if len(self._under_way) >= MOST_ORDERS:
                     raise MessageError("too many orders at once")
-                self._begin(self._carry_out(order, number))
+                task = self._begin(self._carry_out(order, number))
+                self._under_way[task] = order
+                task.add_done_callback(self._under_way.pop)
             case {"keys": Keyed() | InstallSa() as made} if self._means.keys is not None:
                 self._means.keys(made)
             case {"ended": SessionEnded() as order}:
@@ -344,7 +365,14 @@ class Apart:
     async def _answer(self, order: LongOrder) -> Answer | None:
         around = self._around
         match order:
-            case ConfigureMachine() | Resolve() | OpenStream() | AskEcho() | Inquire():
+            case (
+                ConfigureMachine()
+                | RestoreMachine()
+                | Resolve()
+                | OpenStream()
+                | AskEcho()
+                | Inquire()
+            ):
                 return await self._if_allowed(order)
             case AskHuman():
                 return self._vault.told(await around.ask(order))
@@ -352,22 +380,21 @@ class Apart:
                 return await around.sign(order)
             case JudgeCertificate():
                 return self._noted(await around.judge_certificate(order))
-            case RestoreMachine():
-                await around.restore(RestoreMachine(self._profile.name))
-                return None
             case _:
                 raise MessageError("a client judges no person")
 
-    async def _if_allowed(
-        self, order: ConfigureMachine | Resolve | OpenStream | AskEcho | Inquire
-    ) -> Answer | None:
+    async def _if_allowed(self, order: Asked) -> Answer | None:
         around = self._around
-        addresses = [one for found in self._resolved.values() for one in found.addresses]
-        problem = objection(order, self._profile, addresses)
+        problem = objection(order, self._profile, self._known)
         match order:
             case ConfigureMachine():
                 refused = MachineConfigured(order.ticket, problem=problem)
-                return refused if problem else await around.configure(order)
+                return refused if problem else await self._configure(order)
+            case RestoreMachine():
+                if problem:
+                    self._note(f"nothing was undone: {problem}")
+                    return None
+                return await around.restore(RestoreMachine(self._profile.name))
             case Resolve():
                 unknown = Resolved(order.ticket, (), problem=problem)
                 return unknown if problem else self._found(order, await around.resolve(order))
@@ -379,6 +406,20 @@ class Apart:
             case Inquire():
                 return None if problem else await around.inquire(order)
 
+    @property
+    def _known(self) -> Known:
+        found = {host: resolved.addresses for host, resolved in self._resolved.items()}
+        standing, _ = self._standing()
+        return Known(found, standing, leaving=self._leaving, down=self._down)
+
+    async def _configure(self, order: ConfigureMachine) -> MachineConfigured:
+        gateway = order.settings.gateway
+        if elsewhere(order.settings, self._profile, self._known):
+            self._note(
+                f"packets to {gateway} pass beside the tunnel: the gateway is said to be there"
+            )
+        return await self._around.configure(order)
+
     def _found(self, order: Resolve, found: Resolved) -> Resolved:
         """A resolver that lies behind the lost tunnel answers nothing, and a new worker knows no
         earlier answer."""
@@ -387,6 +428,9 @@ class Apart:
         elif known := self._resolved.get(order.host):
             return replace(known, ticket=order.ticket)
         return found
+
+    def _note(self, note: str) -> None:
+        self._tell(LogEvent("client.machine-note", {"note": note}))
 
     def _noted(self, judged: CertificateJudged) -> CertificateJudged:
         if judged.accepted:
@@ -416,7 +460,8 @@ class Apart:
                 self._born.process.kill()
             return {}
 
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
+    def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -1,15 +1,26 @@
-"""What a worker may have done in the monitor's name: nothing that its profile does not allow.
+"""What a worker may have done in the monitor's name: what its profile and a gateway could want.
 
 A worker reads strangers' octets and may be captured. A gateway decides much about a client's
-machine, so does whoever has captured its worker; but no more than that.
+machine, so does whoever has captured its worker; but no more than that. Which other gateways there
+are (BACKUP_SERVERS), and where one has moved to, is said under keys that only the worker has: it
+is taken at its word, up to a bound, and told (`elsewhere`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from culvert.effects import AskEcho, ConfigureMachine, Inquire, OpenStream, Resolve, TunnelSettings
+from culvert.effects import (
+    AskEcho,
+    ConfigureMachine,
+    Inquire,
+    OpenStream,
+    Resolve,
+    RestoreMachine,
+    TunnelSettings,
+)
 from culvert.inet.dhcp import SERVER_PORT
 from culvert.profile.profile import Profile
 
@@ -18,26 +29,68 @@ ASKED_PORTS = (SERVER_PORT, 53)
 MOST = 4096
 """Networks, servers or domains of one kind: several times what a gateway's answer has room for."""
 LONGEST_NAME = 255
+MOST_OTHERS = 64
+"""Names to look up besides the profile's: six lists of other gateways, as long as they may be."""
 LEAST_MTU, MOST_MTU = 68, 65_535
 
-Asked = ConfigureMachine | Resolve | OpenStream | AskEcho | Inquire
+Asked = ConfigureMachine | RestoreMachine | Resolve | OpenStream | AskEcho | Inquire
 
 
-def objection(asked: Asked, profile: Profile, known: Iterable[str]) -> str:
-    """Why this is not done; empty if it may be. ``known``: addresses that names were found to have
-    so far."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the monitor has seen of a connection. ``found``: the addresses that each name was found
+    to have; ``standing``: how the machine is set up. ``leaving``: the person wants it to end;
+    ``down``: the worker has said that it is over."""
+
+    found: Mapping[str, Sequence[str]]
+    standing: TunnelSettings | None = None
+    leaving: bool = False
+    down: bool = False
+
+    @property
+    def addresses(self) -> set[str]:
+        return {address for found in self.found.values() for address in found}
+
+
+def objection(asked: Asked, profile: Profile, known: Known) -> str:
+    """Why this is not done; empty if it may be."""
     match asked:
         case ConfigureMachine(settings=settings):
-            return _about_settings(settings, profile)
+            return _about_settings(settings, profile) or _about_gateway(settings, known)
+        case RestoreMachine():
+            open_again = known.leaving or known.down or not profile.fail_closed
+            return "" if open_again else "what is to stay closed is opened by an end alone"
         case Resolve(host=host):
-            return "" if _plain(host) else "no host has such a name"
+            return _about_name(host, profile, known)
         case OpenStream(to=(host, port)):
-            right = port == profile.tcp_port and host in known
+            right = port == profile.tcp_port and host in known.addresses
             return "" if right else "that is not where the gateway takes TCP"
         case AskEcho(target=target):
             return "" if target in profile.polling else "that is no address to poll"
         case Inquire(to=(_, port)):
             return "" if port in ASKED_PORTS else "nobody there is to be asked anything"
+
+
+def elsewhere(wanted: TunnelSettings, profile: Profile, known: Known) -> bool:
+    """Whether packets begin to pass beside the tunnel to where no name of the profile leads."""
+    ours = {address for host in profile.hosts for address in known.found.get(host, ())}
+    before = known.standing.gateway if known.standing is not None else ""
+    return wanted.gateway not in (*ours, before)
+
+
+def _about_gateway(wanted: TunnelSettings, known: Known) -> str:
+    moved = known.standing is not None
+    right = moved or wanted.gateway in known.addresses
+    return "" if right else "no name was found to have the gateway's address"
+
+
+def _about_name(host: str, profile: Profile, known: Known) -> str:
+    if not _plain(host):
+        return "no host has such a name"
+    others = known.found.keys() - {*profile.hosts, host}
+    if host not in profile.hosts and len(others) >= MOST_OTHERS:
+        return "so many other gateways are no gateway's word"
+    return ""
 
 
 def _about_settings(wanted: TunnelSettings, profile: Profile) -> str:
