@@ -21,7 +21,7 @@ from interop.ours import OurClient, OurGateway, traces, until
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import prove_data
 
-pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout(1200)]
 
 MOMENTS = 20
 SILENCE = 0.5

@@ -393,8 +393,9 @@ class Apart:
             case RestoreMachine():
                 if problem:
                     self._note(f"nothing was undone: {problem}")
-                    return None
-                return await around.restore(RestoreMachine(self._profile.name))
+                else:
+                    await around.restore(RestoreMachine(self._profile.name))
+                return None
             case Resolve():
                 unknown = Resolved(order.ticket, (), problem=problem)
                 return unknown if problem else self._found(order, await around.resolve(order))
