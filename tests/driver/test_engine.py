@@ -87,6 +87,18 @@ def test_the_kernels_ipsec_is_had_where_it_is_and_an_error_else() -> None:
         choose("xfrm", environment={})
 
 
+def test_of_itself_the_kernels_ipsec_carries_where_it_is_and_user_space_tells_why_not() -> None:
+    found = choose(environment={})
+    why = kernel_ipsec()
+    user = choose("user", environment={})
+    if not why:
+        assert (found.name, found.user) == ("xfrm", user)
+        return
+    assert found.name == user.name
+    assert found.reason == f"{user.reason}; not the kernel's IPsec, for {why}"
+    assert choose("auto", environment={ENGINE_VARIABLE: "python"}).name == user.name
+
+
 def test_what_the_kernel_cannot_carry_is_given_to_user_space_with_the_reason() -> None:
     user = Choice(None, "pure Python")
     kernels = Choice(None, "the kernel's", ipsec=True, user=user)

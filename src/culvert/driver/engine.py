@@ -1,10 +1,11 @@
-"""Which engine of the data path this process uses: the compiled one where it can, else Python's;
-the kernel's own IPsec where it is asked for."""
+"""Which engine of the data path this process uses: the kernel's own IPsec where it has ESP, else
+the compiled one where that can be had, else Python's."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from culvert.driver.user_engine import ENGINE_VARIABLE, Choice, Wish, user_engine
 from culvert.errors import PlatformError
@@ -18,8 +19,8 @@ def choose(wish: str = "", *, environment: Mapping[str, str] = os.environ) -> Ch
         raise PlatformError(
             f"there is no engine {word!r}", action=f"choose one of: {', '.join(Wish)}"
         )
-    if word == Wish.XFRM:
-        return _ipsec(environment, asked=True)
+    if word in (Wish.XFRM, Wish.AUTO):
+        return _ipsec(environment, asked=word == Wish.XFRM)
     return user_engine(word, environment=environment)
 
 
@@ -35,7 +36,7 @@ def _ipsec(environment: Mapping[str, str], *, asked: bool) -> Choice:
             f"the kernel's IPsec cannot be used: {why}",
             action="leave out --engine xfrm: user space does the same",
         )
-    return user
+    return replace(user, reason=f"{user.reason}; not the kernel's IPsec, for {why}")
 
 
 def kernel_ipsec() -> str:
