@@ -34,7 +34,7 @@ from culvert.gateway.config import GatewayConfig, load
 from culvert.gateway.crew import Crew, Pairs
 from culvert.gateway.desk import Desk
 from culvert.gateway.house import GatewayHouse
-from culvert.gateway.kernel_choice import engine_for
+from culvert.gateway.kernel_choice import as_before, engine_for
 from culvert.gateway.ledger import Ledger
 from culvert.gateway.ledger_door import LedgerDoor
 from culvert.gateway.monitor import Monitor, without_secrets
@@ -153,6 +153,8 @@ class _Gateway:
         self.watching = UNWATCHED
         self._recorded: RecordFile | None = None
         self._engine = engine_for(config, engine)
+        if before is not None:
+            self._engine = as_before(self._engine)
         self._config = config
         self._where = where
         self._journal = journal
@@ -287,7 +289,9 @@ class _Gateway:
     def given(self, attempt: int) -> tuple[Given, list[int], int]:
         """What goes to the process that follows. Raises MessageError when that cannot be."""
         if self._engine.ipsec:
-            raise MessageError("its SAs are in the kernel, which takes a stop and a start")
+            raise MessageError(
+                "its SAs are in the kernel, which takes a stop and a start (not with --engine user)"
+            )
         if self._several:
             raise MessageError("it has several workers (workers), which takes a stop and a start")
         groups = {"ike": self._ike, "natt": self._natt, "beside": self._beside}

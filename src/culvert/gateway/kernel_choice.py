@@ -39,6 +39,11 @@ def engine_for(config: GatewayConfig, engine: Choice) -> Choice:
     return engine.able(transport=transport, compression=compresses(config))
 
 
+def as_before(engine: Choice) -> Choice:
+    """The one of a process that takes over another's TUN: its sessions stay in user space."""
+    return engine.beside("the process before this one had its sessions there")
+
+
 def _to_itself(site: Site) -> bool:
     """Whether what ends the tunnel is also reached through it."""
     try:
