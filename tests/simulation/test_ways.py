@@ -131,7 +131,7 @@ def test_long_messages_that_are_lost_go_over_tcp() -> None:
         assert world.decided(client, within=SEARCHED)
         assert client.up, client.reason
         assert way(client) == "tcp"
-        assert blocked(client) == ["IKE fragments"]
+        assert blocked(client) == ["A message in IP fragments"]
 
 
 def test_what_got_through_is_tried_first_the_next_time_and_only_there() -> None:
