@@ -13,7 +13,7 @@ from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from culvert.tables.presets import preset_values
 from interop.matrix.names import SWITCHES
-from interop.ours import OurClient, OurGateway
+from interop.ours import OurClient, OurGateway, until
 from interop.test_plain_esp import captured, seen
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
@@ -124,8 +124,13 @@ def full_packets(lab: Lab, where: str, interface: str) -> None:
     told = namespace.call(["ip", "-n", lab.ns(where), "-o", "link", "show", interface])
     mtu = int(told.split(" mtu ")[1].split()[0])
     words = [namespace.tool("ping"), "-n", "-q", "-M", "do", "-s", str(mtu - 28), "-c", "3"]
-    done = lab.run(where, [*words, "-i", "0.05", "-W", "2", topology.SERVER], check=False)
-    assert " 0% packet loss" in done.stdout, (mtu, done.stdout)
+    words += ["-i", "0.05", "-W", "2", topology.SERVER]
+
+    def all_back() -> bool:
+        return " 0% packet loss" in lab.run(where, words, check=False).stdout
+
+    # A busy machine drops one now and then; what is too long for the path never comes.
+    until(f"packets of {mtu} octets come back", all_back, seconds=20)
 
 
 def test_a_larger_mtu_by_hand_is_cut_on_the_way(lab: Lab, gateway: OurGateway) -> None:
