@@ -83,9 +83,10 @@ def test_an_address_that_the_caller_has_left_is_nobodys() -> None:
     told.world.nat.flush()
     first.carry(packet(first.address, SERVER, 1))
     told.world.run(1)
+    (hers,) = sources(told)
     inject(told, first_message(first, b"somebody"), (PAT, NATT_PORT))
     assert len(tapes(told)) == 1
-    inject(told, first_message(first, b"hersnext"), next(iter(sources(told))))
+    inject(told, first_message(first, b"hersnext"), hers)
     assert len(tapes(told)) == 2, "it may be a renewal of hers"
 
 
