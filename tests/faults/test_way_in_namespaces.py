@@ -32,7 +32,10 @@ def connect(client: OurClient) -> None:
 
 
 @pytest.mark.timeout(LOGINS * LOGIN + 200)
+@pytest.mark.soak
 def test_loss(lab: Lab, record_property: Record) -> None:
+    """Of chance: both ends must have repeated enough at one moment. `make faults` runs it; the gate
+    has the same fault in virtual time."""
     by_volume = {"phase2_volume": 100}
     with Scene(lab, "loss", general=by_volume, profile=by_volume, patient=True) as scene:
         with places.dropping(lab, places.A_THIRD) as dropped:
