@@ -82,7 +82,7 @@ def test_a_long_run_renews_hundreds_of_times(
     print(run)
     assert run.by_volume + run.by_seconds >= 200, run
     assert run.by_volume >= 100, run
-    assert run.by_seconds >= 8, run
+    assert run.by_seconds >= LONG_SECONDS // 150, run
     assert run.of_phase1 >= 20, run
     nothing_lost(run, kind)
     for middle, end in run.memory:
