@@ -85,6 +85,17 @@ def test_what_somebody_put_in_between_does_no_lasting_harm(first: Fragment) -> N
     assert wanted in found
 
 
+def test_a_last_piece_that_is_said_to_be_none_takes_the_delivered_message_back() -> None:
+    """Found by fuzzing: the repeats that follow are of no message, whatever their count."""
+    taking = Reassembly(STRANGERS)
+    first, last = Fragment(1, 1, False, b"one"), Fragment(1, 2, True, b"two")
+    assert taking.take(KEY, first, now=0.0) is None
+    assert taking.take(KEY, last, now=0.0) == b"onetwo"
+    assert taking.take(KEY, Fragment(1, 2, False, b"two"), now=0.0) is None
+    assert taking.take(KEY, first, now=0.0) is None
+    assert taking.take(KEY, Fragment(1, 3, True, b"three"), now=0.0) == b"onetwothree"
+
+
 def test_the_next_message_may_have_the_same_id() -> None:
     """As strongSwan's: longer, shorter, as long; the one before delivered or not."""
     gathering = Reassembly(STRANGERS)

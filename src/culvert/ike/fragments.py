@@ -130,7 +130,7 @@ class Reassembly:
 
     def _repeated(self, gathered: _Gathering, piece: Fragment) -> bytes | None:
         """The sender did not hear our answer if all of it comes again."""
-        if not gathered.delivered:
+        if not (gathered.delivered and gathered.whole):
             return None
         gathered.again.add(piece.number)
         if len(gathered.again) < gathered.last:
