@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 from bench import alone, costs, fairness, workers
+from bench.processes import family, spent
 from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
@@ -38,7 +39,6 @@ from interop.peers.vpnc import Vpnc
 PREFIX = "bench"
 CLIENT = "client1"  # behind the PAT
 FILE = "1M.bin"
-TICKS = os.sysconf("SC_CLK_TCK")
 QUIET = 0.90  # of the processors idle before a measurement
 QUIET_PATIENCE = 10.0
 BUSY_TRIES = 20
@@ -241,23 +241,6 @@ def pinged(lab: Lab, target: str) -> float:
     if found.lost > fairness.PINGS // 2:
         raise SystemExit(f"{target} hardly answers: {found}")
     return found.median
-
-
-def family(pid: int) -> tuple[int, ...]:
-    """The process and all below it."""
-    try:
-        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return ()
-    return (pid, *(one for child in below for one in family(int(child))))
-
-
-def spent(pids: Sequence[int]) -> float:
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
 
 
 def wait_for_quiet(patience: float) -> float:

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 import pytest
 
+from bench.processes import family, spent
 from bench.report import Result, quartile
 from culvert.driver.engine import ENGINE_VARIABLE
 from culvert.lab import namespace, topology
@@ -39,7 +38,6 @@ ENGINES = ("python", "kernel")
 PAIRS, SECONDS = 3, 3.0
 LEAST = 1.7
 """Times what one worker carries: near to twice."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -57,20 +55,6 @@ class Round:
             f"{self.rate:.2f} Gbit/s, gateway {self.cost:.2f} s/GB; {SESSIONS} set-ups in "
             f"{self.setup:.1f} s, gateway {self.setup_cpu:.2f} s"
         )
-
-
-def family(pid: int) -> tuple[int, ...]:
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return (pid, *(one for child in below for one in family(int(child))))
-
-
-def processor(pid: int) -> float:
-    """Seconds of a process and those it started."""
-    total = 0
-    for one in family(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
 
 
 @contextmanager
@@ -115,14 +99,14 @@ def measured(
         gateway.start()
     try:
         pid = gateway.running.pid
-        before, began = processor(pid), time.monotonic()
+        before, began = spent(family(pid)), time.monotonic()
         with ThreadPoolExecutor(len(made)) as pool:
             list(pool.map(lambda one: one.up(), made))
-        setup, setup_cpu = time.monotonic() - began, processor(pid) - before
+        setup, setup_cpu = time.monotonic() - began, spent(family(pid)) - before
         check_payload(lab)
-        before = processor(pid)
+        before = spent(family(pid))
         rate = streams(lab, seconds)
-        used = processor(pid) - before
+        used = spent(family(pid)) - before
         for one in made:
             one.down()
         until("all are gone", lambda: not gateway.sessions, seconds=60)

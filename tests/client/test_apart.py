@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from culvert.effects import (
 from culvert.eventlog.event import LogEvent
 from culvert.identity.certificates.rules import Purpose, Rules
 from culvert.vault.trust import Trust
+from waiting import until
 
 PATIENCE = 15.0
 LONGER_THAN_A_WAIT = 1.0
@@ -192,19 +193,13 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
             births.ends.get_nowait().close()
 
 
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110  # what is waited for is the code under test
-            await asyncio.sleep(0.01)
-
-
 async def up(at: Scene) -> Worker:
     """A worker whose connection is up, as it says, with the machine not set up yet."""
     worker = await at.worker()
     await worker.hears("begin")
     await worker.asks(Resolve(1, PLAYED.host))
     worker.says(UP, "up")
-    await eventually(lambda: "client.up" in at.codes)
+    await until(lambda: "client.up" in at.codes)
     return worker
 
 
@@ -215,7 +210,7 @@ def test_a_set_up_under_way_when_its_worker_dies_is_what_the_next_one_finds(
         async with scene(tmp_path) as at:
             first = await up(at)
             first.begins(ConfigureMachine(2, SETTINGS), 2)
-            await eventually(lambda: bool(at.machine.asked))
+            await until(lambda: bool(at.machine.asked))
             first.dies()
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(at.births.ends.get(), LONGER_THAN_A_WAIT)
@@ -233,7 +228,7 @@ def test_a_question_of_a_dead_worker_is_taken_back_and_counts_no_more(tmp_path: 
             question = AskHuman(3, ("password",), "", repeated=False)
             for number in range(MOST_ORDERS):
                 first.begins(question, number)
-            await eventually(lambda: len(at.machine.asked) == MOST_ORDERS)
+            await until(lambda: len(at.machine.asked) == MOST_ORDERS)
             first.dies()
             second = await at.worker()
             await second.hears("resume")
@@ -266,7 +261,7 @@ def test_one_that_dies_after_it_was_over_is_followed_by_nobody(tmp_path: Path) -
             worker = await up(at)
             worker.says(DOWN, "down")
             worker.dies()
-            await eventually(lambda: "client.down" in at.codes)
+            await until(lambda: "client.down" in at.codes)
         assert "client.worker-lost" not in at.codes
         assert at.codes.count("client.down") == 1
         assert at.births.ends.empty()

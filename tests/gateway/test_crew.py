@@ -25,6 +25,7 @@ from culvert.gateway.ledger_door import LedgerDoor
 from culvert.gateway.monitor import Monitor
 from culvert.gateway.worker import Orders
 from culvert.policy.pool import AddressRange, PoolPlan
+from waiting import until
 
 IT = (AddressRange.parse("192.0.2.1-192.0.2.4"),)
 WORKER = """\
@@ -90,12 +91,6 @@ async def staged(heard: Path, workers: int = 2) -> AsyncIterator[Stage]:
         yield stage
     finally:
         await stage.crew.stop(5.0)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """The test's own time-out ends a wait that is vain."""
-    while not true():  # noqa: ASYNC110  # what is waited for has no event
-        await asyncio.sleep(0.01)
 
 
 def run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable
 
 from culvert.driver.loop import PacketListener
 from culvert.effects import PairWorn, PeerMoved
@@ -15,6 +14,7 @@ from culvert.gateway.neighbours import OtherWorkers, Sorted
 from culvert.gateway.placing import REMEMBERED, Placing
 from culvert.inet.address import Address, Path
 from culvert.inet.lane import Share
+from waiting import until
 
 PEER: Address = ("198.51.100.7", 4500)
 OTHER: Address = ("198.51.100.8", 4500)
@@ -139,12 +139,6 @@ class Ear:
         self.ways[peer, local_port] = info
 
 
-async def turned(true: Callable[[], bool]) -> None:
-    """The loop goes round until it holds; the test's own time-out ends a wait that is vain."""
-    while not true():  # noqa: ASYNC110  # what is waited for has no event
-        await asyncio.sleep(0)
-
-
 def two(pairs: Pairs) -> tuple[tuple[OtherWorkers, Ear], tuple[OtherWorkers, Ear]]:
     def one(worker: int) -> tuple[OtherWorkers, Ear]:
         (end,) = (each for each in pairs.of(worker) if each >= 0)
@@ -165,10 +159,10 @@ def test_a_renewal_is_passed_to_the_worker_with_the_session() -> None:
         here.join(ear, ear, lambda: 0)
         there.join(other, other, lambda: 1000)
         there.here(PEER)
-        await turned(lambda: here.knows(PEER))
+        await until(lambda: here.knows(PEER))
         listener.ike(first(1), path)
         listener.ike(first(1)[:8] + b"cookie_r" + b"rest", path)
-        await turned(lambda: bool(other.heard_ike))
+        await until(lambda: bool(other.heard_ike))
         assert other.heard_ike == [(first(1), path)]
         assert other.ways == {(PEER, 4500): b"called address"}
         assert len(ear.heard_ike) == 1
@@ -189,7 +183,7 @@ def test_a_worker_that_comes_later_learns_who_is_where() -> None:
         for port in range(1, 1201):
             there.here((PEER[0], port))
         here.join(ear, ear, lambda: 0)
-        await turned(lambda: here.knows((PEER[0], 1200)))
+        await until(lambda: here.knows((PEER[0], 1200)))
         assert here.knows((PEER[0], 1))
         for one in (here, there):
             one.leave()
@@ -208,10 +202,10 @@ def test_the_end_of_an_old_session_does_not_forget_a_new_one_of_the_same_caller(
         there.here(PEER)
         there.gone(PEER)
         there.here(OTHER)  # what is told in order tells when the rest has come
-        await turned(lambda: here.knows(OTHER))
+        await until(lambda: here.knows(OTHER))
         assert here.knows(PEER)
         there.gone(PEER)
-        await turned(lambda: not here.knows(PEER))
+        await until(lambda: not here.knows(PEER))
         for one in (here, there):
             one.leave()
         pairs.close()
@@ -252,7 +246,7 @@ def test_words_that_had_no_room_are_said_when_there_is_some() -> None:
             here.gone((PEER[0], port))
         there.join(other, other, lambda: 0)
         last = PEER[0], count
-        await turned(lambda: there.knows(last) and not there.knows((PEER[0], 100)))
+        await until(lambda: there.knows(last) and not there.knows((PEER[0], 100)))
         known = [port for port in range(1, 1 + count) if there.knows((PEER[0], port))]
         assert known == list(range(101, 1 + count))
         assert here.lost == 0
@@ -277,7 +271,7 @@ def test_nonsense_of_another_worker_is_a_fault_and_no_more() -> None:
             b'{"load": "many"}',
         ):
             end.send(said)
-        await turned(lambda: len(ear.faults) == 5)
+        await until(lambda: len(ear.faults) == 5)
         assert ear.heard_ike == []
         end.close()
         for one in (here, there):

@@ -19,6 +19,7 @@ from culvert.gateway.record_file import RecordFile
 from culvert.gateway.recorded import FIRST, STOPS, Recorder, Wanted
 from culvert.gateway.worker import Worker
 from culvert.rng import SeededRandom
+from waiting import until
 
 
 class Watched:
@@ -52,11 +53,6 @@ class Watched:
             if event.fields.get("path") == str(path) and event.code != "gateway.record"
         ]
 
-    async def heard(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not holds():  # noqa: ASYNC110 - what it waits for is a file, too
-                await asyncio.sleep(0.01)
-
 
 def run(play: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(play())
@@ -74,12 +70,12 @@ def test_what_a_worker_says_about_a_full_file_does_not_close_the_next_one(tmp_pa
         worker.say({"recorded": "another record begins", "inputs": 7, "of": FIRST})
         worker.say({"record": "next\n", "of": FIRST + 1})
         worker.say({"recorded": "", "inputs": 1, "of": FIRST + 1})
-        await watched.heard(lambda: "gateway.recorded" in watched.told(two))
+        await until(lambda: "gateway.recorded" in watched.told(two))
         assert two.read_text() == "next\n"
         assert watched.told(one) == ["service.file-ended"]
         assert watched.told(two) == ["gateway.recorded"]
         begin = {"record": "begin", "caller": "alice", "secrets": False, "of": FIRST + 1}
-        await watched.heard(lambda: bool(watched.said))
+        await until(lambda: bool(watched.said))
         assert [*watched.said] == [begin]
         worker.close()
         await watched.monitor.stop(1)
@@ -105,7 +101,7 @@ def test_a_record_begun_later_is_closed_and_told_at_the_stop(tmp_path: Path) -> 
         worker = await watched.join()
         watched.monitor.record(str(path), Wanted())
         worker.say({"record": "line\n", "of": FIRST + 1})
-        await watched.heard(lambda: bool(path.read_text()))
+        await until(lambda: bool(path.read_text()))
         with pytest.raises(CulvertError, match="already"):
             watched.monitor.record(str(tmp_path / "more"), Wanted())
         await watched.monitor.stop(1)

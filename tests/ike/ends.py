@@ -253,3 +253,27 @@ def with_life(made: Settings, *, phase1: int = 0, phase2: int = 0) -> Settings:
         phase1_life=replace(made.phase1_life, seconds=phase1 or made.phase1_life.seconds),
         phase2_life=replace(made.phase2_life, seconds=phase2 or made.phase2_life.seconds),
     )
+
+
+def up(client: Settings | None = None, gateway: Settings | None = None) -> Ends:
+    ends = Ends(client, gateway)
+    ends.up()
+    assert_both_carry(ends, 1)
+    return ends
+
+
+def assert_both_carry(ends: Ends, pairs: int) -> None:
+    """Both ends hold the same pairs, mirrored, and each may send through all of them."""
+    here, there = ends.client.installed.values(), ends.gateway.installed.values()
+    assert len(here) == len(there) == pairs
+    assert {(p.inbound.spi, p.outbound.spi) for p in here} == {
+        (p.outbound.spi, p.inbound.spi) for p in there
+    }
+    mirrored = {p.inbound.spi: p for p in there}
+    for pair in here:
+        other = mirrored[pair.outbound.spi]
+        assert (pair.inbound, pair.outbound) == (other.outbound, other.inbound)
+        assert (pair.local, pair.remote) == (other.remote, other.local)
+        assert pair.udp_encapsulated == other.udp_encapsulated
+    assert ends.client.active == set(ends.client.installed)
+    assert ends.gateway.active == set(ends.gateway.installed)

@@ -367,6 +367,20 @@ class OurClient(Program):
         return Tunnel(self.lab, self.where, "culvert0")
 
 
+class Fresh(OurClient):
+    """A client whose earlier events, of other tests of the same lab, do not count."""
+
+    before = 0
+
+    def __enter__(self) -> Self:
+        self.before = len(super().events())
+        return super().__enter__()
+
+    def events(self, code: str = "") -> list[Row]:
+        every = super().events()[self.before :]
+        return [row for row in every if not code or row["code"] == code]
+
+
 def traces(lab: Lab, where: str) -> Mapping[str, str]:
     """Everything of a machine that a connection may have changed."""
     ran = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
+from interop.ours import until
 
 BOTH = ("client1", "client2")
 ADDRESSES = {"client1": topology.CLIENT1, "client2": topology.CLIENT2}
@@ -65,3 +67,19 @@ def received(lab: Lab, where: str, interface: str) -> int:
     (link,) = json.loads(namespace.call(command))
     count: int = link["stats64"]["rx"]["bytes"]
     return count
+
+
+def forgotten_in_mid_transfer(
+    lab: Lab, where: str, carried: Callable[[], int], *, silence: float
+) -> None:
+    """A download through the tunnel of ``where`` outlives that the PAT forgets everything.
+
+    ``carried`` counts octets of the tunnel; who hears nothing for ``silence`` seconds gives up.
+    """
+    began = carried()
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(lab.fetch, where, "100M.bin", silence=silence)
+        until("20 MB", lambda: carried() > began + 20e6, seconds=2 * silence)
+        lab.flush_nat()
+        assert not running.done()
+        assert running.result().identical

@@ -11,7 +11,7 @@ import pytest
 
 from culvert.lab import topology
 from culvert.lab.lab import Lab
-from interop.ours import OurClient, OurGateway, Row, until
+from interop.ours import Fresh, OurGateway, Row, until
 from interop.peers.tunnel import prove_data
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert")]
@@ -29,20 +29,9 @@ def gateway(lab: Lab) -> Iterator[OurGateway]:
         yield running
 
 
-class Fresh(OurClient):
-    """A client whose earlier events do not count."""
-
-    before = 0
-
-    def events(self, code: str = "") -> list[Row]:
-        every = super().events()[self.before :]
-        return [row for row in every if not code or row["code"] == code]
-
-
 @pytest.fixture
 def client(lab: Lab, gateway: OurGateway) -> Iterator[Fresh]:
     with Fresh(lab) as running:
-        running.before = len(OurClient.events(running))
         yield running
 
 

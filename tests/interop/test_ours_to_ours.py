@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
@@ -13,7 +13,15 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.ours import DOMAIN, OurClient, OurGateway, Row, traces, until
-from interop.pat import ADDRESSES, BOTH, deaf_to_the_inside, mapped, ports_of, received
+from interop.pat import (
+    ADDRESSES,
+    BOTH,
+    deaf_to_the_inside,
+    forgotten_in_mid_transfer,
+    mapped,
+    ports_of,
+    received,
+)
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import carries_nothing, prove_data
 
@@ -109,18 +117,10 @@ def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
 ) -> None:
     before = ports_of(lab, 4500)
 
-    def under_way(where: str, began: int) -> Callable[[], bool]:
-        return lambda: received(lab, where, TUN) > began + 20e6
-
     for where in BOTH:
-        began = received(lab, where, TUN)
-        with ThreadPoolExecutor() as pool:
-            # `silence` ends a download that hears nothing for so long.
-            running = pool.submit(lab.fetch, where, "100M.bin", silence=GOES_ON)
-            until("20 MB", under_way(where, began), seconds=GOES_ON)
-            lab.flush_nat()
-            assert not running.done()
-            assert running.result().identical
+        forgotten_in_mid_transfer(
+            lab, where, lambda w=where: received(lab, w, TUN), silence=GOES_ON
+        )
     moved = {row["user"] for row in gateway.sessions if row["public_port"] not in before.values()}
     assert moved == {USERS[where] for where in BOTH}
 

@@ -12,7 +12,7 @@ import pytest
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from interop.ours import DOMAIN, OurGateway, until
-from interop.pat import ADDRESSES, BOTH, mapped, ports_of, received
+from interop.pat import ADDRESSES, BOTH, forgotten_in_mid_transfer, mapped, ports_of, received
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import carries_nothing, prove_data
 from interop.peers.vpnc import Vpnc
@@ -132,18 +132,9 @@ def test_a_translation_table_flushed_in_mid_transfer_stops_nobody(
 ) -> None:
     before = ports_of(lab, 4500)
     for where in BOTH:
-        began = received(lab, where, "tun0")
-        with ThreadPoolExecutor() as pool:
-            # `silence` ends a download that hears nothing for so long.
-            running = pool.submit(lab.fetch, where, "100M.bin", silence=GOES_ON)
-            until(
-                "20 MB",
-                lambda w=where, b=began: received(lab, w, "tun0") > b + 20e6,
-                seconds=GOES_ON,
-            )
-            lab.flush_nat()
-            assert not running.done()
-            assert running.result().identical
+        forgotten_in_mid_transfer(
+            lab, where, lambda w=where: received(lab, w, "tun0"), silence=GOES_ON
+        )
     assert ports_of(lab, 4500) != before
     moved = {row["user"] for row in gateway.sessions if row["public_port"] not in before.values()}
     assert moved == {USERS[where] for where in BOTH}

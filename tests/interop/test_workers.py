@@ -15,7 +15,7 @@ from culvert.lab import namespace, topology
 from culvert.lab.process import Spawned
 from interop.crowd import Crowded, clients
 from interop.ours import OurClient, OurGateway, Row, until
-from interop.pat import received
+from interop.pat import forgotten_in_mid_transfer, received
 from interop.peers.credentials import USERS
 from interop.peers.tunnel import prove_data
 from interop.peers.vpnc import Vpnc
@@ -231,17 +231,9 @@ def test_vpnc_goes_on_after_its_nat_forgot_it_at_either_worker(
         assert set(workers(rows).values()) == {1, 2}
         before = {row["user"]: row["public_port"] for row in rows}
         for where in ("client1", "client2"):
-            began = received(lab, where, "tun0")
-            with ThreadPoolExecutor() as pool:
-                fetching = pool.submit(lab.fetch, where, "100M.bin", silence=GOES_ON)
-                until(
-                    "20 MB",
-                    lambda w=where, b=began: received(lab, w, "tun0") > b + 20e6,
-                    seconds=PATIENCE,
-                )
-                lab.flush_nat()
-                assert not fetching.done()
-                assert fetching.result().identical
+            forgotten_in_mid_transfer(
+                lab, where, lambda w=where: received(lab, w, "tun0"), silence=GOES_ON
+            )
         after = other.sessions
         assert numbers(after) == numbers(rows)
         assert all(before[row["user"]] != row["public_port"] for row in after)

@@ -12,12 +12,10 @@ from culvert.ike.selector import Selector
 from culvert.inet import dhcp
 from culvert.inet.dhcp import DhcpMessage
 from culvert.policy.refused import Refused
-from culvert.rng import SeededRandom
+from interop.peers.dhcp_server import answer
 from simulation import udp
-from simulation.certificates import Vault
 from simulation.ends import ClientEnd, GatewayEnd
-from simulation.network import Link
-from simulation.world import BEGAN, GATEWAY, LAN, Terms, World, configuration, profile
+from simulation.world import GATEWAY, LAN, World, profile
 
 EVERYTHING = (Selector(ip_network("0.0.0.0/0")),)
 FIRST_LENT = int(IPv4Address("40.1.1.101"))
@@ -74,22 +72,11 @@ class SonicWall(GatewayEnd):
             kind = dhcp.NAK
         else:
             kind, self.lent[asked.hardware] = dhcp.ACK, address
-        answer = DhcpMessage(
-            dhcp.REPLY,
-            kind,
-            asked.number,
-            asked.hardware,
-            yours=IPv4Address(address),
-            relay=asked.relay,
-            options={
-                dhcp.SERVER: IPv4Address(GATEWAY).packed,
-                dhcp.LEASE_TIME: LEASE_SECONDS.to_bytes(4, "big"),
-                dhcp.DNS: IPv4Address(DNS).packed,
-                dhcp.DOMAIN: DOMAIN.encode(),
-            },
+        said = answer(
+            asked, kind, address, server=GATEWAY, dns=DNS, domain=DOMAIN, lease=LEASE_SECONDS
         )
         to = (str(asked.relay), dhcp.SERVER_PORT)
-        self.carry(udp.build((GATEWAY, dhcp.SERVER_PORT), to, answer.write()))
+        self.carry(udp.build((GATEWAY, dhcp.SERVER_PORT), to, said.write()))
 
     def _free(self) -> str:
         taken = {*self.lent.values()}
@@ -100,26 +87,14 @@ class SonicWall(GatewayEnd):
 class SonicWorld(World):
     """Its gateway is a `SonicWall`."""
 
-    wall: SonicWall
-
     def __init__(self, seed: int, *, wall: type[SonicWall] = SonicWall) -> None:
-        self._kind = wall
+        self.gateway_kind = wall
         super().__init__(seed)
 
-    def new_gateway(
-        self, name: str, address: str, terms: Terms, *, vault: Vault | None = None
-    ) -> GatewayEnd:
-        self.wall = self._kind(
-            name,
-            self.network,
-            configuration(terms),
-            SeededRandom(self.seed),
-            began=BEGAN,
-            bare_esp=self._bare_esp,
-            vault=vault,
-        )
-        self.wall.link = self.network.join(Link(self.wall, address))
-        return self.wall
+    @property
+    def wall(self) -> SonicWall:
+        assert isinstance(self.gateway, SonicWall)
+        return self.gateway
 
     def leasing(self, **changes: Any) -> ClientEnd:
         """A client that wants its address by DHCP."""

@@ -41,6 +41,7 @@ from culvert.rng import SeededRandom
 from culvert.secret import Secret
 from culvert.session.table import SessionTable
 from simulation.certificates import Vault, gateway_vault, person_vault
+from simulation.damage import damaged
 from simulation.ends import ClientEnd
 from simulation.network import Faults
 from simulation.test_login import Script, asks, if_right
@@ -534,12 +535,7 @@ def test_a_gateway_that_raised_raises_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 @given(st.data())
 def test_a_damaged_record_is_refused_or_differs_and_never_breaks(data: st.DataObject) -> None:
-    lines = list(SAMPLE)
-    number = data.draw(st.integers(0, len(lines) - 1))
-    line = bytearray(lines[number])
-    place = data.draw(st.integers(0, len(line) - 1))
-    line[place : place + data.draw(st.integers(1, 4))] = data.draw(st.binary(max_size=4))
-    lines[number] = bytes(line)
+    lines = damaged(data, SAMPLE)
     try:
         run(lines)
     except RecordError as error:

@@ -24,6 +24,7 @@ from culvert.eventlog.event import LogEvent
 from culvert.ike import endpoint
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
+from simulation.damage import damaged
 from simulation.ends import ClientEnd
 from simulation.world import BEGAN, GROUP_KEY, PASSWORD, USERS, Terms, World, profile
 
@@ -240,12 +241,7 @@ def test_a_file_that_is_no_record_is_refused(octets: bytes) -> None:
 
 @given(st.data())
 def test_a_damaged_record_is_refused_or_differs_and_never_breaks(data: st.DataObject) -> None:
-    lines = list(SAMPLE)
-    number = data.draw(st.integers(0, len(lines) - 1))
-    line = bytearray(lines[number])
-    place = data.draw(st.integers(0, len(line) - 1))
-    line[place : place + data.draw(st.integers(1, 4))] = data.draw(st.binary(max_size=4))
-    lines[number] = bytes(line)
+    lines = damaged(data, SAMPLE)
     try:
         run(b"\n".join(lines))
     except RecordError as error:

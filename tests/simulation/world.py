@@ -177,6 +177,8 @@ class World:
     certificates.
     """
 
+    gateway_kind: type[GatewayEnd] = GatewayEnd
+
     def __init__(
         self,
         seed: int,
@@ -198,7 +200,7 @@ class World:
         self, name: str, address: str, terms: Terms, *, vault: Vault | None = None
     ) -> GatewayEnd:
         """One more, with people and addresses of its own."""
-        made = GatewayEnd(
+        made = self.gateway_kind(
             name,
             self.network,
             configuration(terms),

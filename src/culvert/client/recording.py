@@ -215,6 +215,45 @@ class Recorded:
         return skeyid
 
 
+def core_of(
+    profile: Profile,
+    rng: Random,
+    file: PrivateFile | None,
+    *,
+    began: tuple[datetime, float],
+    bare_esp: bool,
+    certificate: Shown | None,
+    authorities: tuple[bytes, ...],
+    secrets: bool = False,
+    derive: Derive = hmac,
+    person: Person | None = None,
+) -> Connection | Recorded:
+    """A connection's core, written down to ``file`` if there is one."""
+    if file is not None:
+        return Recorded(
+            profile,
+            rng,
+            file,
+            began=began,
+            bare_esp=bare_esp,
+            certificate=certificate,
+            authorities=authorities,
+            secrets=secrets,
+            derive=derive,
+            person=person,
+        )
+    return Connection(
+        profile,
+        rng,
+        began=began,
+        bare_esp=bare_esp,
+        certificate=certificate,
+        authorities=authorities,
+        derive=derive,
+        person=person,
+    )
+
+
 def recorded_to(path: str, record: Callable[[LogEvent], None]) -> PrivateFile:
     """The file of a record. Raises PlatformError."""
     file = PrivateFile(File(path), MOST, record)

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from culvert.client.apart import Apart, Means
 from culvert.client.births import Births
-from culvert.client.connection import Connection
 from culvert.client.live import Live
 from culvert.client.ports import Ports
-from culvert.client.recording import Recorded, recorded_to
+from culvert.client.recording import core_of, recorded_to
 from culvert.client.running import ClientCore, Here, Running
 from culvert.driver.clock import boottime
 from culvert.driver.confined import empty_root
@@ -113,21 +112,11 @@ class Rooms:
     def _core(self, live: Live, wish: Wish) -> ClientCore:
         """The connection's core, with a record if one is wanted."""
         profile, trust = live.profile, wish.trust
-        began = wall_clock(), boottime()
-        if not wish.record:
-            return Connection(
-                profile,
-                self._rng,
-                began=began,
-                bare_esp=wish.bare_esp,
-                certificate=trust.own,
-                authorities=trust.requests,
-            )
-        return Recorded(
+        return core_of(
             profile,
             self._rng,
-            recorded_to(wish.record, live.heard),
-            began=began,
+            recorded_to(wish.record, live.heard) if wish.record else None,
+            began=(wall_clock(), boottime()),
             bare_esp=wish.bare_esp,
             certificate=trust.own,
             authorities=trust.requests,

@@ -23,7 +23,7 @@ from typing import cast
 from culvert.client.connection import Connection
 from culvert.client.person import PLACEHOLDER, FarPerson
 from culvert.client.ports import Ports
-from culvert.client.recording import Recorded
+from culvert.client.recording import core_of
 from culvert.client.running import ClientCore
 from culvert.client.vault import FarVault as Secrets
 from culvert.datapath.xfrm.orders import News
@@ -176,29 +176,20 @@ class Worker:
 
     def _made(self, vault: Secrets, descriptors: Sequence[int]) -> ClientCore:
         orders = self._orders
-        person = FarPerson(self._profile, vault.password)
-        if orders.record < 0:
-            return Connection(
-                self._profile,
-                self._rng,
-                began=orders.began,
-                bare_esp=orders.bare_esp,
-                certificate=orders.certificate,
-                authorities=orders.authorities,
-                derive=vault.derive,
-                person=person,
-            )
-        file = descriptors[orders.record]
-        return Recorded(
+        file: PrivateFile | None = None
+        if orders.record >= 0:
+            given, name = descriptors[orders.record], Path(orders.record_name)
+            file = PrivateFile(name, LONGEST_RECORD, self._record, given)
+        return core_of(
             self._profile,
             self._rng,
-            PrivateFile(Path(orders.record_name), LONGEST_RECORD, self._record, file),
+            file,
             began=orders.began,
             bare_esp=orders.bare_esp,
             certificate=orders.certificate,
             authorities=orders.authorities,
             derive=vault.derive,
-            person=person,
+            person=FarPerson(self._profile, vault.password),
         )
 
     async def live(self) -> None:

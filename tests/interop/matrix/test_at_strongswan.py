@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.cells import Proves
-from interop.ours import OurClient, Row, until
-from interop.pat import received
+from interop.matrix.versions import VERSIONS
+from interop.ours import Fresh, OurClient, until
+from interop.pat import forgotten_in_mid_transfer, received
 from interop.peers.pki import Pki, make
 from interop.peers.strongswan_gateway import DOMAIN, StrongswanGateway
 from interop.peers.tunnel import prove_data
@@ -37,22 +36,6 @@ EVERYTHING = "0.0.0.0/0"
 SPLIT_DNS, BACKUP = 28675, 28681  # MODECFG_UNITY_SPLITDNS_NAME, MODECFG_UNITY_BACKUP_SERVERS
 SPARE = "172.16.172.99"
 SECOND_GATEWAY = "gw2.corp.test"
-VERSIONS = {"draft-02": {"natt-02", "natt-02n"}, "draft-03": {"natt-03"}}
-
-
-class Fresh(OurClient):
-    """A client whose earlier events do not count."""
-
-    before = 0
-
-    def __enter__(self) -> Fresh:
-        self.before = len(super().events())
-        super().__enter__()
-        return self
-
-    def events(self, code: str = "") -> list[Row]:
-        every = super().events()[self.before :]
-        return [row for row in every if not code or row["code"] == code]
 
 
 @pytest.fixture
@@ -60,15 +43,6 @@ def client(lab: Lab) -> Iterator[Fresh]:
     profile = {"remote_networks": [topology.PRIVATE]}
     with Fresh(lab, profile=profile) as running:
         yield running
-
-
-@contextmanager
-def pinging(lab: Lab) -> Iterator[None]:
-    sending = lab.spawn("client1", ["ping", "-i", "0.3", topology.SERVER], label="sending")
-    try:
-        yield
-    finally:
-        sending.stop()
 
 
 # --- transports --------------------------------------------------------------------------------
@@ -102,12 +76,10 @@ def test_the_nat_forgets_its_table_in_mid_transfer(
     lab: Lab, pki: Pki, client: Fresh, cell: Proves
 ) -> None:
     cell("nat-rebinding", COLUMN)
-    with StrongswanGateway(lab, pki), client.connected(dpd_delay=2), ThreadPoolExecutor() as pool:
-        began = received(lab, "client1", TUN)
-        running = pool.submit(lab.fetch, "client1", "100M.bin", silence=15.0)
-        until("20 MB", lambda: received(lab, "client1", TUN) > began + 20e6, seconds=SOON)
-        lab.flush_nat()
-        assert running.result().identical
+    with StrongswanGateway(lab, pki), client.connected(dpd_delay=2):
+        forgotten_in_mid_transfer(
+            lab, "client1", lambda: received(lab, "client1", TUN), silence=15.0
+        )
 
 
 # --- Mode Config -------------------------------------------------------------------------------

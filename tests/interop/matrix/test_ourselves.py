@@ -7,7 +7,7 @@ import pytest
 from culvert.lab import topology
 from culvert.lab.lab import Lab
 from interop.cells import Proves
-from interop.matrix.test_callers import VERSIONS
+from interop.matrix.versions import VERSIONS
 from interop.ours import OurClient, OurGateway, until
 from interop.peers.credentials import GROUP, USERS
 from interop.peers.tunnel import prove_data

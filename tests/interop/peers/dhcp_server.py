@@ -17,6 +17,26 @@ from culvert.inet.dhcp import DhcpMessage
 LEASE_SECONDS = 60
 
 
+def answer(
+    asked: DhcpMessage, kind: int, address: str, *, server: str, dns: str, domain: str, lease: int
+) -> DhcpMessage:
+    """What a server at ``server`` says to a relay's question, about ``address``."""
+    return DhcpMessage(
+        dhcp.REPLY,
+        kind,
+        asked.number,
+        asked.hardware,
+        yours=IPv4Address(address),
+        relay=asked.relay,
+        options={
+            dhcp.SERVER: IPv4Address(server).packed,
+            dhcp.LEASE_TIME: lease.to_bytes(4, "big"),
+            dhcp.DNS: IPv4Address(dns).packed,
+            dhcp.DOMAIN: domain.encode(),
+        },
+    )
+
+
 def main(host: str, pool: str, dns: str, domain: str, how: str = "") -> None:
     free = [str(address) for address in IPv4Network(pool).hosts()]
     lent: dict[bytes, str] = {}
@@ -38,22 +58,11 @@ def main(host: str, pool: str, dns: str, domain: str, how: str = "") -> None:
             agreed = dhcp.NAK if how == "refuse" else dhcp.ACK
             kind = dhcp.OFFER if asked.kind == dhcp.DISCOVER else agreed
             told = "renewed" if int(asked.client) else "offered" if kind == dhcp.OFFER else "lent"
-            answer = DhcpMessage(
-                dhcp.REPLY,
-                kind,
-                asked.number,
-                asked.hardware,
-                yours=IPv4Address(address),
-                relay=asked.relay,
-                options={
-                    dhcp.SERVER: IPv4Address(host).packed,
-                    dhcp.LEASE_TIME: LEASE_SECONDS.to_bytes(4, "big"),
-                    dhcp.DNS: IPv4Address(dns).packed,
-                    dhcp.DOMAIN: domain.encode(),
-                },
+            said = answer(
+                asked, kind, address, server=host, dns=dns, domain=domain, lease=LEASE_SECONDS
             )
             # To the client's outer address, which its gateway reaches through the SA.
-            listening.sendto(answer.write(), (str(asked.relay), dhcp.SERVER_PORT))
+            listening.sendto(said.write(), (str(asked.relay), dhcp.SERVER_PORT))
             print(told, address, asked.hardware.hex(), asked.relay, flush=True)
 
 
