@@ -12,6 +12,7 @@ from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
+SOURCES = Path("src/culvert/esp")
 FLAGS = ["-O3", "-std=gnu11", "-Wall", "-Wextra", "-fvisibility=hidden", "-fstack-protector-strong"]
 
 
@@ -52,8 +53,8 @@ setup(
     ext_modules=[
         Extension(
             "culvert.esp._batch",
-            ["src/culvert/esp/batch.c", "src/culvert/esp/des.c"],
-            depends=sorted(map(str, Path("src/culvert/esp").rglob("*.h"))),
+            sorted(map(str, SOURCES.glob("*.c"))),
+            depends=sorted(map(str, SOURCES.rglob("*.h"))),
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             libraries=["dl"],
