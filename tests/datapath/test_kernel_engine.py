@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from culvert.datapath.kernel_engine import KernelEngine
-from culvert.esp.batch import Kernel, load
+from culvert.esp.batch import Kernel, Ways, load
 from culvert.rng import SeededRandom
 from datapath.engines import kernel, make
 from datapath.orders import CLIENT, GATEWAY, LEASED, SERVER, SUITES, both_ends, udp
 from datapath.segments import Flow, offered
 
 ROUNDS = 300
+GCM = "aes-gcm-16", 16, ""
 
 
 def test_two_directions_on_two_threads_do_not_disturb_each_other() -> None:
@@ -51,19 +52,24 @@ def test_two_directions_on_two_threads_do_not_disturb_each_other() -> None:
     assert gateway.traffic(1).dropped_in == {}
 
 
-@pytest.fixture
-def evp_only() -> Iterator[Kernel]:
-    """A libcrypto without the plain hash functions, deprecated since 3.0."""
+@pytest.fixture(params=[Ways.EVP_ALONE, Ways.ALL], ids=["EVP alone", "own code too"])
+def found(request: pytest.FixtureRequest) -> Iterator[Kernel]:
+    """A libcrypto without the plain hash functions, deprecated since 3.0, and a processor without
+    AVX-512; then all there is."""
     usual = kernel()
-    found = load([usual.libcrypto], plain_hashes=False)
+    yield loaded(usual, request.param)
+    loaded(usual, Ways.ALL)
+
+
+def loaded(usual: Kernel, ways: Ways) -> Kernel:
+    found = load([usual.libcrypto], ways)
     assert isinstance(found, Kernel)
-    yield found
-    load([usual.libcrypto])
+    return found
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=str)
-def test_hashes_through_evp_give_the_same(evp_only: Kernel, suite: tuple[str, int, str]) -> None:
-    compiled, pure = KernelEngine(evp_only, SeededRandom(1)), make("python", SeededRandom(1))
+def test_every_way_to_encrypt_gives_the_same(found: Kernel, suite: tuple[str, int, str]) -> None:
+    compiled, pure = KernelEngine(found, SeededRandom(1)), make("python", SeededRandom(1))
     client = make("python", SeededRandom(2))
     here, there = both_ends(suite=suite)
     for engine, order in ((compiled, here), (pure, here), (client, there)):
@@ -75,18 +81,55 @@ def test_hashes_through_evp_give_the_same(evp_only: Kernel, suite: tuple[str, in
     assert compiled.from_network([(ups[0], CLIENT)], 0.0).inside == [udp(LEASED, SERVER)]
 
 
+@pytest.mark.parametrize("size", [16, 24, 32])
+def test_gcm_is_the_same_for_packets_of_every_size(found: Kernel, size: int) -> None:
+    """Borders of blocks, of groups of sixteen, and what is left of them."""
+    compiled, pure = (
+        KernelEngine(found, SeededRandom(1), path_mtu=65_535),
+        make("python", SeededRandom(1), path_mtu=65_535),
+    )
+    back = KernelEngine(found, SeededRandom(2))
+    here, there = both_ends(suite=("aes-gcm-16", size, ""))
+    for engine, order in ((compiled, here), (pure, here), (back, there)):
+        engine.install(order)
+        engine.activate(1, 1)
+    chance = SeededRandom(size)
+    sizes = [*range(600), 1372, 1373, 8000, 8191, 60_000]
+    downs = [udp(SERVER, LEASED, chance.octets(octets)) for octets in sizes]
+    sealed = compiled.from_tunnel(downs, 0.0)
+    assert sealed == pure.from_tunnel(downs, 0.0)
+    datagrams = [datagram for burst in sealed.bursts for datagram in burst.datagrams]
+    assert back.from_network([(one, GATEWAY) for one in datagrams], 0.0).inside == downs
+
+
+@pytest.mark.parametrize("octets", [0, 100, 300, 1400])
+def test_gcm_refuses_what_was_changed_anywhere(found: Kernel, octets: int) -> None:
+    client, gateway = make("python", SeededRandom(1)), KernelEngine(found, SeededRandom(2))
+    for engine, order in zip((gateway, client), both_ends(suite=GCM), strict=True):
+        engine.install(order)
+        engine.activate(1, 1)
+    (burst,) = client.from_tunnel([udp(LEASED, SERVER, bytes(octets))], 0.0).bursts
+    (good,) = burst.datagrams
+    for at in range(4, len(good)):  # behind the SPI
+        damaged = bytearray(good)
+        damaged[at] ^= 1 << at % 8
+        assert gateway.from_network([(bytes(damaged), CLIENT)], 0.0).inside == []
+    assert gateway.traffic(1).dropped_in["not-authentic"] == len(good) - 4
+    assert gateway.from_network([(good, CLIENT)], 0.0).inside
+
+
 def test_sas_made_before_another_libcrypto_was_chosen_go_on() -> None:
     found = kernel()
     gateway, client = (KernelEngine(found, SeededRandom(n)) for n in (1, 2))
     for engine, order in zip((gateway, client), both_ends(), strict=True):
         engine.install(order)
         engine.activate(1, 1)
-    load([found.libcrypto], plain_hashes=False)
+    loaded(found, Ways.EVP_ALONE)
     try:
         (burst,) = client.from_tunnel([udp(LEASED, SERVER)], 0.0).bursts
         assert gateway.from_network([(burst.datagrams[0], CLIENT)], 0.0).inside
     finally:
-        load([found.libcrypto])
+        loaded(found, Ways.ALL)
 
 
 def test_ten_thousand_sas_are_found_and_all_can_go() -> None:

@@ -86,7 +86,7 @@ def user_engine(word: str, *, environment: Mapping[str, str] = os.environ) -> Ch
         return Choice(None, "pure Python, as asked for")
     found = _kernel(environment.get(LIBCRYPTO_VARIABLE, ""))
     if isinstance(found, Kernel):
-        return Choice(found, f"compiled kernel with {found.libcrypto}")
+        return Choice(found, str(found))
     if word == Wish.KERNEL:
         raise PlatformError(
             f"the compiled engine cannot be used: {found}",

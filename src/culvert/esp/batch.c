@@ -32,6 +32,7 @@
 #include "batch/numbers.h"
 #include "batch/libcrypto.h"
 #include "batch/hmac.h"
+#include "batch/gcm.h"
 #include "batch/tables.h"
 #include "batch/checksums.h"
 #include "batch/packets.h"

@@ -10,13 +10,13 @@ import ctypes
 from collections.abc import Iterable, Iterator
 from ctypes import POINTER, c_char_p, c_double, c_int, c_uint8, c_uint16, c_uint32, c_uint64
 from ctypes import c_void_p as pointer
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 from culvert.crypto.packet import PacketSuite
 from culvert.esp.replay import WINDOW
 
-VERSION = 5
+VERSION = 6
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -197,6 +197,7 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("library", c_int, (c_char_p, c_int)),
     ("engine", pointer, (c_uint32,)),
     ("engine_free", None, (pointer,)),
+    ("own_gcm", c_int, ()),
     ("session", pointer, ()),
     ("session_free", None, (pointer, pointer)),
     ("move", None, (pointer, pointer, POINTER(PeerC))),
@@ -227,6 +228,15 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
 )
 
 
+class Ways(IntFlag):
+    """What may serve besides libcrypto's EVP, where it is there (batch/numbers.h)."""
+
+    EVP_ALONE = 0
+    PLAIN_HASHES = 1  # libcrypto's functions of single hashes, deprecated since 3.0
+    OWN_GCM = 2  # AES-GCM with AVX-512 and VAES
+    ALL = PLAIN_HASHES | OWN_GCM
+
+
 class Kernel:
     """The loaded shared object with a libcrypto it can use."""
 
@@ -234,12 +244,13 @@ class Kernel:
         self.libcrypto = libcrypto
         self.call = found
 
+    def __str__(self) -> str:
+        own = ", AES-GCM with AVX-512" if self.call.own_gcm() else ""
+        return f"compiled kernel with {self.libcrypto}{own}"
 
-def load(libraries: Iterable[str], *, plain_hashes: bool = True) -> Kernel | str:
-    """The kernel with the first of these libcryptos that serves, or why there is none.
 
-    Without ``plain_hashes`` it keeps to EVP, as it must where libcrypto has nothing else.
-    """
+def load(libraries: Iterable[str], ways: Ways = Ways.ALL) -> Kernel | str:
+    """The kernel with the first of these libcryptos that serves, or why there is none."""
     try:
         found = ctypes.CDLL(SHARED_OBJECT)
     except OSError as error:
@@ -254,7 +265,7 @@ def load(libraries: Iterable[str], *, plain_hashes: bool = True) -> Kernel | str
     if found.version() != VERSION:
         return f"{SHARED_OBJECT} is of another version: build it anew"
     for library in libraries:
-        if found.library(library.encode(), int(plain_hashes)) == 0:
+        if found.library(library.encode(), ways) == 0:
             return Kernel(found, library)
     return "no libcrypto was found that it can use"
 

@@ -28,6 +28,7 @@ static bool authentic(pair *p, u8 *d, u32 n)
         u8 nonce[12];
         memcpy(nonce, p->in.salt, 4);
         memcpy(nonce + 4, d + HEADER, 8);
+        if (p->in.own) return gcm_open(p->in.own, nonce, d, body, size, body + size);
         return lib.cipher_init(c, NULL, NULL, NULL, nonce, -1) == 1 &&
                lib.cipher_update(c, NULL, &done, d, HEADER) == 1 &&
                lib.cipher_update(c, body, &done, body, (int)size) == 1 &&

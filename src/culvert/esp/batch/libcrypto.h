@@ -35,13 +35,14 @@ static struct {
     int (*digest_update)(void *, const void *, size_t);
     int (*digest_final)(void *, u8 *, u32 *);
     int (*digest_copy)(void *, const void *);
+    bool own_gcm;
 } lib;
 
 API u32 batch_version(void) { return VERSION; }
 
-/* 0: usable. -1: no such library, -2: it lacks something. `plain_hashes` 0: EVP only. Once per
- * process, before anything else. */
-API int batch_library(const char *path, int plain_hashes)
+/* 0: usable. -1: no such library, -2: it lacks something. `ways`: PLAIN_HASHES, OWN_GCM. Before
+ * anything else. */
+API int batch_library(const char *path, int ways)
 {
     void *found = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!found) return -1;
@@ -65,10 +66,11 @@ API int batch_library(const char *path, int plain_hashes)
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (!(*wanted[i].to = dlsym(found, wanted[i].name))) return -2;
     for (hash *h = hashes; h < hashes + HASHES; h++) {
-        *(void **)&h->init = plain_hashes ? dlsym(found, h->init_name) : NULL;
+        *(void **)&h->init = ways & PLAIN_HASHES ? dlsym(found, h->init_name) : NULL;
         *(void **)&h->update = dlsym(found, h->update_name);
         *(void **)&h->final = dlsym(found, h->final_name);
         if (!h->update || !h->final) h->init = NULL;
     }
+    lib.own_gcm = ways & OWN_GCM;
     return 0;
 }

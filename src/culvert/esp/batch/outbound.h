@@ -25,6 +25,10 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
         u8 nonce[12];
         memcpy(nonce, p->out.salt, 4);
         memcpy(nonce + 4, o + HEADER, 8);
+        if (p->out.own) {
+            gcm_seal(p->out.own, nonce, o, body, size, body + size);
+            return true;
+        }
         return lib.cipher_init(c, NULL, NULL, NULL, nonce, -1) == 1 &&
                lib.cipher_update(c, NULL, &done, o, HEADER) == 1 &&
                lib.cipher_update(c, body, &done, body, (int)size) == 1 &&
