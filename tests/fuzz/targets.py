@@ -51,7 +51,7 @@ from culvert.profile.toml import read, write
 from culvert.rng import SeededRandom
 from culvert.vault.credential import PassphraseNeeded, contents, credential
 from datapath.orders import CLIENT, LEASED, SERVER, both_ends
-from fuzz import insiders, servers
+from fuzz import insiders, machine, servers
 from identity.certificates.authority import NOW, issue
 from simulation.target import Target
 
@@ -303,5 +303,7 @@ TARGETS: dict[str, Fuzzed] = {
         key_files,
         servers.replies,
         servers.captures,
+        machine.kernel,
+        machine.stream,
     )
 }

@@ -3,7 +3,7 @@
     client's UDP 4500 <── loopback ──> StreamCall ══ TCP ══ StreamGate <── loopback ──> UDP 4500
 
 Both ends carry the datagrams of the NAT-T port, each behind its length (RFC 8229 §3: "IKETCP" once,
-then frames whose length counts its own two octets). A stream stands at its end as an address of
+then `culvert.inet.frames`). A stream stands at its end as an address of
 127.64.0.0/10, so that nobody behind it knows of TCP; one that breaks is made anew, and the peer
 follows it as it follows a NAT that forgot.
 """
@@ -21,10 +21,9 @@ from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.ike.carriage import STREAMS
 from culvert.inet.address import Address, text
+from culvert.inet.frames import LARGEST, Frames, framed
 
 PREFIX = b"IKETCP"
-LENGTH = 2
-LARGEST = 65_535
 
 PER_HOST = 64
 """Streams of one host; many clients stand behind one address."""
@@ -64,26 +63,27 @@ class _Carried:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, datagram: bytes) -> None:
-        fits = 0 < len(datagram) <= LARGEST - LENGTH
-        if fits and self._writer.transport.get_write_buffer_size() < UNSENT:
-            self._writer.write((len(datagram) + LENGTH).to_bytes(LENGTH, "big") + datagram)
+        frame = framed(datagram)
+        if frame and self._writer.transport.get_write_buffer_size() < UNSENT:
+            self._writer.write(frame)
 
     async def frames(self) -> None:
         """Hand over what comes, until the stream ends, says nonsense or falls silent."""
         patience = GREETING
-        with contextlib.suppress(
-            asyncio.IncompleteReadError, TimeoutError, ConnectionError, ValueError
-        ):
-            while True:
+        frames = Frames()
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while not frames.over:
                 async with asyncio.timeout(patience):
-                    head = await self._reader.readexactly(LENGTH)
-                    size = int.from_bytes(head, "big") - LENGTH
-                    if size < 1:
-                        raise ValueError
-                    datagram = await self._reader.readexactly(size)
+                    datagrams: list[bytes] = []
+                    while not (datagrams or frames.over):
+                        octets = await self._reader.read(LARGEST)
+                        if not octets:
+                            return
+                        datagrams = frames.take(octets)
                 patience = IDLE
-                with contextlib.suppress(OSError):
-                    self._udp.send(datagram)
+                for datagram in datagrams:
+                    with contextlib.suppress(OSError):
+                        self._udp.send(datagram)
 
 
 class StreamGate:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Self
 
-from culvert.datapath.xfrm.layout import number, structure
+from culvert.datapath.xfrm.layout import structure
 from culvert.datapath.xfrm.messages import (
     DUMP,
     Request,
@@ -23,6 +23,7 @@ from culvert.datapath.xfrm.messages import (
     all_policies,
     all_states,
     get_state,
+    messages_in,
     put_policy,
     read_error,
     read_news,
@@ -42,7 +43,6 @@ from culvert.datapath.xfrm.orders import (
 )
 from culvert.errors import MisuseError, PlatformError, WireError
 from culvert.netio.netlink import KernelRefused, code_of, kernel
-from culvert.octets.cursor import Cursor
 from culvert.tables.packet import PACKET_CIPHERS, PACKET_INTEGRITIES
 from culvert.tables.xfrm import MESSAGES
 
@@ -107,28 +107,34 @@ class KernelIpsec:
 
     def states(self) -> list[Seen]:
         """All of this interface. Raises PlatformError."""
-        answers = self._ask(all_states(), "list of SAs")
-        found = [read_state(body) for kind, body in answers if kind == MESSAGES["new-sa"]]
+        what = "list of SAs"
+        answers = self._ask(all_states(), what)
+        with _understood(what):
+            found = [read_state(body) for kind, body in answers if kind == MESSAGES["new-sa"]]
         return [one for one in found if one.interface == self.interface]
 
     def state(self, name: StateName) -> Seen | None:
         """Raises PlatformError."""
+        what = "look at an SA"
         try:
-            answers = self._ask(get_state(name), "look at an SA")
+            answers = self._ask(get_state(name), what)
         except _Refused as refused:
             if refused.number == errno.ESRCH:
                 return None
             raise
         for _, body in answers:
-            found = read_state(body)
+            with _understood(what):
+                found = read_state(body)
             return found if found.interface == self.interface else None
         return None
 
     def policies(self) -> list[PolicyName]:
         """All of this interface. Raises PlatformError."""
-        answers = self._ask(all_policies(), "list of policies")
+        what = "list of policies"
+        answers = self._ask(all_policies(), what)
         bodies = [body for kind, body in answers if kind == MESSAGES["new-policy"]]
-        found = [one for one in map(read_policy, bodies) if one is not None]
+        with _understood(what):
+            found = [one for one in map(read_policy, bodies) if one is not None]
         return [name for name, interface in found if interface == self.interface]
 
     def flush(self) -> None:
@@ -162,7 +168,7 @@ class KernelIpsec:
                     continue  # more than the buffer holds: counters will tell
                 break
             with suppress(WireError):
-                for kind, body in _messages(octets):
+                for kind, body in messages_in(octets):
                     one = read_news(kind, body)
                     if one is not None:
                         found.append(one)
@@ -201,21 +207,17 @@ class KernelIpsec:
         )
         try:
             self._socket.send(octets + request.body)
-            return list(self._answers(sequence, dump=request.flags & DUMP == DUMP))
+            with _understood(what):
+                return list(self._answers(sequence, dump=request.flags & DUMP == DUMP))
         except _Refused as refused:
             raise _Refused(what, refused.number) from None
         except OSError as error:
             raise _Refused(what, error.errno or errno.EIO) from error
-        except WireError as error:
-            raise PlatformError(
-                f"{what}: the kernel's answer makes no sense ({error})",
-                action="choose another engine: --engine user",
-            ) from error
 
     def _answers(self, sequence: int, *, dump: bool) -> Iterator[tuple[int, bytes]]:
         """Up to the end of the answer. Raises _Refused, WireError and OSError."""
         while True:
-            for kind, body in _messages(self._socket.recv(LARGEST), sequence):
+            for kind, body in messages_in(self._socket.recv(LARGEST), sequence):
                 if kind == MESSAGES["done"]:
                     return
                 if kind == MESSAGES["error"]:
@@ -238,6 +240,17 @@ class _Refused(PlatformError):
         super().__init__(f"{what}: {os.strerror(number_)}", action=action)
 
 
+@contextmanager
+def _understood(what: str) -> Generator[None]:
+    try:
+        yield
+    except WireError as error:
+        raise PlatformError(
+            f"{what}: the kernel's answer makes no sense ({error})",
+            action="choose another engine: --engine user",
+        ) from error
+
+
 def _open() -> socket.socket:
     """Raises PlatformError."""
     try:
@@ -253,21 +266,6 @@ def _open() -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     opened.bind((0, 0))
     return opened
-
-
-def _messages(octets: bytes, sequence: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """The messages of one read; those that answer something else are passed over."""
-    cursor = Cursor(octets)
-    head = structure("header")
-    while cursor.left >= head.octets:
-        found = head.read(cursor)
-        length = number(found, "length")
-        if length < head.octets:
-            raise WireError(f"a message of {length} octets", offset=cursor.offset)
-        body = cursor.octets(length - head.octets, "message")
-        cursor.take(min(-length % 4, cursor.left), "padding")
-        if sequence is None or found["sequence"] == sequence:
-            yield number(found, "type"), body
 
 
 # --- what this kernel has ----------------------------------------------------------------------

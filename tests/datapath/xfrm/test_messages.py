@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 import sys
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from culvert.datapath.xfrm.layout import structure
+from culvert.datapath.xfrm.layout import FAMILIES, structure
 from culvert.datapath.xfrm.messages import (
     Request,
     add_state,
@@ -164,6 +165,18 @@ def test_a_policy_reads_back_with_its_interface() -> None:
     assert read_policy(put_policy(policy, INTERFACE).body) == (name, INTERFACE)
 
 
+@pytest.mark.parametrize(("end", "length"), [("10.9.0.0", 33), ("10.9.0.5", 8)])
+def test_a_policy_between_what_are_no_networks_is_none_of_ours(end: str, length: int) -> None:
+    body = structure("policy").pack(
+        {
+            "selector.family": FAMILIES[4],
+            "selector.source": ip_address(end).packed,
+            "selector.source_length": length,
+        }
+    )
+    assert read_policy(body) is None
+
+
 def test_an_answer_cut_short_is_an_error_of_the_wire() -> None:
     with pytest.raises(WireError):
         read_state(add_state(GCM_STATE, INTERFACE).body[:100])
@@ -202,6 +215,12 @@ def test_what_else_the_kernel_tells_is_passed_over() -> None:
 def test_a_refusal_is_its_errno() -> None:
     assert read_error(struct.pack("=i", -17)) == 17
     assert read_error(struct.pack("=i", 0)) == 0
+
+
+@pytest.mark.parametrize("number", [17, -4096])
+def test_what_is_no_errno_is_an_error_of_the_wire(number: int) -> None:
+    with pytest.raises(WireError, match="an error of number"):
+        read_error(struct.pack("=i", number))
 
 
 def test_the_question_for_all_sas_is_a_dump() -> None:

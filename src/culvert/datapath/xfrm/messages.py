@@ -36,6 +36,7 @@ ENDLESS = (1 << 64) - 1  # XFRM_INF
 EVERY_ALGORITHM = (1 << 32) - 1
 WORD = 32
 REQUEST, ACKNOWLEDGE, EXCLUSIVE, CREATE, DUMP = 0x1, 0x4, 0x200, 0x400, 0x300  # NLM_F_…
+MOST_ERRNO = 4095  # MAX_ERRNO of <linux/err.h>
 _ATTRIBUTE = 4  # octets of its header
 _DIRECTIONS = {Direction.INBOUND: 0, Direction.OUTBOUND: 1, Direction.FORWARDED: 2}
 LEAST_PRIORITY = 1 << 16
@@ -269,6 +270,22 @@ def window_of(ring: bytes, highest: int) -> bytes:
 # --- what the kernel says ----------------------------------------------------------------------
 
 
+def messages_in(octets: bytes, sequence: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """The messages of one read, each with its type; with ``sequence``, those that answer it. Raises
+    WireError."""
+    cursor = Cursor(octets)
+    head = structure("header")
+    while cursor.left >= head.octets:
+        found = head.read(cursor)
+        length = number(found, "length")
+        if length < head.octets:
+            raise WireError(f"a message of {length} octets", offset=cursor.offset)
+        body = cursor.octets(length - head.octets, "message")
+        cursor.take(min(-length % 4, cursor.left), "padding")
+        if sequence is None or found["sequence"] == sequence:
+            yield number(found, "type"), body
+
+
 def read_state(body: bytes) -> Seen:
     """An SA of an answer. Raises WireError."""
     cursor = Cursor(body)
@@ -292,8 +309,8 @@ def read_state(body: bytes) -> Seen:
 
 
 def read_policy(body: bytes) -> tuple[PolicyName, int] | None:
-    """A policy of an answer, with the number of its interface; None for a socket's own. Raises
-    WireError."""
+    """A policy of an answer, with the number of its interface; None for one that is none of ours: a
+    socket's own, or with ends that are no networks. Raises WireError."""
     cursor = Cursor(body)
     found = structure("policy").read(cursor)
     directions = {value: key for key, value in _DIRECTIONS.items()}
@@ -306,7 +323,17 @@ def read_policy(body: bytes) -> tuple[PolicyName, int] | None:
         for end in ("source", "destination")
     ]
     interface = dict(_attributes(cursor)).get(ATTRIBUTES["interface"], b"")
+    if not all(map(_is_network, ends)):
+        return None
     return PolicyName(direction, *ends), int.from_bytes(interface[:4], byteorder)
+
+
+def _is_network(end: str) -> bool:
+    try:
+        ip_network(end)
+    except ValueError:  # longer than an address, or an address with a length
+        return False
+    return True
 
 
 def read_news(kind: int, body: bytes) -> News | None:
@@ -350,4 +377,7 @@ def _attributes(cursor: Cursor) -> Iterator[tuple[int, bytes]]:
 
 def read_error(body: bytes) -> int:
     """The errno of an answer, 0 for none. Raises WireError."""
-    return -number(structure("error").read(Cursor(body)), "number")
+    found = -number(structure("error").read(Cursor(body)), "number")
+    if not 0 <= found <= MOST_ERRNO:
+        raise WireError(f"an error of number {found}", offset=0)
+    return found
