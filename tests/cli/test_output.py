@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from culvert.cli import status
+from culvert.cli.gateway_sessions import refusals_told, summary_told
 from culvert.cli.output import WIDTH, columns, complain, duration, octets, pairs, table
 from culvert.errors import ConfigError, PlatformError
 
@@ -76,6 +77,14 @@ def test_an_error_as_json_has_code_sentence_and_action(capsys: pytest.CaptureFix
         "schema": 1,
         "error": {"code": "config.invalid", "sentence": "a.toml:3: unknown key", "action": ""},
     }
+
+
+def test_what_a_limit_refused_is_not_called_all_that_was_refused() -> None:
+    told = summary_told({"summary": {"limit": 1, "refused": 0}})
+    one = {"at": "2026-11-21T10:00:00+00:00", "peer": "192.0.2.1:500", "cause": "wrong-password"}
+    assert "refused at a limit  0" in told
+    assert "\nrefused  " not in told
+    assert refusals_told([one]).startswith("last attempts refused, for whatever cause (1 of 1)\n")
 
 
 def test_the_status_says_what_carries_the_packets_and_why_that() -> None:

@@ -112,6 +112,33 @@ def test_unknown_group_and_wrong_key_are_one_to_the_client() -> None:
     assert stranger.reason == "group-mismatch"
 
 
+@pytest.mark.parametrize(
+    ("group", "key", "cause"),
+    [
+        ("ciscovpX", "a-long-group-key-of-the-lab", "there is no group ciscovpX"),
+        (
+            "ciscovpn",
+            "a-long-group-key-of-the-laX",
+            "the caller's key is not that of group ciscovpn",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_group_is_listed_as_soon_as_the_client_is_told(
+    group: str, key: str, cause: str
+) -> None:
+    world = World(1)
+    client = world.client(profile(group=group, group_key=Secret(key)), behind=world.nat)
+    client.connect()
+    assert world.decided(client)
+    world.run(1.0)
+    assert world.gateway.core.half_open, "it is not given up yet"
+    for _ in range(2):
+        (row,) = world.gateway.core.refusals
+        assert (row.group, row.reason, row.cause) == (group, "group-mismatch", cause)
+        world.run(40.0)
+    assert not world.gateway.core.half_open
+
+
 def test_unknown_group_and_wrong_key_are_two_to_the_gateway() -> None:
     world, _ = by_group("ciscovpX", "a-long-group-key-of-the-lab")
     assert "ciscovpX" in str(world.gateway.told("ike.group-unknown")[0].fields["group"])

@@ -15,7 +15,7 @@ from culvert.ike.outputs import Output
 from culvert.ike.peer import IkeSa
 from culvert.session.ending import delete_text, ending
 from simulation.certificates import gateway_vault, person_paper, person_vault
-from simulation.ends import ClientEnd, End
+from simulation.ends import NATT_PORT, ClientEnd, End
 from simulation.meddler import ike_sa
 from simulation.test_configuration import world_of
 from simulation.world import GATEWAY, GROUP, USERS, Terms, World, profile
@@ -78,6 +78,19 @@ def test_a_gateway_of_either_ip_version_is_named_by_its_address() -> None:
     client = connected(world)
     logout(world, client)
     assert words_of(client)[0] == BY_PEER
+
+
+@pytest.mark.parametrize("natted", [True, False])
+def test_the_status_still_says_by_what_an_ended_connection_went(natted: bool) -> None:
+    world = World(1)
+    client = world.client(profile(), behind=world.nat if natted else None)
+    client.connect()
+    assert world.decided(client)
+    told = {key: client.core.snapshot[key] for key in ("transport", "tunnel_port")}
+    assert tuple(told.values()) == (("nat-t", NATT_PORT) if natted else ("esp", 0))
+    logout(world, client)
+    assert client.down
+    assert {key: client.core.snapshot[key] for key in told} == told
 
 
 # --- every reason, told and kept back ----------------------------------------------------------

@@ -150,8 +150,10 @@ def test_who_forges_a_complaint_about_the_key_only_names_a_cause() -> None:
         notify = (Notify(AUTHENTICATION_FAILED, PROTO_ISAKMP).part(),)
         head = Header(header.cookie_i, header.cookie_r, first_kind(notify), INFORMATIONAL, 0, 0)
         world.gateway.datagram(clear_message(head, notify), STRANGER, ("172.16.172.50", 500))
+        assert len(world.gateway.core.refusals) == 1, "listed as soon as it is said"
         assert world.decided(client)
         assert client.up
+        assert not world.gateway.core.refusals, "and taken back when the key was proved"
 
 
 def test_a_refusal_that_brings_no_cookie_of_the_refusers_is_heard() -> None:

@@ -84,15 +84,18 @@ def sessions_told(found: Sequence[Row]) -> str:
 def summary_told(summary: Row) -> str:
     """The session summary, a name and a number per line."""
     totals = row(summary.get("summary"))
-    return pairs(
-        [(name.replace("_", " "), str(count)) for name, count in totals.items()], indent=""
-    )
+    return pairs([(label(name), str(count)) for name, count in totals.items()], indent="")
+
+
+def label(name: str) -> str:
+    """What a count is called. One of the limits' is no count of all that was refused."""
+    return "refused at a limit" if name == "refused" else name.replace("_", " ")
 
 
 def refusals_told(found: Sequence[Row]) -> str:
     """The newest refused attempts for people, the newest last."""
     shown = found[-REFUSALS:]
-    head = f"last refused ({len(shown)} of {len(found)})"
+    head = f"last attempts refused, for whatever cause ({len(shown)} of {len(found)})"
     lines = [
         (
             clock_time(str(one["at"])),
@@ -203,7 +206,7 @@ def status(as_json: bool, state_dir: str, socket: str) -> None:
         document(result)
         return
     shown = [
-        (key.replace("_", " "), ", ".join(map(str, items(value))) or str(value))
+        (label(key), ", ".join(map(str, items(value))) or str(value))
         for key, value in result.items()
         if not isinstance(value, dict)
     ]

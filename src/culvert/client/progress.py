@@ -8,7 +8,6 @@ from datetime import datetime
 
 from culvert import __version__
 from culvert.client.configuration import Given
-from culvert.client.settings import NATT_PORT
 from culvert.effects import Traffic
 from culvert.eventlog.event import LogEvent
 from culvert.ike.peer import IkeSa
@@ -67,6 +66,9 @@ class Progress:
     """Whom to call in place of the gateway: a TCP stream to it."""
     udp_port: int = 0
     """The gateway's port for ESP in UDP, if that was agreed by Mode Config."""
+    way: str = ""
+    tunnel_port: int = 0
+    """What the newest pair was carried by: to be told when the connection is over, too."""
 
     def note(self, told: LogEvent) -> None:
         """What IKE has said about this attempt."""
@@ -82,6 +84,15 @@ class Progress:
     def note_sent(self, path: Path) -> None:
         self.messages_out += 1
         self.floated |= path.encapsulated
+
+    def carried_by(self, sa: IkeSa) -> tuple[str, int]:
+        """The way of ESP, and the gateway's port that it goes to; of a stream, the one on loopback
+        tells nobody much."""
+        if self.stream:
+            return "tcp", self.tcp_port
+        if self.udp_port:
+            return "udp", self.udp_port
+        return ("nat-t", sa.path.remote[1]) if sa.encapsulated else ("esp", 0)
 
     def anew(self, now: float) -> Progress:
         """The next attempt with the same gateway, by the same way."""
@@ -106,8 +117,9 @@ def status_row(
 ) -> dict[str, object]:
     """The row of `culvert status` (docs/reference/json.md)."""
     esp = so_far.esp
-    udp = sa is not None and sa.encapsulated and so_far.pairs > 0
-    way = "tcp" if so_far.stream else "udp" if so_far.udp_port else "nat-t" if udp else "esp"
+    way, port = so_far.way, so_far.tunnel_port
+    if sa is not None and so_far.pairs:
+        way, port = so_far.carried_by(sa)
     problem = so_far.silence.problem if so_far.silence else None
     return {
         "user": user,
@@ -117,8 +129,8 @@ def status_row(
         "attempt": attempt,
         "next_attempt": again_at,
         "protocol": "IPSec",
-        "transport": "" if esp is None else way,
-        "tunnel_port": _port(so_far, way, sa),
+        "transport": way,
+        "tunnel_port": port,
         "assigned_ip": so_far.given.address,
         "public_ip": sa.path.local[0] if sa is not None else "",
         "gateway": so_far.address,
@@ -156,9 +168,3 @@ def _counters(traffic: Traffic | None) -> Mapping[str, int]:
         "dropped_in": traffic.dropped_in if traffic else 0,
         "dropped_out": traffic.dropped_out if traffic else 0,
     }
-
-
-def _port(so_far: Progress, way: str, sa: IkeSa | None) -> int:
-    """The gateway's port that ESP goes to; of a stream, the one on loopback tells nobody much."""
-    natt = sa.path.remote[1] if sa is not None else NATT_PORT
-    return {"udp": so_far.udp_port, "nat-t": natt, "tcp": so_far.tcp_port}.get(way, 0)

@@ -121,6 +121,8 @@ class Tunnel(Joint):
             so_far.silence = self._watch(now)
         so_far.pairs += 1
         so_far.esp = pair.suite
+        if (sa := self._endpoint.get(self._sa)) is not None:
+            so_far.way, so_far.tunnel_port = so_far.carried_by(sa)
         so_far.weak = tuple(sorted({*so_far.weak, *pair.suite.legacy}))
         largest = largest_inside(self.profile, so_far, pair.suite, self._carriage)
         return [install(pair, so_far.routes, so_far.udp_port, largest)]

@@ -39,7 +39,7 @@ from culvert.gateway import announcing, attributes
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.certificates import CallersCertificates
 from culvert.gateway.config import GatewayConfig
-from culvert.gateway.counted import Counted
+from culvert.gateway.counted import REFUSALS, Counted
 from culvert.gateway.dynamic import Dynamic
 from culvert.gateway.other_gateways import OtherGateways
 from culvert.gateway.sessions import CallersSessions
@@ -89,7 +89,7 @@ from culvert.ike.wire import config as cfg
 from culvert.ike.wire.config import INTERNAL_IP4_ADDRESS
 from culvert.ike.wire.identity import Identity
 from culvert.ike.wire.reason import Reason
-from culvert.inet.address import Path, text
+from culvert.inet.address import Path
 from culvert.orders.certificates import Shown
 from culvert.policy.refused import Refused
 from culvert.rng import Random
@@ -104,9 +104,6 @@ _OF_NO_CLIENT = (LogEvent, Send, Keyed, AskGroupKey, AskGroup, AskSignature, Ask
 """What an IKE SA may say before it has a client here, or after."""
 
 _EVERYTHING = (Selector(ip_network("0.0.0.0/0")), Selector(ip_network("::/0")))
-
-REFUSALS = 100
-"""Refused attempts kept for the operator; older ones are in the event log."""
 
 
 class Keys(Protocol):
@@ -138,6 +135,7 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
     ) -> None:
         self.table = table
         self.refusals: deque[Attempt] = deque(maxlen=REFUSALS)
+        self._early: dict[int, Attempt] = {}
         self._config = config
         self._keys = keys
         changing = [site for site in config.restart.sites if site.dynamic]
@@ -240,6 +238,7 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
     def _one(self, number: int, output: Output, now: float) -> list[Effect]:
         match output:
             case LogEvent():
+                self._foreseen(number, output, now)
                 return [Record(self._tagged(number, output))]
             case Send(octets=octets, path=path):
                 return [SendIke(octets, path.remote, path.local[1], marker=path.encapsulated)]
@@ -288,6 +287,7 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
     ) -> list[Effect]:
         match news:
             case Authenticated():
+                self._not_foreseen(number)
                 client = self._client(number)
                 client.proved = news
                 client.initial_contact = news.initial_contact
@@ -534,12 +534,7 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
             reason = "by-user" if reason == "peer-deleted" else reason
         if client.session:
             return self._sessions.end(client, reason, by_peer=over.by_peer, now=now)
-        if reason != "replaced":  # a first message that came twice: its connection lives beside
-            cause = client.cause or over.detail or reason
-            peer = text(client.source)
-            self.refusals.append(
-                Attempt(self._at(now), peer, client.group, client.user, reason, cause)
-            )
+        self._refused(number, client, over, reason, now)
         return []
 
     # --- the data path says ------------------------------------------------------------------

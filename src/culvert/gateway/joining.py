@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from culvert.driver.control import RequestError
-from culvert.gateway.ipsec import REFUSALS
+from culvert.gateway.counted import REFUSALS
 from culvert.gateway.ledger import Ledger
 from culvert.gateway.monitor import ABSENT
 

@@ -119,8 +119,7 @@ class Called(Phase1):
         elif not self.group:
             owner.end("group-mismatch", now=now, detail=self._no_group())
         elif self._disputed:
-            detail = f"the caller's key is not that of group {self.group}"
-            owner.end("group-mismatch", now=now, detail=detail)
+            owner.end("group-mismatch", now=now, detail=other_key(self.group))
         else:
             peer = text(owner.path.remote)
             owner.channel.log("ike.proof-missing", group=self.group, peer=peer)
@@ -128,7 +127,7 @@ class Called(Phase1):
             owner.end("half-open-timeout", now=now, detail=detail)
 
     def _no_group(self) -> str:
-        return f"there is no group {self.identity}"
+        return no_such_group(str(self.identity))
 
     def _no_signature(self, now: float) -> None:
         if self._disputed:
@@ -137,6 +136,15 @@ class Called(Phase1):
         else:
             detail = f"no proof came after our answer ({self.way.label})"
             self._owner.end("half-open-timeout", now=now, detail=detail)
+
+
+def no_such_group(name: str) -> str:
+    """The exact cause, for the operator's eyes."""
+    return f"there is no group {name}"
+
+
+def other_key(group: str) -> str:
+    return f"the caller's key is not that of group {group}"
 
 
 def no_larger(parts: Chain, extras: Chain, most: int) -> Chain:
