@@ -42,6 +42,19 @@ def descriptor(content: bytes) -> Iterator[str]:
         os.close(reading)
 
 
+@contextmanager
+def from_input(content: bytes) -> Iterator[None]:
+    """With ``content`` as the standard input of this process."""
+    kept = os.dup(0)
+    try:
+        with descriptor(content) as number:
+            os.dup2(int(number), 0)
+            yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
 def stored(state: Path, name: str) -> Account:
     with closing(open_database(state / "gateway.db")) as connection:
         account = Users(connection).find(name)
@@ -63,6 +76,19 @@ def test_a_password_from_a_descriptor_loses_its_last_line_end_only(state: Path) 
         done = run(state, "add", "ann", "--group", "sales", "--password-fd", number)
     assert done.exit_code == 0, done.output
     assert Argon2id().matches(stored(state, "ann").password_hash, Secret("two words "))
+
+
+def test_a_password_is_read_from_the_standard_input_as_by_up(state: Path) -> None:
+    with from_input(b"piped\n"):
+        done = run(state, "add", "ann", "--group", "sales", "--password-stdin")
+    assert done.exit_code == 0, done.output
+    assert Argon2id().matches(stored(state, "ann").password_hash, Secret("piped"))
+    with from_input(b"another\n"):
+        assert run(state, "passwd", "ann", "--password-stdin").exit_code == 0
+    assert Argon2id().matches(stored(state, "ann").password_hash, Secret("another"))
+    both = run(state, "add", "bob", "--group", "sales", "--password-stdin", "--password-fd", "0")
+    assert both.exit_code == 2
+    assert "exclude each other" in both.output
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff", b"x" * (LONGEST_PASSWORD + 2)])

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from culvert.cli.exit_code import status_of
+from culvert.cli.gateway import gateway
 from culvert.cli.lazy import LazyGroup
 from culvert.cli.main import culvert, run
 
@@ -44,6 +46,44 @@ def test_help_fits_a_screen_with_an_example(
     lines = said.rstrip().split("\n")
     assert len(lines) <= SCREEN[0]
     assert max(map(len, lines)) <= SCREEN[1]
+
+
+@pytest.mark.parametrize("group", [culvert, gateway])
+def test_no_command_of_a_group_is_missing_from_its_help(group: LazyGroup) -> None:
+    context = click.Context(group, terminal_width=80)
+    words = group.get_help(context).split()
+    assert set(group.list_commands(context)) <= set(words)
+
+
+@pytest.mark.parametrize("words", [("up",), ("gateway", "run")], ids=" ".join)
+def test_options_without_a_line_of_their_own_are_named_with_their_page(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*words, "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for named in ("--record", "--key-log", "--capture", f"man culvert-{'-'.join(words)}"):
+        assert named in said
+
+
+LOADING = """
+import runpy, signal, sys
+class Early:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Early())
+sys.argv = ["culvert", "status"]
+runpy.run_module("culvert", run_name="__main__")
+"""
+"""Somebody presses Ctrl-C while the command line still loads what it is made of."""
+
+
+def test_an_interruption_while_it_still_loads_is_one_line_and_the_usual_status() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADING], capture_output=True, text=True, timeout=15, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "culvert: interrupted.\n")
+    assert done.returncode == status_of("cli.interrupted")
 
 
 def test_every_command_in_the_table_is_there() -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from culvert.driver import engine
 from culvert.driver.engine import choose, kernel_ipsec
 from culvert.driver.kernel_limits import beyond
 from culvert.driver.user_engine import ENGINE_VARIABLE, LIBCRYPTO_VARIABLE, Choice
 from culvert.errors import PlatformError
 from culvert.esp import batch
 from culvert.ike.suite import EspSuite
+from culvert.netio.xfrm import OTHER_ENGINE
 from culvert.rng import SeededRandom
 from datapath.engines import kernel
 
@@ -48,7 +50,17 @@ def test_without_a_usable_libcrypto_pure_python_serves_and_the_reason_is_told() 
 def test_an_engine_that_was_demanded_and_cannot_be_had_is_an_error() -> None:
     with pytest.raises(PlatformError, match="cannot be used") as caught:
         choose("kernel", environment={LIBCRYPTO_VARIABLE: "libnowhere.so"})
-    assert "--engine" in caught.value.action
+    assert "CULVERT_ENGINE" in caught.value.action
+
+
+def test_the_advice_serves_those_who_have_no_option_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`culvert up` has none: the variable is what its user has set."""
+    monkeypatch.setattr(engine, "kernel_ipsec", lambda: "this kernel has none")
+    with pytest.raises(PlatformError) as caught:
+        choose(environment={ENGINE_VARIABLE: "xfrm"})
+    assert "leave out CULVERT_ENGINE=xfrm" in caught.value.action
+    assert "of the service or gateway" in caught.value.action
+    assert OTHER_ENGINE.startswith("let user space carry it: CULVERT_ENGINE=user")
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are() -> None:

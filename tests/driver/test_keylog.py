@@ -87,6 +87,20 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
+def test_what_is_to_be_kept_is_not_written_over_and_the_way_out_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "office.record"
+    path.touch()  # made ready for it, and empty: there is nothing to lose
+    first = PrivateFile(path, 100, print, kept=True)
+    assert first.write(b"the session that failed")
+    first.close()
+    with pytest.raises(PlatformError, match="is there already") as refused:
+        PrivateFile(path, 100, print, kept=True)
+    assert refused.value.action == "Name another file, or remove this one first."
+    assert path.read_bytes() == b"the session that failed"
+    PrivateFile(path, 100, print).close()
+    assert path.read_bytes() == b"", "who asks for no such thing begins anew"
+
+
 def test_a_file_ends_whole_at_its_limit_and_says_so_once(tmp_path: Path) -> None:
     told: list[LogEvent] = []
     file = PrivateFile(tmp_path / "f", 10, told.append)

@@ -40,6 +40,16 @@ def test_a_line_without_end_is_a_workers_nonsense(tmp_path: Path) -> None:
             file.add("x" * (LONGEST // 8))
 
 
+def test_a_record_that_is_there_is_not_lost_to_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    file, _ = made(path)
+    file.add('{"first": 1}\n')
+    file.end("", 1)
+    with pytest.raises(PlatformError, match="not written over"):
+        made(path)
+    assert path.read_text() == '{"first": 1}\n'
+
+
 def test_one_worker_is_told_and_its_death_ends_the_record(tmp_path: Path) -> None:
     file, events = made(tmp_path / "record")
     file.lost()

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from culvert.cli.replay import replay
 from culvert.client.connection import Connection
-from culvert.client.recording import COMMANDS, Recorded, again
+from culvert.client.recording import COMMANDS, Recorded, again, recorded_to
 from culvert.driver.privatefile import PrivateFile
 from culvert.driver.record import MOST, Fed, RecordError, entries, head
 from culvert.driver.replaying import Difference
 from culvert.driver.replaying import replay as replayed
+from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.ike import endpoint
 from culvert.rng import SeededRandom
@@ -67,6 +68,14 @@ class Recording:
 
     def replayed(self) -> tuple[int, Difference | None]:
         return run(self.path.read_bytes())
+
+
+def test_a_record_that_is_there_is_not_lost_to_the_next_connection(tmp_path: Path) -> None:
+    path = tmp_path / "office.record"
+    path.write_bytes(b"of yesterday")
+    with pytest.raises(PlatformError, match="not written over"):
+        recorded_to(str(path), print)
+    assert path.read_bytes() == b"of yesterday"
 
 
 def run(octets: bytes) -> tuple[int, Difference | None]:

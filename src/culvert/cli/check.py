@@ -135,7 +135,7 @@ def _kernel_ipsec() -> Finding:
     return Finding(
         "kernel IPsec",
         good=not why,
-        sentence=why or "is there, and carries what it can (--engine user: user space does)",
+        sentence=why or "is there, and carries what it can (CULVERT_ENGINE=user: user space does)",
         action="User space does the same; nothing needs to be done.",
         needed=False,
     )

@@ -183,7 +183,7 @@ def options(
         "--password-fd",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Read your password from file descriptor N (one line).",
+        help="Read your password from descriptor N (one line).",
     )
     @click.option("--password-stdin", is_flag=True, help="Read it from the standard input.")
     @click.option("--keyring", is_flag=True, help="Look it up in the desktop's keyring.")

@@ -28,8 +28,8 @@ COMMANDS = {
 }
 
 
-UNLISTED = ("record",)
-"""As --record: for who reads docs/reference/record.md."""
+UNLISTED = ("announce", "record")
+"""Named without a line of their own: help fits a screen."""
 
 
 @click.group(

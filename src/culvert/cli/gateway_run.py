@@ -41,7 +41,10 @@ def run(
     state_dir: str,
     socket: str,
 ) -> None:
-    """Run a gateway in the foreground until SIGTERM or Ctrl-C."""
+    """Run a gateway in the foreground until SIGTERM or Ctrl-C.
+
+    For support, with more in man culvert-gateway-run: --record, --key-log, --capture.
+    """
     if (record_caller or record_secrets) and not record:
         raise click.UsageError("--record-caller and --record-secrets go with --record FILE")
     run_gateway(

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import wraps
+from typing import Any, TypeVar
 
 import click
 
@@ -23,14 +24,34 @@ from culvert.vault.password import SCHEMES, Argon2id
 LONGEST_PASSWORD = 1024
 """Octets read from a descriptor: far above any password, and an end for a pipe that has none."""
 
+STANDARD_INPUT = 0
+
 Result = TypeVar("Result")
 
-password_fd = click.option(
-    "--password-fd",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Read the password from descriptor N (0: standard input) instead of asking for it.",
-)
+Command = Callable[..., None]
+
+
+def password_options(command: Command) -> Command:
+    """Where the new password comes from: ``descriptor``, None to ask for it."""
+
+    @click.option(
+        "--password-fd",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Read the password from descriptor N instead of asking for it.",
+    )
+    @click.option("--password-stdin", is_flag=True, help="Read it from the standard input.")
+    @wraps(command)
+    def with_password(**given: Any) -> None:  # click's own signature
+        descriptor: int | None = given.pop("password_fd")
+        if given.pop("password_stdin"):
+            if descriptor is not None:
+                raise click.UsageError("--password-fd and --password-stdin exclude each other")
+            descriptor = STANDARD_INPUT
+        command(descriptor=descriptor, **given)
+
+    return with_password
+
 
 backend = click.option(
     "--backend",
@@ -55,21 +76,21 @@ def user() -> None:
     metavar="YYYY-MM-DD",
     help="First day (UTC) on which the account no longer serves.",
 )
-@password_fd
+@password_options
 @backend
 @options.state_dir
 def add(
     name: str,
     groups: tuple[str, ...],
     expires: datetime | None,
-    password_fd: int | None,
+    descriptor: int | None,
     backend: str,
     state_dir: str,
 ) -> None:
     """Add user NAME."""
 
     def work(users: Users) -> None:
-        stored = SCHEMES[backend]().hash(asked(password_fd))
+        stored = SCHEMES[backend]().hash(asked(descriptor))
         end = expires.replace(tzinfo=UTC) if expires else None
         users.add(Account(name, stored, frozenset(groups), expires=end))
 
@@ -112,16 +133,16 @@ def remove(name: str, state_dir: str) -> None:
 
 @user.command(epilog="Example: culvert gateway user passwd ann")
 @click.argument("name")
-@password_fd
+@password_options
 @backend
 @options.state_dir
-def passwd(name: str, password_fd: int | None, backend: str, state_dir: str) -> None:
+def passwd(name: str, descriptor: int | None, backend: str, state_dir: str) -> None:
     """Give user NAME another password."""
 
     def work(users: Users) -> bool:
         if users.find(name) is None:
             raise unknown(name)
-        return users.set_password(name, SCHEMES[backend]().hash(asked(password_fd)))
+        return users.set_password(name, SCHEMES[backend]().hash(asked(descriptor)))
 
     if not with_users(state_dir, work):
         raise unknown(name)
@@ -129,11 +150,11 @@ def passwd(name: str, password_fd: int | None, backend: str, state_dir: str) -> 
 
 
 @user.command("hash", epilog="Example: culvert gateway user hash")
-@password_fd
+@password_options
 @backend
-def hash_password(password_fd: int | None, backend: str) -> None:
+def hash_password(descriptor: int | None, backend: str) -> None:
     """Print a hash for `password_hash` in the configuration file."""
-    click.echo(SCHEMES[backend]().hash(asked(password_fd)))
+    click.echo(SCHEMES[backend]().hash(asked(descriptor)))
 
 
 def told(account: Account) -> dict[str, object]:

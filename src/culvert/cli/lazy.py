@@ -12,7 +12,7 @@ import click
 class LazyGroup(click.Group):
     """``commands_at``: name → (``module:attribute``, one line of help).
 
-    ``unlisted`` ones work, but are for units and shells: help that fits a screen leaves them out.
+    ``unlisted`` ones are only named: help that fits a screen has no line for each.
     """
 
     def __init__(
@@ -43,3 +43,5 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             listed = [row for row in self._commands_at.items() if row[0] not in self._unlisted]
             formatter.write_dl([(name, line) for name, (_, line) in listed])
+            if self._unlisted:
+                formatter.write_text(f"More: {' '.join(self._unlisted)}")

@@ -44,20 +44,25 @@ COMMANDS = {
 }
 
 
+UNLISTED = (
+    "stats",
+    "trace",
+    "replay",
+    "logs",
+    "notify",
+    "setmtu",
+    "service",
+    "lab",
+    "about",
+    "completion",
+)
+"""Named without a line of their own: help fits a screen."""
+
+
 @click.group(
     cls=LazyGroup,
     commands_at=COMMANDS,
-    unlisted=(
-        "service",
-        "completion",
-        "lab",
-        "logs",
-        "replay",
-        "setmtu",
-        "stats",
-        "trace",
-        "notify",
-    ),
+    unlisted=UNLISTED,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Example: culvert up office.pcf",
 )
@@ -87,7 +92,7 @@ def run(arguments: list[str]) -> int:
         error.show()
         return status_of("cli.usage")
     except (click.Abort, KeyboardInterrupt):
-        click.echo(err=True)
+        click.echo("culvert: interrupted.", err=True)
         return status_of("cli.interrupted")
     except BrokenPipeError:
         # `culvert log | head`: the reader had enough, which is no failure.

@@ -10,14 +10,14 @@ state_dir = click.option(
     "--state-dir",
     default="",
     metavar="DIR",
-    help="Where the daemon keeps its state (environment: CULVERT_STATE_DIR).",
+    help="The daemon's state directory (or CULVERT_STATE_DIR).",
 )
 
 socket = click.option(
     "--socket",
     default="",
     metavar="PATH",
-    help="The daemon's control socket (environment: CULVERT_SOCKET).",
+    help="The daemon's control socket (or CULVERT_SOCKET).",
 )
 
 engine = click.option(
@@ -30,7 +30,7 @@ engine = click.option(
 key_log = click.option(
     "--key-log",
     default="",
-    hidden=True,  # as --capture: for who reads docs/reference/explain.md; help fits a screen
+    hidden=True,  # as those below: help fits a screen, and its text names them
     metavar="FILE",
     help="Write the keys of IKE and ESP there, to decrypt a capture with. For root only.",
 )

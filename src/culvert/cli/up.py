@@ -72,6 +72,8 @@ def up(
     """Connect the profile NAME, or the one in FILE (our TOML, a .pcf, a vpnc .conf).
 
     Waits until the connection is up, then returns; `culvert down` ends it.
+
+    For support, with more in man culvert-up: --record, --key-log, --capture.
     """
     if stay and detach:
         raise click.UsageError("--stay and --detach exclude each other.")

@@ -256,7 +256,7 @@ def core_of(
 
 def recorded_to(path: str, record: Callable[[LogEvent], None]) -> PrivateFile:
     """The file of a record. Raises PlatformError."""
-    file = PrivateFile(File(path), MOST, record)
+    file = PrivateFile(File(path), MOST, record, kept=True)
     record(LogEvent("service.record", {"path": path}))
     return file
 

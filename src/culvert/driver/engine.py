@@ -34,7 +34,8 @@ def _ipsec(environment: Mapping[str, str], *, asked: bool) -> Choice:
     if asked:
         raise PlatformError(
             f"the kernel's IPsec cannot be used: {why}",
-            action="leave out --engine xfrm: user space does the same",
+            action="user space does the same: leave out CULVERT_ENGINE=xfrm, or --engine xfrm of "
+            "the service or gateway",
         )
     return replace(user, reason=f"{user.reason}; not the kernel's IPsec, for {why}")
 

@@ -16,7 +16,8 @@ MODE = 0o600
 class PrivateFile:
     """Written from the start, up to ``most`` octets; then, or if the disk is full, it ends with an
     event. What is written at a time stays together. Raises PlatformError if it cannot be made.
-    ``inherited``: its descriptor, from a process that has made it."""
+    ``inherited``: its descriptor, from a process that has made it. ``kept``: what it holds already
+    is not written over."""
 
     def __init__(
         self,
@@ -24,11 +25,13 @@ class PrivateFile:
         most: int,
         record: Callable[[LogEvent], None],
         inherited: int | None = None,
+        *,
+        kept: bool = False,
     ) -> None:
         self._path = path
         self._left = most
         self._record = record
-        self._file = _opened(path) if inherited is None else inherited
+        self._file = _opened(path, kept=kept) if inherited is None else inherited
 
     def write(self, octets: bytes) -> bool:
         """Whether the file still takes more."""
@@ -60,7 +63,7 @@ class PrivateFile:
         self._record(LogEvent("service.file-ended", {"path": str(self._path), "why": why}))
 
 
-def _opened(path: Path) -> int:
+def _opened(path: Path, *, kept: bool) -> int:
     """Open for nobody else, whatever was there: no link is followed, no foreign file kept."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
@@ -71,6 +74,12 @@ def _opened(path: Path) -> int:
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
         os.close(file)
         raise _unwritable(path, "it is there already and is no plain file of this user's")
+    if kept and found.st_size:
+        os.close(file)
+        raise PlatformError(
+            f"{path} is there already, and a record is not written over",
+            action="Name another file, or remove this one first.",
+        )
     os.fchmod(file, MODE)
     os.ftruncate(file, 0)
     return file

@@ -90,7 +90,8 @@ def user_engine(word: str, *, environment: Mapping[str, str] = os.environ) -> Ch
     if word == Wish.KERNEL:
         raise PlatformError(
             f"the compiled engine cannot be used: {found}",
-            action="leave out --engine kernel, or install culvert where a C compiler is",
+            action="leave out CULVERT_ENGINE=kernel, or --engine kernel of the service or "
+            "gateway; or install culvert where a C compiler is",
         )
     return Choice(None, f"pure Python, for the compiled engine cannot be used: {found}")
 

@@ -30,7 +30,7 @@ class RecordFile:
         """Whom the next worker is to record; None once that was told."""
         self._path = path
         self._record = record
-        self._file = PrivateFile(Path(path), MOST, record)
+        self._file = PrivateFile(Path(path), MOST, record, kept=True)
         self._begun = ""
         self.open = True
         """Whether something is still written."""

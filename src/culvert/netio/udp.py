@@ -25,6 +25,7 @@ from culvert.errors import PlatformError
 from culvert.inet.address import Address, Path
 from culvert.inet.address import text as address_text
 from culvert.netio.port_holder import holder_of_udp_port
+from culvert.netio.xfrm import OTHER_ENGINE
 
 BATCH = 64
 """Datagrams per `UdpSocket.read_batch`: enough to spread the cost of a wake-up, few enough that
@@ -188,7 +189,7 @@ class UdpSocket:
         except OSError as error:
             raise PlatformError(
                 f"the kernel takes no ESP from UDP port {self.local[1]}: {error.strerror}",
-                action="choose another engine: --engine user",
+                action=OTHER_ENGINE,
             ) from error
 
     # --- in ---

@@ -46,6 +46,11 @@ from culvert.netio.netlink import KernelRefused, code_of, kernel
 from culvert.tables.packet import PACKET_CIPHERS, PACKET_INTEGRITIES
 from culvert.tables.xfrm import MESSAGES
 
+OTHER_ENGINE = (
+    "let user space carry it: CULVERT_ENGINE=user, or --engine user of the service or gateway"
+)
+"""`culvert up` has no such option: it may speak to a service that runs already."""
+
 NETLINK_XFRM = 6  # <linux/netlink.h>
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 EXPIRIES, MAPPINGS = 2, 8  # XFRMNLGRP_…
@@ -234,7 +239,7 @@ class _Refused(PlatformError):
 
     def __init__(self, what: str, number_: int) -> None:
         self.number = number_
-        action = "choose another engine: --engine user"
+        action = OTHER_ENGINE
         if number_ in (errno.EPERM, errno.EACCES):
             action = "run as root, or with the capability CAP_NET_ADMIN"
         super().__init__(f"{what}: {os.strerror(number_)}", action=action)
@@ -247,7 +252,7 @@ def _understood(what: str) -> Generator[None]:
     except WireError as error:
         raise PlatformError(
             f"{what}: the kernel's answer makes no sense ({error})",
-            action="choose another engine: --engine user",
+            action=OTHER_ENGINE,
         ) from error
 
 
@@ -260,7 +265,7 @@ def _open() -> socket.socket:
     except OSError as error:
         raise PlatformError(
             f"the kernel's IPsec cannot be spoken to: {error.strerror}",
-            action="choose another engine: --engine user",
+            action=OTHER_ENGINE,
         ) from error
     opened.settimeout(PATIENCE)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
