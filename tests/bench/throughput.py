@@ -23,12 +23,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import alone, costs, fairness, workers
+from bench import alone, costs, fairness, scaling
 from bench.processes import family, spent
 from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
-from interop.crowd import Crowded
 from interop.ours import VPNC_LEGACY, OurClient, OurGateway
 from interop.peers import pki as authority
 from interop.peers.pki import Pki
@@ -303,8 +302,10 @@ def main() -> int:
         spent_on = [
             (one.name, profiled(lab, pki, one, Path(folder))) for one in chosen if one.name in COSTS
         ]
-    results = [*bars(BARS, rounds), alone.growth(), alone.setups(), *fair(), shared()]
-    write(given.to, rounds, results, KNOWN, spent_on, pairs=given.pairs, seconds=given.seconds)
+    shared, shares = scaling.results()
+    results = [*bars(BARS, rounds), alone.growth(), alone.setups(), *fair(), *shared]
+    length = {"pairs": given.pairs, "seconds": given.seconds}
+    write(given.to, rounds, results, KNOWN, spent_on, shares, **length)
     for name, values in rounds.items():
         up, down = (median(getattr(one, way) for one in values) for way in ("up", "down"))
         print(f"{name:26} up {up:.2f} down {down:.2f} Gbit/s")
@@ -318,12 +319,6 @@ def fair() -> list[Result]:
     for one in found:
         print(one, flush=True)
     return fairness_bars(found)
-
-
-def shared() -> Result:
-    """What two workers carry beside one, on a lab of its own."""
-    with Crowded(workers.PREFIX, workers.SESSIONS) as lab:
-        return workers.result(list(workers.rounds(lab, workers.ENGINES[0])))
 
 
 def _wanted(name: str, only: str) -> bool:

@@ -2,7 +2,7 @@
 
     PYTHONPATH=src:tests python -m bench.workers [--pairs 3] [--seconds 3]
 
-`make bench` has the pure-Python rounds as one of its figures.
+`make bench` has a load instead that leaves the processors to the gateway (`bench.scaling`).
 A lab of its own is built and removed. Rounds of one and of two workers follow each other (A B A B);
 clients, their streams, the server and the gateway share this machine's processors, so with two of
 them two workers can gain only what the rest leaves idle. The gateway's processor time stands
@@ -23,7 +23,6 @@ from statistics import median
 import pytest
 
 from bench.processes import family, spent
-from bench.report import Result, quartile
 from culvert.driver.engine import ENGINE_VARIABLE
 from culvert.lab import namespace, topology
 from interop.crowd import Crowded, clients
@@ -36,8 +35,6 @@ FILE = "1M.bin"
 FIRST_PORT = 5301
 ENGINES = ("python", "kernel")
 PAIRS, SECONDS = 3, 3.0
-LEAST = 1.7
-"""Times what one worker carries: near to twice."""
 
 
 @dataclass(frozen=True)
@@ -129,24 +126,6 @@ def ratio(found: Sequence[tuple[Round, Round]]) -> str:
     """What two workers carry, set beside one in the same minute."""
     each = [two.rate / one.rate for one, two in found]
     return f"two workers carry {median(each):.2f} x ({min(each):.2f} to {max(each):.2f})"
-
-
-def result(found: Sequence[tuple[Round, Round]]) -> Result:
-    """The bar, with the engine that fills a core by itself."""
-    ratios = [two.rate / one.rate for one, two in found]
-    worst = quartile(ratios, upper=False)
-    alone, both = (median([one.rate for one in each]) for each in zip(*found, strict=True))
-    return Result(
-        f"{SESSIONS} sessions, pure Python, two workers beside one",
-        round(both, 2),
-        "Gbit/s",
-        "one worker",
-        round(alone, 2),
-        round(median(ratios), 2),
-        f">= {LEAST:g} x",
-        worst >= LEAST,
-        round(worst, 2),
-    )
 
 
 def main() -> None:

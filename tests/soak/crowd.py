@@ -24,6 +24,7 @@ from culvert.client.connection import Connection
 from culvert.effects import (
     ConfigureMachine,
     Effect,
+    InstallSa,
     MachineConfigured,
     Record,
     Resolve,
@@ -44,16 +45,18 @@ ASLEEP = 1.0  # seconds at most between two looks at whether to end
 
 
 class Crowd:
-    """``count`` clients of the gateway at ``host``, at 127.1.x.y."""
+    """``count`` clients of the gateway at ``host``, at ``network``.x.y."""
 
-    def __init__(self, host: str, count: int, profile: Profile) -> None:
-        self._host = host
+    def __init__(self, host: str, count: int, profile: Profile, *, network: str = "127.1") -> None:
+        self._host, self._network = host, network
         self._selector = selectors.DefaultSelector()
         self._began = datetime.now().astimezone(), time.monotonic()
         self._clients = [
             Connection(profile, SystemRandom(), began=self._began) for _ in range(count)
         ]
-        self._sockets = [self._socket(number) for number in range(count)]
+        self.sockets = [self._socket(number) for number in range(count)]
+        self.orders: dict[int, InstallSa] = {}
+        """The last pair of SAs of each."""
         self._due: list[tuple[float, int]] = []
         self._started = 0
         self._states = ["idle"] * count
@@ -64,7 +67,7 @@ class Crowd:
     def _socket(self, number: int) -> socket.socket:
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.setblocking(False)
-        made.bind((f"127.1.{number >> 8}.{number & 255}", 0))
+        made.bind((f"{self._network}.{number >> 8}.{number & 255}", 0))
         self._selector.register(made, selectors.EVENT_READ, number)
         return made
 
@@ -82,6 +85,14 @@ class Crowd:
                 self._do(number, self._clients[number].connect(now=time.monotonic()))
             self.once()
 
+    def disconnect(self) -> None:
+        """Everybody says goodbye, and is done with."""
+        for number, client in enumerate(self._clients):
+            self._do(number, client.disconnect(now=time.monotonic()))
+            self._selector.unregister(self.sockets[number])
+            self.sockets[number].close()
+        self._selector.close()
+
     def once(self) -> None:
         """Wait for the next datagram or timer, and do what it asks for."""
         wait = min(self._due[0][0] - time.monotonic(), ASLEEP) if self._due else ASLEEP
@@ -94,7 +105,7 @@ class Crowd:
                 self._do(number, client.tick(now=now))
 
     def _receive(self, number: int) -> None:
-        sock = self._sockets[number]
+        sock = self.sockets[number]
         octets, (host, port) = sock.recvfrom(LARGEST)
         encapsulated = port == NATT_PORT
         if encapsulated:
@@ -105,7 +116,7 @@ class Crowd:
         self._do(number, self._clients[number].receive(octets, path, now=time.monotonic()))
 
     def _do(self, number: int, effects: list[Effect]) -> None:
-        client, sock = self._clients[number], self._sockets[number]
+        client, sock = self._clients[number], self.sockets[number]
         for effect in effects:
             match effect:
                 case SendIke(octets=octets, to=to, marker=marker):
@@ -118,6 +129,8 @@ class Crowd:
                 case ConfigureMachine():
                     done = MachineConfigured(effect.ticket, "none")
                     self._do(number, client.step(done, now=time.monotonic()))
+                case InstallSa():
+                    self.orders[number] = effect
                 case Record(event=event):
                     self.questions += event.code == "live.question-received"
                 case _:
