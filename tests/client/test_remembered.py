@@ -36,7 +36,7 @@ def test_the_networks_seen_longest_ago_are_forgotten(tmp_path: Path) -> None:
     assert ways.way("office", "network 1") == "udp"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"office": 1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"office": 1}', "\x00", "[" * 100_000])
 def test_a_file_that_cannot_be_read_is_an_empty_one(tmp_path: Path, text: str) -> None:
     file = tmp_path / "ways.json"
     file.write_text(text)

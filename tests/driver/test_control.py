@@ -164,6 +164,32 @@ def test_an_unknown_method_is_a_usage_error(tmp_path: Path, method: str) -> None
     assert refused.value.code == "cli.usage"
 
 
+def test_half_a_character_in_a_request_is_answered(tmp_path: Path) -> None:
+    with served(tmp_path / "s", {"greet": greet}) as faults, talk(tmp_path / "s") as there:
+        assert there.request("greet", {"name": "\ud800"}) == {"greeting": "hello \ud800"}
+    assert faults == []
+
+
+@pytest.mark.parametrize("key", ["id", "method"])
+def test_a_request_that_names_itself_by_a_list_is_refused_in_words(key: str) -> None:
+    nested: object = []
+    for _ in range(10_000):  # deeper than can be written out
+        nested = [nested]
+    said: list[Mapping[str, object]] = []
+    faults: list[str] = []
+    handle = answering({}, lambda _: True, lambda what, _: faults.append(what))
+
+    async def ask() -> None:
+        await handle({key: nested}, PeerCredentials(1, 1000, 1000), said.append)
+
+    asyncio.run(ask())
+    ((number, error),) = [tuple(one.values()) for one in said]
+    assert number == 0
+    assert isinstance(error, dict)
+    assert error["code"] == "cli.usage"
+    assert faults == []
+
+
 def test_no_service_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as refused:
         talk(tmp_path / "nothing")

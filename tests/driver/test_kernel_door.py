@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
 
+from culvert.datapath.xfrm.messages import add_state
 from culvert.datapath.xfrm.orders import Order, Policy, PolicyName, Seen, State, StateName
 from culvert.driver.kernel_door import PAGE, KernelDoor
 from culvert.driver.message import MessageError, written
@@ -80,6 +81,20 @@ def test_the_kernels_refusal_reaches_the_worker_in_words(line: socket.socket) ->
         hand.carry_out(refused)
     assert caught.value.action == "ask it why"
     hand.carry_out(STATE)
+
+
+@pytest.mark.parametrize("asked", [replace(STATE, spi=-1), replace(STATE, soft_octets=1 << 64)])
+def test_a_number_for_which_the_kernel_has_no_room_is_refused_in_words(asked: State) -> None:
+    class Hand(Tables):
+        def carry_out(self, order: Order) -> None:
+            assert isinstance(order, State)
+            add_state(order, 1)
+
+    ours, theirs = socket.socketpair()
+    with ours:
+        KernelDoor(cast("KernelIpsec", Hand())).serve(theirs)
+        with pytest.raises(PlatformError, match="has no room for a number"):
+            RemoteHand(ours).carry_out(asked)
 
 
 def test_a_long_table_comes_in_pages_and_whole(tables: Tables, line: socket.socket) -> None:

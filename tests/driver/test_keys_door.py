@@ -50,7 +50,12 @@ def test_a_worker_that_asks_at_speed_gets_decoys() -> None:
 
 
 def test_who_asks_for_anything_else_is_shut_out() -> None:
-    for asked in (["give me", "the key"], {"key": "staff"}, [STAFF, "no such hash", b"i", b"r"]):
+    for asked in (
+        ["give me", "the key"],
+        {"key": "staff"},
+        [STAFF, "no such hash", b"i", b"r"],
+        [Identity(300, b"staff"), "sha1", b"i", b"r"],
+    ):
         _, _, end = opened()
         with end:
             end.sendall(written(asked).encode() + b"\n")

@@ -53,6 +53,11 @@ def test_what_json_lines_say_is_read_back(entry: Entry) -> None:
 
 @given(st.text())
 @example("{" * 100_000)
+@example('{"number": 1, "at": "2026-07-02T10:00:00Z", "now": NaN, "code": "a", "fields": {}}')
+@example(
+    '{"number": 1, "at": "2026-07-02T10:00:00Z", "now": %s, "code": "a", "fields": {}}' % 10**400
+)
+@example('{"number": 1, "at": "0001-01-01T00:00:00+23:59", "now": 0, "code": "a", "fields": {}}')
 @example('{"number": 1, "at": "2026-07-02", "now": 0, "code": "a", "fields": {}}')
 @example(
     '{"number": 1, "at": "2026-07-02T10:00:00Z", "now": 0, "code": "a", "fields": {"b": null}}'

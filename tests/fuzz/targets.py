@@ -51,7 +51,7 @@ from culvert.profile.toml import read, write
 from culvert.rng import SeededRandom
 from culvert.vault.credential import PassphraseNeeded, contents, credential
 from datapath.orders import CLIENT, LEASED, SERVER, both_ends
-from fuzz import insiders, machine, servers
+from fuzz import files, insiders, machine, processes, servers
 from identity.certificates.authority import NOW, issue
 from simulation.target import Target
 
@@ -305,5 +305,12 @@ TARGETS: dict[str, Fuzzed] = {
         servers.captures,
         machine.kernel,
         machine.stream,
+        processes.requests,
+        processes.workers,
+        processes.handed,
+        files.undo_logs,
+        files.event_files,
+        files.logs,
+        files.small_files,
     )
 }

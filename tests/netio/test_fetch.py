@@ -160,6 +160,7 @@ def test_a_redirect_is_followed_after_it_was_checked() -> None:
         ("http://[::1]/", "not a public address"),
         ("file:///etc/shadow", "only http and https"),
         ("gopher://127.0.0.1/", "only http and https"),
+        ("http://[", "the redirect leads to no URL"),
     ],
 )
 def test_a_redirect_leads_nowhere_else(to: str, why: str) -> None:

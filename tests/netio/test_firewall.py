@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from culvert.netio.firewall import closed_to
+from culvert.netio.firewall import closed_to, rules_of
 
 Rule = dict[str, Any]
 TABLE = {"family": "inet", "table": "filter"}
@@ -52,3 +52,17 @@ def test_a_rule_that_rejects_counts_as_one_that_drops() -> None:
 @pytest.mark.parametrize("listing", [{}, {"nftables": 5}, {"nftables": [1, {"rule": []}]}])
 def test_what_is_no_listing_closes_nothing(listing: Rule) -> None:
     assert closed_to(listing, 4500) == []
+
+
+def test_chains_that_call_the_next_twice_are_gone_through_once() -> None:
+    made = rules([{"jump": {"target": "0"}}])
+    for number in range(14):
+        call: Rule = {"jump": {"target": f"{number + 1}"}}
+        of_it = {**TABLE, "chain": f"{number}", "expr": [call]}
+        made["nftables"] += [{"chain": {**TABLE, "name": f"{number}"}}, *[{"rule": of_it}] * 30]
+    assert closed_to(made, 4500) == ["inet filter input"]
+
+
+@pytest.mark.parametrize("said", [b"", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_is_no_listing(said: bytes) -> None:
+    assert rules_of(said) is None

@@ -49,7 +49,7 @@ def test_a_secret_moved_to_another_name_or_with_another_key_is_refused(tmp_path:
         opened(tmp_path).get("office", "password")
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"a": 1}', "{"])
+@pytest.mark.parametrize("damage", ["", "[]", '{"a": 1}', "{", "[" * 100_000])
 def test_a_damaged_file_is_told(tmp_path: Path, damage: str) -> None:
     opened(tmp_path).put("office", "password", Secret("x"))
     places(tmp_path).secrets.write_text(damage)

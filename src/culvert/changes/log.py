@@ -159,7 +159,11 @@ def load(path: Path) -> tuple[ChangeLog, tuple[str, ...]]:
 
     Only a first line that names no owner makes a file useless: then nothing after it happened.
     """
-    octets = path.read_bytes()
+    return told(path, path.read_bytes())
+
+
+def told(path: Path, octets: bytes) -> tuple[ChangeLog, tuple[str, ...]]:
+    """The log that these octets of a file tell. Raises `DamagedRecord`."""
     whole = octets[: octets.rfind(b"\n") + 1]
     lines = whole.splitlines()
     if not lines:

@@ -36,16 +36,9 @@ class RememberedWays:
 
     def _read(self) -> dict[str, dict[str, str]]:
         try:
-            found = cast("object", json.loads(self._path.read_text("utf-8")))
-        except (OSError, ValueError):
+            return ways_in(self._path.read_bytes())
+        except OSError:
             return {}
-        if not isinstance(found, dict):
-            return {}
-        return {
-            name: _texts(cast("dict[str, object]", kept))
-            for name, kept in cast("dict[str, object]", found).items()
-            if isinstance(kept, dict)
-        }
 
     def _write(self, known: dict[str, dict[str, str]]) -> None:
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -54,6 +47,21 @@ class RememberedWays:
             draft.touch(MODE)
             draft.write_text(json.dumps(known), encoding="utf-8")
             draft.replace(self._path)
+
+
+def ways_in(octets: bytes) -> dict[str, dict[str, str]]:
+    """What such a file holds; nothing, if it is none."""
+    try:
+        found = cast("object", json.loads(octets))
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: _texts(cast("dict[str, object]", kept))
+        for name, kept in cast("dict[str, object]", found).items()
+        if isinstance(kept, dict)
+    }
 
 
 def _texts(kept: dict[str, object]) -> dict[str, str]:

@@ -113,6 +113,7 @@ class Carried:
             match item:
                 case {"used": used}:
                     one = cast("_Used", self._codec.read(used, _Used, now=now))
+                    self._must_stand(one.session, one.pair)
                     plane.go_on(one.session, one.pair, one.progress)
                 case {"counted": counted}:
                     of = cast("_Counted", self._codec.read(counted, _Counted, now=now))
@@ -120,10 +121,16 @@ class Carried:
                     plane.recount(of.session, counters)
                 case {"active": pairs}:
                     keys = cast("_PairKeys", self._codec.read(pairs, _ACTIVE, now=now))
-                    active += [ActivateSa(session, pair) for session, pair in keys]
+                    for session, pair in keys:
+                        self._must_stand(session, pair)
+                        active.append(ActivateSa(session, pair))
                 case _:
                     raise MessageError("progress of a kind that is not known here")
         return active
+
+    def _must_stand(self, session: int, pair: int) -> None:
+        if (session, pair) not in self._pairs:
+            raise MessageError(f"progress of a pair that was not handed over: {session}/{pair}")
 
 
 _PairKeys = Iterable[tuple[int, int]]

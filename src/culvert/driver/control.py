@@ -118,7 +118,9 @@ def answering(
     """The handler that answers ``methods`` to whoever is ``allowed``, and refuses in words."""
 
     async def handle(message: Message, peer: PeerCredentials, send: Send) -> None:
-        number = message.get("id", 0)
+        number, name = message.get("id", 0), message.get("method")
+        if not isinstance(number, int | str):
+            number = 0  # nothing that anybody asks by
 
         def tell(kind: str, value: object) -> None:
             send({"id": number, kind: value})
@@ -130,9 +132,10 @@ def answering(
                     "you may not control this service",
                     "Run the command as root, or ask an administrator to add you to its group.",
                 )
-            method = methods.get(str(message.get("method")))
+            method = methods.get(name) if isinstance(name, str) else None
             if method is None:
-                raise RequestError("cli.usage", f"no such method: {message.get('method')!r}")
+                asked = repr(name) if isinstance(name, str) else "its name is no text"
+                raise RequestError("cli.usage", f"no such method: {asked}")
             params = message.get("params", {})
             if not isinstance(params, dict):
                 raise RequestError("cli.usage", "params must be an object")
@@ -142,7 +145,7 @@ def answering(
             raise
         except Exception as error:  # a defect here ends the request, nothing else
             if not isinstance(error, CulvertError):
-                fault(f"answering {message.get('method')!r}", error)
+                fault(f"answering {name!r}", error)
             tell("error", problem(error))
 
     return handle

@@ -26,6 +26,8 @@ RATE, BURST = 2000.0, 4000.0
 REMEMBERED = 100_000
 """Nonce pairs that were answered: those of the last minute at the highest rate."""
 DOOR = "vault"
+KINDS = range(256)
+"""Of identities: one octet (RFC 2408 §3.8)."""
 
 Skeyid = Callable[[Identity, str, bytes, bytes], GroupKey]
 """SKEYID of a claimed identity, a hash's name and both nonces (`culvert.vault.group_keys`)."""
@@ -71,7 +73,12 @@ class KeysDoor:
 
     def answer(self, asked: object) -> GroupKey | None:
         match asked:
-            case (Identity() as identity, str(name), bytes(nonce_i), bytes(nonce_r)):
+            case (
+                Identity() as identity,
+                str(name),
+                bytes(nonce_i),
+                bytes(nonce_r),
+            ) if identity.kind in KINDS:
                 with self._lock:
                     fresh = self._fresh(nonce_i + b"/" + nonce_r)
                 return self._skeyid(identity, name, nonce_i, nonce_r) if fresh else None

@@ -160,7 +160,13 @@ class Heir:
             said = b""
         if not said:
             raise MessageError("the new process ended before it had taken over")
-        return cast("Mapping[str, object]", json.loads(said))
+        try:
+            found = json.loads(said)
+        except (ValueError, RecursionError) as error:
+            raise MessageError(f"what the new process says makes no sense: {error}") from error
+        if not isinstance(found, dict):
+            raise MessageError("what the new process says makes no sense")
+        return cast("Mapping[str, object]", found)
 
     async def ended(self) -> None:
         await self._process.wait()

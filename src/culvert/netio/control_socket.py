@@ -64,8 +64,12 @@ class ControlProtocolError(ProtocolError):
 
 
 def to_line(message: Mapping[str, object]) -> bytes:
-    """The message as one line; `ControlProtocolError` if it is too long for one."""
-    line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """The message as one line; `ControlProtocolError` if it is too long for one.
+
+    Half a character, which a request may have named, stays what it was: JSON's own escape of it.
+    """
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    line = text.encode("utf-8", "backslashreplace") + b"\n"
     if len(line) > MAX_MESSAGE:
         raise ControlProtocolError(f"message of {len(line)} octets, {MAX_MESSAGE} allowed")
     return line

@@ -146,7 +146,7 @@ class Fetcher:
             answer = self._once(url, body, kind, deadline)
             if isinstance(answer, bytes):
                 return answer
-            url = urljoin(url, answer.where)
+            url = _joined(url, answer.where)
         raise FetchFailed(f"more than {REDIRECTS} redirects")
 
     def _once(self, url: str, body: bytes, kind: str, deadline: float) -> bytes | _Elsewhere:
@@ -257,6 +257,14 @@ class _Pinned(http.client.HTTPConnection):
         if self._open is not None:
             with suppress(OSError):
                 self._open.shutdown(socket.SHUT_RDWR)
+
+
+def _joined(url: str, where: str) -> str:
+    """Where a redirect leads. Raises FetchFailed."""
+    try:
+        return urljoin(url, where)
+    except ValueError as error:
+        raise FetchFailed(f"the redirect leads to no URL ({error})") from None
 
 
 def _checked(url: str) -> tuple[SplitResult, str, int]:

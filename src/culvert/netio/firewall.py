@@ -29,11 +29,22 @@ def ruleset() -> Node:
         done = subprocess.run(  # noqa: S603  # words of our own
             LISTING, capture_output=True, timeout=PATIENCE, check=True
         )
-        found: object = json.loads(done.stdout)
+        found = rules_of(done.stdout)
     except FileNotFoundError as error:
         raise PlatformError("nftables is not installed, so its rules cannot be read") from error
-    except (subprocess.SubprocessError, ValueError) as error:
+    except subprocess.SubprocessError as error:
         raise PlatformError("the rules of nftables cannot be read", action="Ask root.") from error
+    if found is None:
+        raise PlatformError("what nftables says of its rules cannot be understood")
+    return found
+
+
+def rules_of(listing: bytes) -> Node | None:
+    """The listing of `nft`; None for what is none."""
+    try:
+        found: object = json.loads(listing)
+    except (ValueError, RecursionError):
+        return None
     return _node(found)
 
 
@@ -45,11 +56,12 @@ def closed_to(rules: Node, port: int) -> list[str]:
     for one in parts:
         if rule := _node(one.get("rule")):
             lines.setdefault(_place(rule, "chain"), []).append(rule)
+    known: dict[tuple[str, ...], str] = {}
     return [
         " ".join(place)
         for place, chain in chains.items()
         if chain.get("hook") == "input"
-        and (_verdict(place, lines, port) or str(chain.get("policy", "accept"))) in REFUSALS
+        and (_verdict(place, lines, port, known) or str(chain.get("policy", "accept"))) in REFUSALS
     ]
 
 
@@ -57,9 +69,24 @@ def _verdict(
     place: tuple[str, ...],
     lines: Mapping[tuple[str, ...], Sequence[Node]],
     port: int,
+    known: dict[tuple[str, ...], str],
     depth: int = 0,
 ) -> str:
-    """Of the first rule that surely holds; empty: none does."""
+    """Of the first rule that surely holds; empty: none does. Each chain is gone through once,
+    however many call it: ``known`` keeps what came of it."""
+    if place not in known:
+        known[place] = ""
+        known[place] = _gone_through(place, lines, port, known, depth)
+    return known[place]
+
+
+def _gone_through(
+    place: tuple[str, ...],
+    lines: Mapping[tuple[str, ...], Sequence[Node]],
+    port: int,
+    known: dict[tuple[str, ...], str],
+    depth: int,
+) -> str:
     for rule in lines.get(place, ()) if depth < DEEPEST else ():
         for step in _steps(rule):
             kind = next(iter(step), "")
@@ -70,7 +97,7 @@ def _verdict(
                 return kind
             elif kind in ("jump", "goto"):
                 target = (*place[:-1], str(_node(step[kind]).get("target", "")))
-                if found := _verdict(target, lines, port, depth + 1):
+                if found := _verdict(target, lines, port, known, depth + 1):
                     return found
             elif kind == "return":
                 return ""
@@ -90,15 +117,12 @@ def _holds(match: Node, port: int) -> bool:
 
 
 def _ranges(right: object) -> Iterator[tuple[int, int]]:
-    if isinstance(right, int):
-        yield right, right
-        return
-    node = _node(right)
-    for one in _list(node.get("set")):
-        yield from _ranges(one)
-    ends = [one for one in _list(node.get("range")) if isinstance(one, int)]
-    if len(ends) == 2:
-        yield ends[0], ends[1]
+    for one in _list(_node(right).get("set")) or [right]:
+        if isinstance(one, int):
+            yield one, one
+        ends = [end for end in _list(_node(one).get("range")) if isinstance(end, int)]
+        if len(ends) == 2:
+            yield ends[0], ends[1]
 
 
 def _steps(rule: Node) -> Iterator[Node]:

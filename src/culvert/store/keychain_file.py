@@ -89,18 +89,13 @@ class KeychainFile:
         octets = _read(self._places.secrets)
         if not octets:
             return {}
-        try:
-            found: object = json.loads(octets)
-        except ValueError:
-            found = None
-        entries = cast("dict[object, object]", found) if isinstance(found, dict) else {None: None}
-        good = {k: v for k, v in entries.items() if isinstance(k, str) and isinstance(v, str)}
-        if len(good) != len(entries):
+        found = entries_of(octets)
+        if found is None:
             raise PlatformError(
                 f"{self._places.secrets} is damaged",
                 action="Remove it; the secrets are asked for and kept anew.",
             )
-        return good
+        return found
 
     def _write(self, held: Mapping[str, str]) -> None:
         _folder(self._places.secrets)
@@ -118,6 +113,17 @@ class KeychainFile:
                 f"{self._places.key} is no key", action="Remove it; a new one is made."
             )
         return key
+
+
+def entries_of(octets: bytes) -> dict[str, str] | None:
+    """What such a file holds; None for a damaged one."""
+    try:
+        found: object = json.loads(octets)
+    except (ValueError, RecursionError):
+        return None
+    entries = cast("dict[object, object]", found) if isinstance(found, dict) else {None: None}
+    good = {k: v for k, v in entries.items() if isinstance(k, str) and isinstance(v, str)}
+    return good if len(good) == len(entries) else None
 
 
 def _name(connection: str, kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 import tomllib
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -215,6 +216,14 @@ def test_what_else_the_kernel_tells_is_passed_over() -> None:
 def test_a_refusal_is_its_errno() -> None:
     assert read_error(struct.pack("=i", -17)) == 17
     assert read_error(struct.pack("=i", 0)) == 0
+
+
+@pytest.mark.parametrize(
+    "change", [{"soft_octets": 1 << 64}, {"spi": -1}, {"source_port": 1 << 16}]
+)
+def test_a_number_that_has_no_room_is_refused(change: dict[str, int]) -> None:
+    with pytest.raises(MisuseError, match="has no room for a number"):
+        add_state(replace(GCM_STATE, **change), INTERFACE)
 
 
 @pytest.mark.parametrize("number", [17, -4096])

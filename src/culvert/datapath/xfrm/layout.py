@@ -50,11 +50,15 @@ class Structure:
         return self._struct.size
 
     def pack(self, values: Values) -> bytes:
-        """What is not named is zero. Raises MisuseError for a name that is not there."""
+        """What is not named is zero. Raises MisuseError for a name that is not there, and for a
+        number that has no room."""
         known = {key for key, _ in self._named}
         if strange := values.keys() - known:
             raise MisuseError(f"{self.name} has no {sorted(strange)}")
-        return self._struct.pack(*[_packed(values.get(key), kind) for key, kind in self._named])
+        try:
+            return self._struct.pack(*[_packed(values.get(key), kind) for key, kind in self._named])
+        except (struct.error, OverflowError) as error:
+            raise MisuseError(f"{self.name} has no room for a number: {error}") from error
 
     def read(self, cursor: Cursor) -> dict[str, Value]:
         """Raises WireError when it is cut short."""

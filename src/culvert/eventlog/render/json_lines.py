@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import cast
 
@@ -53,7 +53,7 @@ def parse(line: str) -> Entry:
         if not isinstance(found, dict):
             raise TypeError("not an object")
         return _entry(cast("Mapping[str, object]", found))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ConfigError(f"not an entry of an event log: {error}") from None
 
 
@@ -81,7 +81,7 @@ def _entry(found: Mapping[str, object]) -> Entry:
         raise TypeError("number and repeat must be whole numbers")
     if not isinstance(at, str) or not isinstance(code, str):
         raise TypeError("at and code must be text")
-    if not isinstance(now, int | float) or not isinstance(given, dict):
+    if not isinstance(now, int | float) or not isfinite(now) or not isinstance(given, dict):
         raise TypeError("now must be a number and fields an object")
     when = datetime.fromisoformat(at)
     if when.tzinfo is None:
@@ -89,7 +89,7 @@ def _entry(found: Mapping[str, object]) -> Entry:
     fields = {
         str(name): _field(value) for name, value in cast("Mapping[str, object]", given).items()
     }
-    return Entry(number, when, float(now), LogEvent(code, fields), repeat)
+    return Entry(number, when.astimezone(UTC), float(now), LogEvent(code, fields), repeat)
 
 
 def _field(value: object) -> Field:
