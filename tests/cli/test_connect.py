@@ -175,11 +175,14 @@ def test_what_a_killed_service_left_over_is_repaired(at: Place) -> None:
     assert at.up().status == 0
     os.kill(service_pid(at), signal.SIGKILL)
     assert at.client.resolv_conf.read_text() != OWN_DNS
+    for words in ("status", "down"):
+        assert "culvert repair" in at.client.culvert(words).out
     repaired = at.client.culvert("repair", "--json")
     assert repaired.status == 0
     assert any("resolv.conf" in change for change in repaired.document["changes"])
     assert at.client.traces() == before
     assert at.client.culvert("repair").out == "Nothing was left over.\n"
+    assert at.client.culvert("status").out == "Nothing is connected.\n"
 
 
 def test_the_next_service_repairs_too_and_says_so(at: Place) -> None:

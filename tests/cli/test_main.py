@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
+from culvert.changes.change import RouteAdded
+from culvert.changes.log import ChangeLog
+from culvert.changes.owner import Owner
 from culvert.cli.exit_code import status_of
 from culvert.cli.gateway import gateway
 from culvert.cli.lazy import LazyGroup
 from culvert.cli.main import culvert, run
+from culvert.client.established import mark_established
 
 SCREEN = (24, 100)
 """Lines and columns that a help text may fill."""
@@ -116,7 +122,11 @@ def test_status_without_a_service_says_nothing_is_connected(
     assert run(["status", "--state-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "Nothing is connected.\n"
     assert run(["status", "--json", "--state-dir", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out) == {"schema": 1, "connections": []}
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": 1,
+        "connections": [],
+        "left_over": False,
+    }
 
 
 def test_established_without_a_service_is_no(
@@ -124,6 +134,44 @@ def test_established_without_a_service_is_no(
 ) -> None:
     assert run(["status", "--established", "--state-dir", str(tmp_path)]) == 1
     assert capsys.readouterr().out == ""
+
+
+def changed_and_died(state: Path) -> None:
+    """What a service leaves that was killed while a connection stood."""
+    log = ChangeLog.of(state / "undo", replace(Owner.here(), started=0))
+    log.plan("office", (RouteAdded("192.168.2.0/24", "culvert0", 7),))
+    log.close()
+    mark_established(state / "TunnelEstablished", established=True)
+
+
+@pytest.mark.parametrize("undo_is_seen", [True, False])
+def test_what_a_killed_service_left_is_told_with_what_undoes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], undo_is_seen: bool
+) -> None:
+    changed_and_died(tmp_path)
+    if not undo_is_seen:  # as it is for anybody but root
+        shutil.rmtree(tmp_path / "undo")
+    at = ["--state-dir", str(tmp_path)]
+    for words, code in (
+        (["status"], 0),
+        (["status", "office"], 5),
+        (["down"], 0),
+        (["down", "office"], 5),
+    ):
+        assert run([*words, *at]) == code
+        said = capsys.readouterr()
+        assert "culvert repair" in said.out + said.err, words
+    assert run(["status", "--json", *at]) == 0
+    assert json.loads(capsys.readouterr().out)["left_over"] is True
+
+
+def test_a_service_that_ended_in_order_has_left_nothing_to_hint_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mark_established(tmp_path / "TunnelEstablished", established=False)
+    for words in (["status"], ["down"]):
+        assert run([*words, "--state-dir", str(tmp_path)]) == 0
+        assert "repair" not in capsys.readouterr().out
 
 
 def test_a_gateway_that_does_not_run_exits_five_in_words_and_in_json(

@@ -169,6 +169,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         failed_setup("/dev/net/tun: Operation not permitted"),
         failed_setup("/dev/net/tun: No such file or directory"),
     ),
+    ("platform.disk-full", ""): (
+        failed_setup("the undo log undo/1.changes cannot be written: No space left on device"),
+        failed_setup("the undo log undo/1.changes cannot be written: Input/output error"),
+    ),
     ("net.local-adapter", "gateway"): (
         gateway(*AT_THE_GATEWAY, ended("machine-failed", 1.0, by_peer=True)),
         gateway(*AT_THE_GATEWAY, ended("by-user", 1.0, by_peer=True)),

@@ -33,16 +33,34 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
     with pytest.raises(InvalidProfile) as caught:
         read(text, name="work", path="work.toml")
     assert [(mistake.line, mistake.key) for mistake in caught.value.mistakes] == [
-        (0, "host"),
         (1, "hots"),
         (3, "mtu"),
         (4, "dpd_delay"),
         (5, "phase1"),
     ]
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("work.toml: host: is missing")
-    assert lines[1] == 'work.toml:1: hots: unknown key; did you mean "host"?'
-    assert lines[4].endswith('did you mean "sha2_256"?')
+    assert lines[0] == 'work.toml:1: hots: unknown key; did you mean "host"?'
+    assert lines[3].endswith('did you mean "sha2_256"?')
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('hsot = "192.0.2.1"\ngroup = "g"\nlegacy = ["aggressive-psk"]\n', "hsot"),
+        ('host = "192.0.2.1"\ngruop = "g"\nlegacy = ["aggressive-psk"]\n', "gruop"),
+    ],
+)
+def test_a_misspelled_key_is_one_mistake_and_not_missing_as_well(text: str, key: str) -> None:
+    with pytest.raises(InvalidProfile) as caught:
+        read(text, name="work")
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == key
+    assert "did you mean" in mistake.sentence
+
+
+def test_a_key_that_nothing_resembles_is_missing() -> None:
+    with pytest.raises(InvalidProfile, match="host: is missing"):
+        read('xyzzy = "192.0.2.1"\ngroup = "g"\nlegacy = ["aggressive-psk"]\n', name="work")
 
 
 def test_a_wrong_secret_is_never_repeated() -> None:

@@ -8,6 +8,7 @@ import click
 
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
+from culvert.cli.left_over import HINT, hinted, is_left
 from culvert.cli.output import document, printable
 from culvert.cli.reading import row, texts
 from culvert.driver.control import RequestError
@@ -30,9 +31,12 @@ def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str
         with Conversation(where.socket, daemon="the service") as service:
             result = service.request("down", {"name": name, "all": everything})
     except RequestError as error:
-        if error.code != "cli.not-running" or name:
+        if error.code != "cli.not-running":
             raise
-        result = {"ended": ()}
+        left = is_left(where)
+        if name:
+            raise hinted(error) if left else error from None
+        result = {"ended": (), "left_over": left}
     if as_json:
         document(result)
         return
@@ -41,6 +45,8 @@ def down(name: str, everything: bool, as_json: bool, state_dir: str, socket: str
         click.echo(closing(ended, texts(words.get(ended))))
     if not result.get("ended"):
         click.echo("Nothing was connected.")
+    if result.get("left_over"):
+        click.echo(HINT)
 
 
 def closing(name: str, words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from culvert.cli.conversation import Conversation
 from culvert.cli.exit_code import status_of
 from culvert.cli.output import document
 from culvert.cli.reading import Row, texts
+from culvert.client.established import mark_established
 from culvert.client.service import repaired
 from culvert.driver.control import RequestError
 from culvert.driver.places import GATEWAY, SERVICE, Places, places
@@ -54,7 +55,9 @@ def _repaired(where: Places) -> Row:
             "repairing needs root while the service is not running",
             "sudo culvert repair",
         )
-    return repaired(Machine(directory=where.undo).recover())
+    undone = Machine(directory=where.undo).recover()
+    mark_established(where.established, established=False)  # it could not say so any more
+    return repaired(undone)
 
 
 def _tell(total: dict[str, list[str]]) -> None:

@@ -11,6 +11,7 @@ import click
 from culvert.cli import options
 from culvert.cli.conversation import Conversation
 from culvert.cli.exit_code import status_of
+from culvert.cli.left_over import HINT, hinted, is_left
 from culvert.cli.output import clock_time, document, duration, line, octets, pairs, since, until
 from culvert.cli.reading import Row, row, texts
 from culvert.driver.control import RequestError
@@ -38,12 +39,12 @@ def status(
         up = any(one.get("state") == "up" for one in connections(where, name))
         return status_of("ok" if up else "cli.no")
     while True:
-        rows = connections(where, name)
+        rows, left = _looked(where, name)
         if as_json:
-            (line if watch else document)({"connections": rows})
+            (line if watch else document)({"connections": rows, "left_over": left})
         else:
             clear = CLEAR_SCREEN if watch and sys.stdout.isatty() else ""
-            click.echo(clear + told(rows))
+            click.echo(clear + told(rows) + (f"\n{HINT}" if left else ""))
         if not watch:
             return status_of("ok")
         time.sleep(WATCH_INTERVAL)
@@ -51,14 +52,21 @@ def status(
 
 def connections(where: Places, name: str = "") -> list[Row]:
     """The rows of all connections, or of one. A service that is not running has none."""
+    return _looked(where, name)[0]
+
+
+def _looked(where: Places, name: str) -> tuple[list[Row], bool]:
+    """The rows; and whether a service that is not running has left something behind."""
     try:
         with Conversation(where.socket, daemon="the service") as service:
-            rows, _ = service.listing("status", {"name": name})
+            return service.listing("status", {"name": name})[0], False
     except RequestError as error:
-        if error.code == "cli.not-running" and not name:
-            return []
-        raise
-    return rows
+        if error.code != "cli.not-running":
+            raise
+        left = is_left(where)
+        if not name:
+            return [], left
+        raise hinted(error) if left else error from None
 
 
 def told(rows: Sequence[Row]) -> str:

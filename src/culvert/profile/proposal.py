@@ -123,9 +123,14 @@ def shown(word: str) -> str:
 
 def suggestion(word: str, known: Collection[str]) -> str:
     """``; did you mean "x"?``, or the whole list when nothing is near."""
-    if near := get_close_matches(word[:LONGEST_SHOWN], known, n=1):
-        return f'; did you mean "{near[0]}"?'
+    if near := nearest(word, known):
+        return f'; did you mean "{near}"?'
     return f"; known: {', '.join(sorted(known))}"
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """The one that ``word`` was probably meant to be; empty when nothing is near."""
+    return next(iter(get_close_matches(word[:LONGEST_SHOWN], known, n=1)), "")
 
 
 def _tokens(name: str, phase: int) -> tuple[Token, ...] | None:

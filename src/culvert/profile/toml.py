@@ -9,7 +9,7 @@ from typing import Any, cast
 from culvert.errors import ConfigError
 from culvert.profile.preset import implied
 from culvert.profile.profile import KEYS, Foreign, InvalidProfile, Key, Mistake, Profile
-from culvert.profile.proposal import shown, suggestion
+from culvert.profile.proposal import nearest, shown, suggestion
 from culvert.secret import Secret
 from culvert.tables.lines import Place, key_lines, parse
 
@@ -35,16 +35,19 @@ def read(text: str, *, name: str, path: str = "") -> Profile:
     lines = key_lines(text)
     found: list[Mistake] = []
     values: dict[str, Any] = {}
+    known = KEYS.keys() | {EXTRA}
     for key, value in document.items():
         if key == EXTRA:
             values[EXTRA] = _foreign(value, found)
         elif key in KEYS:
             _take(KEYS[key], value, values, found)
         else:
-            sentence = f"unknown key{suggestion(key, KEYS.keys() | {EXTRA})}"
+            sentence = f"unknown key{suggestion(key, known)}"
             name_of_key = key if key.isprintable() else shown(key)
             found.append(Mistake(name_of_key, sentence, lines.get((key,), 0)))
-    if "host" not in document:
+    # Of a key that is misspelled it is not said that it is missing, too.
+    misspelled = {nearest(key, known) for key in document.keys() - known} - document.keys()
+    if "host" not in document.keys() | misspelled:
         found.append(Mistake("host", "is missing: the host name or address of the gateway"))
     authentication = values.get("authentication", default(KEYS["authentication"]))
     preset = implied(str(values.get("preset", "")), str(authentication))
@@ -52,7 +55,7 @@ def read(text: str, *, name: str, path: str = "") -> Profile:
     try:
         profile = Profile(name=name, **complete)
     except InvalidProfile as error:
-        told = {mistake.key for mistake in found}
+        told = {mistake.key for mistake in found} | misspelled
         found += [mistake for mistake in error.mistakes if mistake.key not in told]
         raise _all(found, lines, path) from None
     if found:
