@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from culvert.crypto.packet import HEADER_OCTETS, packet_suite
-from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, Carriage, fitting, inner_mtu
+from culvert.datapath.mtu import (
+    OUTER_IPV4,
+    OUTER_IPV6,
+    Carriage,
+    fitting,
+    inner_mtu,
+    largest_inside,
+)
 from culvert.esp.sa import OutboundSa
 from culvert.inet import ipv4
 from culvert.rng import SeededRandom
@@ -89,6 +96,25 @@ def test_what_is_sealed_of_the_inner_mtu_fits_every_path_by_every_way(
 @pytest.mark.parametrize("carriage", CARRIAGES)
 def test_1300_is_enough(suite: tuple[str, int, str], carriage: Carriage) -> None:
     assert OUTER_IPV4 + carriage + sealed(suite, 1300) <= 1500
+
+
+@pytest.mark.parametrize(
+    ("chosen", "passes"),
+    [
+        ((), 1422),
+        ((0, 0), 1422),
+        ((1300, 0), 1300),
+        ((1300, 1200), 1200),
+        ((1500, 0), 1422),
+        ((8800, 0), 8800),
+        ((8800, 1400), 1400),
+    ],
+    ids=str,
+)
+def test_less_may_be_chosen_than_fits_and_more_only_of_a_way_wider_than_ethernet(
+    chosen: tuple[int, ...], passes: int
+) -> None:
+    assert largest_inside(1422, *chosen) == passes
 
 
 def sealed(suite: tuple[str, int, str], octets: int) -> int:

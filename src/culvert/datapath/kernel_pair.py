@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ctypes import CDLL, Array, byref, memmove, sizeof
 
 from culvert.crypto.packet import DES_KEY, PacketSuite
-from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
+from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu, largest_inside
 from culvert.datapath.plane import Counters, Progress, SaPair, Worn
 from culvert.errors import MisuseError
 from culvert.esp import sa
@@ -128,7 +128,7 @@ class KernelPair:
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
-        self.inner_mtu = min(fitting, largest or fitting, self._largest or fitting)
+        self.inner_mtu = largest_inside(fitting, largest, self._largest)
 
     def wear(self, kind: int) -> Sequence[Worn]:
         """What the coordinator must hear of a WORN or SPENT: either half tells, it hears once."""

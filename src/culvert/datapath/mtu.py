@@ -43,3 +43,10 @@ def inner_mtu(
 def fitting(room: int, overhead: int, align: int) -> int:
     """The largest packet that, padded to ``align`` with its trailer, fits beside ``overhead``."""
     return (room - overhead) // align * align - TRAILER_OCTETS
+
+
+def largest_inside(fitting_: int, *chosen: int) -> int:
+    """No more than fits, or what was chosen if that is less (0: nothing was). Whoever chooses more
+    than Ethernet has says that the way is as wide: then that counts."""
+    wanted = min(filter(None, chosen), default=fitting_)
+    return wanted if wanted > ETHERNET else min(fitting_, wanted)

@@ -9,7 +9,7 @@ from itertools import repeat
 from math import inf
 
 from culvert.crypto.packet import packet_suite
-from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu
+from culvert.datapath.mtu import OUTER_IPV4, OUTER_IPV6, carriage_of, inner_mtu, largest_inside
 from culvert.datapath.plane import BARE, Counters, Progress, SaPair, Worn
 from culvert.datapath.transport import FRAGMENT, with_header, without_header
 from culvert.errors import MisuseError
@@ -207,14 +207,14 @@ class Pair:
 
     def fit(self, path_mtu: int, largest: int) -> None:
         """Set ``inner_mtu`` for datagrams of ``path_mtu`` octets to the session's peer, and
-        packets of no more than ``largest`` octets, if that is not 0."""
+        packets of no more than ``largest`` octets, if that is not 0 (`largest_inside`)."""
         fitting = inner_mtu(
             self.outbound.suite,
             path_mtu=path_mtu,
             carriage=carriage_of(self.session.local_port),
             outer_header=self.session.outer_header,
         )
-        self.inner_mtu = min(fitting, largest or fitting, self._largest or fitting)
+        self.inner_mtu = largest_inside(fitting, largest, self._largest)
 
 
 def _ipcomp(order: SaPair) -> IpComp | None:
