@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
@@ -83,15 +84,19 @@ def test_every_stream_packet_is_plain_cbc_under_the_iv_it_carries() -> None:
     assert len(seen) == 49
 
 
-def test_an_iv_depends_on_the_packet_before_it() -> None:
-    """Else a peer could foresee it and choose its plain text to match (RFC 3602 §3)."""
-    ivs: set[bytes] = set()
-    for first in (bytes(16), b"\1" * 16):
-        suite = packet_suite("aes-cbc", "hmac-sha1-96")
-        sealer = suite.sealer(bytes(16), b"", SHA1_KEY, SeededRandom(1))
-        sealer.seal(b"SPI.SEQ.", 1, first)
-        ivs.add(sealer.seal(b"SPI.SEQ.", 2, bytes(16))[8:24])
-    assert len(ivs) == 2
+@pytest.mark.parametrize("cipher", ["aes-cbc", "3des-cbc"])
+def test_an_iv_is_the_number_encrypted_behind_a_secret(cipher: str) -> None:
+    """So a peer cannot foresee it (RFC 3602 §3), none comes twice, and no packet waits for another."""
+    key = bytes(range(24))
+    suite = packet_suite(cipher, "hmac-sha1-96")
+    block = suite.cipher.block
+    chain = int.from_bytes(SeededRandom(1).octets(block), "big")
+    algorithm = AES(key) if cipher == "aes-cbc" else TripleDES(key)
+    encryptor = Cipher(algorithm, modes.ECB()).encryptor()  # noqa: S305 - one block, to compare
+    sealer = suite.sealer(key, b"", SHA1_KEY, SeededRandom(1))
+    for sequence in (1, 2, 9, 2**32 - 1):
+        sealed = sealer.seal(b"SPI.SEQ.", sequence, bytes(sequence % 5 * block + block))
+        assert sealed[8 : 8 + block] == encryptor.update((chain ^ sequence).to_bytes(block, "big"))
 
 
 def test_the_first_iv_depends_on_chance() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from culvert.datapath.kernel_engine import KernelEngine
+from culvert.datapath.plane import Plane
 from culvert.esp.batch import Kernel, Ways, load
 from culvert.rng import SeededRandom
 from datapath.engines import kernel, make
@@ -16,6 +18,8 @@ from datapath.segments import Flow, offered
 
 ROUNDS = 300
 GCM = "aes-gcm-16", 16, ""
+KINDS = ("kernel", "python")
+SECOND: dict[str, Any] = {"to_gateway": 0x3000, "to_client": 0x4000}
 
 
 def test_two_directions_on_two_threads_do_not_disturb_each_other() -> None:
@@ -79,6 +83,56 @@ def test_every_way_to_encrypt_gives_the_same(found: Kernel, suite: tuple[str, in
     assert compiled.from_tunnel(downs, 0.0) == pure.from_tunnel(downs, 0.0)
     ups = client.from_tunnel([udp(LEASED, SERVER)], 0.0).bursts[0].datagrams
     assert compiled.from_network([(ups[0], CLIENT)], 0.0).inside == [udp(LEASED, SERVER)]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+@pytest.mark.parametrize("octets", [0, 27, 28, 900, 1300])
+def test_packets_sealed_and_opened_side_by_side_are_as_if_alone(
+    found: Kernel, suite: tuple[str, int, str], octets: int
+) -> None:
+    """Trains of one size, what is damaged, repeated or of another pair among them."""
+    ends = {kind: (make_from(found, kind, 1), make_from(found, kind, 2)) for kind in KINDS}
+    pairs = [both_ends(suite=suite), both_ends(suite=suite, pair=2, **SECOND)]
+    for gateway, client in ends.values():
+        for number, (here, there) in enumerate(pairs, 1):
+            gateway.install(here)
+            client.install(there)
+            client.activate(1, number)
+    ups = [udp(LEASED, SERVER, bytes([n]) * octets) for n in range(37)]
+    ups += [udp(LEASED, SERVER, b"short"), udp(LEASED, SERVER, b"longer" * 200), *ups]
+    sealed = {kind: client.from_tunnel(ups, 0.0) for kind, (_, client) in ends.items()}
+    assert sealed["kernel"] == sealed["python"]
+    datagrams = [one for burst in sealed["python"].bursts for one in burst.datagrams]
+    for _, client in ends.values():
+        client.activate(1, 1)  # the earlier pair again
+    others = [
+        one
+        for burst in ends["python"][1].from_tunnel(ups[:9], 0.0).bursts
+        for one in burst.datagrams
+    ]
+    for at in (0, 5, 17, 36, 37, 38, 60):
+        datagrams[at] = damaged(datagrams[at])
+    train = [*datagrams[:20], *others[:4], *datagrams[18:], others[4], *others]
+    inside = {
+        kind: sorted(gateway.from_network([(one, CLIENT) for one in train], 0.0).inside)
+        for kind, (gateway, _) in ends.items()  # the pure engine takes pair after pair
+    }
+    assert inside["kernel"] == inside["python"]
+    assert len(inside["python"]) == len(ups) - 7 + 9
+    drops = [gateway.traffic(1).dropped_in for gateway, _ in ends.values()]
+    assert drops[0] == drops[1] == {"not-authentic": 7, "replayed": 2 + 5}
+
+
+def damaged(datagram: bytes) -> bytes:
+    return datagram[:-1] + bytes([datagram[-1] ^ 1])
+
+
+def make_from(found: Kernel, kind: str, seed: int) -> Plane:
+    return (
+        KernelEngine(found, SeededRandom(seed))
+        if kind == "kernel"
+        else make("python", SeededRandom(seed))
+    )
 
 
 @pytest.mark.parametrize("size", [16, 24, 32])

@@ -76,8 +76,7 @@ class PacketSuite:
         if not self.cipher.block:
             return _NullSealer(_icv(self.integrity, integrity_key))
         chain = rng.octets(self.cipher.block)
-        sealer = _CbcSealer if self.cipher.block == AES_BLOCK else _RestartingCbcSealer
-        return sealer(_algorithm(self.cipher, key), chain, _icv(self.integrity, integrity_key))
+        return _CbcSealer(_algorithm(self.cipher, key), chain, _icv(self.integrity, integrity_key))
 
     def opener(self, key: bytes, salt: bytes, integrity_key: bytes) -> Opener:
         self.check(key, salt, integrity_key)
@@ -150,47 +149,29 @@ class _GcmOpener:
 
 
 class _CbcSealer:
-    """CBC with HMAC: one encryptor for the life of the SA, never finished.
+    """CBC with HMAC: every packet begins anew with the SA's secret ``chain``.
 
-    It is fed ``counter ‖ clear text`` per packet, so the first block that comes out is
-    E_K(counter XOR last ciphertext block): an IV that cannot be known before it is sent
-    (docs/decisions/0020). It chains from packet to packet and must not serve two threads.
+    IV = E_K(counter XOR chain): it cannot be known before it is sent, and no packet waits for the
+    one before, so the compiled engine encrypts many at a time (docs/decisions/0221). Here one
+    encryptor serves for the life of the SA, as making one costs more than using it: what it would
+    carry over from the packet before is taken out again. It must not serve two threads.
     """
 
-    __slots__ = ("_counter_octets", "_encrypt", "_icv")
+    __slots__ = ("_before", "_block", "_chain", "_encrypt", "_icv")
 
     def __init__(
         self, algorithm: BlockCipherAlgorithm, chain: bytes, icv: Callable[[bytes], bytes]
     ) -> None:
-        self._encrypt = Cipher(algorithm, modes.CBC(chain)).encryptor().update
-        self._counter_octets = len(chain)
+        self._block = len(chain)
+        self._encrypt = Cipher(algorithm, modes.CBC(bytes(self._block))).encryptor().update
+        self._chain = int.from_bytes(chain, "big")
+        self._before = 0
         self._icv = icv
 
     def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
-        counter = sequence.to_bytes(self._counter_octets, "big")
-        body = header + self._encrypt(counter + clear)
-        return body + self._icv(body)
-
-
-class _RestartingCbcSealer:
-    """CBC of 64-bit blocks: every packet begins anew with the SA's secret ``chain``.
-
-    IV = E_K(counter XOR chain), as unforeseeable as that of `_CbcSealer`; but no packet waits for
-    the one before, so the compiled engine encrypts many at a time (docs/decisions/0062).
-    """
-
-    __slots__ = ("_cipher", "_counter_octets", "_icv")
-
-    def __init__(
-        self, algorithm: BlockCipherAlgorithm, chain: bytes, icv: Callable[[bytes], bytes]
-    ) -> None:
-        self._cipher = Cipher(algorithm, modes.CBC(chain))
-        self._counter_octets = len(chain)
-        self._icv = icv
-
-    def seal(self, header: bytes, sequence: int, clear: bytes) -> bytes:
-        counter = sequence.to_bytes(self._counter_octets, "big")
-        body = header + self._cipher.encryptor().update(counter + clear)
+        first = (self._before ^ self._chain ^ sequence).to_bytes(self._block, "big")
+        body = header + self._encrypt(first + clear)
+        self._before = int.from_bytes(body[-self._block :], "big")
         return body + self._icv(body)
 
 

@@ -31,8 +31,10 @@
 
 #include "batch/numbers.h"
 #include "batch/libcrypto.h"
-#include "batch/hmac.h"
+#include "batch/aes.h"
 #include "batch/gcm.h"
+#include "batch/lanes.h"
+#include "batch/hmac.h"
 #include "batch/tables.h"
 #include "batch/checksums.h"
 #include "batch/packets.h"

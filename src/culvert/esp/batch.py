@@ -197,7 +197,7 @@ _FUNCTIONS: tuple[tuple[str, object, tuple[object, ...]], ...] = (
     ("library", c_int, (c_char_p, c_int)),
     ("engine", pointer, (c_uint32,)),
     ("engine_free", None, (pointer,)),
-    ("own_gcm", c_int, ()),
+    ("own", c_int, ()),
     ("session", pointer, ()),
     ("session_free", None, (pointer, pointer)),
     ("move", None, (pointer, pointer, POINTER(PeerC))),
@@ -233,8 +233,8 @@ class Ways(IntFlag):
 
     EVP_ALONE = 0
     PLAIN_HASHES = 1  # libcrypto's functions of single hashes, deprecated since 3.0
-    OWN_GCM = 2  # AES-GCM with AVX-512 and VAES
-    ALL = PLAIN_HASHES | OWN_GCM
+    OWN_CODE = 2  # ours for instructions of this processor
+    ALL = PLAIN_HASHES | OWN_CODE
 
 
 class Kernel:
@@ -245,7 +245,7 @@ class Kernel:
         self.call = found
 
     def __str__(self) -> str:
-        own = ", AES-GCM with AVX-512" if self.call.own_gcm() else ""
+        own = ("", ", AES-NI", ", AVX-512")[self.call.own()]
         return f"compiled kernel with {self.libcrypto}{own}"
 
 

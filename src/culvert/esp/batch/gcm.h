@@ -7,52 +7,16 @@
  * GHASH is computed as POLYVAL of reversed octets (RFC 8452 appendix A): products need no bit
  * reversal, and sixteen of them are reduced together. */
 
-#if defined(__x86_64__) && (__GNUC__ >= 11 || __clang_major__ >= 14)
-#include <immintrin.h>
-#define FOR_WIDE "aes,pclmul,sse4.1,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq"
-#define WIDE __attribute__((target(FOR_WIDE)))
-#define WIDE_INLINE WIDE __attribute__((always_inline)) static inline
+#ifdef X86
 
-enum { ROUNDS = 14, GROUP = 16, POWERS = GROUP + 8, ZEROTH = GROUP + 4 };
+enum { GROUP = 16, POWERS = GROUP + 8, ZEROTH = GROUP + 4 };
 
 typedef struct gcm {
     __m128i power[POWERS];          /* H^18 .. H^1 at [ZEROTH - exponent], zeros around them */
-    __m128i round[ROUNDS + 1];
-    u32 rounds;
+    aes cipher;
 } gcm;
 
 typedef struct product { __m512i low, middle, high; } product;
-
-static bool gcm_able(void)
-{
-    return __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
-           __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq");
-}
-
-WIDE static u32 substituted(u32 word)
-{
-    return (u32)_mm_cvtsi128_si32(_mm_aeskeygenassist_si128(_mm_set1_epi32((int)word), 0));
-}
-
-/* FIPS 197 §5.2, words with their first octet lowest. */
-WIDE static void expand(__m128i *round, u32 *rounds, const u8 *key, u32 size)
-{
-    u32 words[4 * (ROUNDS + 1)], of_key = size / 4, constant = 1;
-    *rounds = of_key + 6;
-    memcpy(words, key, size);
-    for (u32 i = of_key; i < 4 * (*rounds + 1); i++) {
-        u32 word = words[i - 1];
-        if (i % of_key == 0) {
-            word = substituted(word >> 8 | word << 24) ^ constant;
-            constant = constant << 1 ^ (constant >> 7) * 0x11b;
-        } else if (of_key > 6 && i % of_key == 4) word = substituted(word);
-        words[i] = words[i - of_key] ^ word;
-    }
-    memcpy(round, words, 16 * (*rounds + 1));
-    explicit_bzero(words, sizeof words);
-}
 
 WIDE_INLINE __m128i reversed(__m128i v)
 {
@@ -86,22 +50,15 @@ WIDE_INLINE __m128i reduced(const product *of)
 
 WIDE_INLINE __m512i alone(__m128i v) { return _mm512_zextsi128_si512(v); }
 
-WIDE_INLINE __m128i encrypted(const gcm *g, __m128i block)
-{
-    block = _mm_xor_si128(block, g->round[0]);
-    for (u32 r = 1; r < g->rounds; r++) block = _mm_aesenc_si128(block, g->round[r]);
-    return _mm_aesenclast_si128(block, g->round[g->rounds]);
-}
-
-/* Only where gcm_able. NULL: no memory. */
+/* Only where wide_able. NULL: no memory. */
 WIDE static gcm *gcm_new(const u8 *key, u32 size)
 {
     gcm *g = aligned_alloc(64, (sizeof *g + 63) / 64 * 64);
     if (!g) return NULL;
     memset(g, 0, sizeof *g);
-    expand(g->round, &g->rounds, key, size);
+    aes_key(&g->cipher, key, size);
     u64 h[2], carry;
-    _mm_storeu_si128((__m128i *)h, reversed(encrypted(g, _mm_setzero_si128())));
+    _mm_storeu_si128((__m128i *)h, reversed(aes_block(&g->cipher, _mm_setzero_si128())));
     carry = h[1] >> 63;             /* times x */
     h[1] = (h[1] << 1 | h[0] >> 63) ^ ((0 - carry) & 0xc200000000000000ull);
     h[0] = h[0] << 1 ^ carry;
@@ -117,19 +74,19 @@ WIDE static gcm *gcm_new(const u8 *key, u32 size)
 }
 
 /* Sixteen blocks of key stream, the first for the counter in `at`'s lowest lane. */
-WIDE_INLINE void key_stream(const gcm *g, __m512i at, __m512i out[4])
+WIDE_INLINE void key_stream(const aes *a, __m512i at, __m512i out[4])
 {
     const __m512i turn = _mm512_broadcast_i32x4(
         _mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
     const __m512i four = _mm512_broadcast_i32x4(_mm_set_epi32(4, 0, 0, 0));
-    __m512i key = _mm512_broadcast_i32x4(g->round[0]);
+    __m512i key = _mm512_broadcast_i32x4(a->round[0]);
     for (int j = 0; j < 4; j++, at = _mm512_add_epi32(at, four))
         out[j] = _mm512_xor_si512(_mm512_shuffle_epi8(at, turn), key);
-    for (u32 r = 1; r < g->rounds; r++) {
-        key = _mm512_broadcast_i32x4(g->round[r]);
+    for (u32 r = 1; r < a->rounds; r++) {
+        key = _mm512_broadcast_i32x4(a->round[r]);
         for (int j = 0; j < 4; j++) out[j] = _mm512_aesenc_epi128(out[j], key);
     }
-    key = _mm512_broadcast_i32x4(g->round[g->rounds]);
+    key = _mm512_broadcast_i32x4(a->round[a->rounds]);
     for (int j = 0; j < 4; j++) out[j] = _mm512_aesenclast_epi128(out[j], key);
 }
 
@@ -154,7 +111,7 @@ WIDE_INLINE void gcm_run(const gcm *g, const u8 nonce[12], const u8 *head, u8 *o
     add_product(&sum, alone(reversed(_mm_loadl_epi64((const __m128i *)head))),
                 alone(g->power[ZEROTH - of_head]));
     for (; left >= 16 * GROUP; left -= 16 * GROUP, octets += 16 * GROUP) {
-        key_stream(g, counter, stream);
+        key_stream(&g->cipher, counter, stream);
         counter = _mm512_add_epi32(counter, sixteen);
         for (int j = 0; j < 4; j++) {
             __m512i before = _mm512_loadu_si512(octets + 64 * j);
@@ -168,7 +125,7 @@ WIDE_INLINE void gcm_run(const gcm *g, const u8 nonce[12], const u8 *head, u8 *o
         sum = (product){nothing, nothing, nothing};
     }
     if (size < 16 * GROUP) hashed = nothing;
-    if (left) key_stream(g, counter, stream);
+    if (left) key_stream(&g->cipher, counter, stream);
     for (u32 j = 0; 64 * j < left; j++) {
         u32 rest = left - 64 * j;
         __mmask64 mask = rest < 64 ? ~(u64)0 >> (64 - rest) : ~(u64)0;
@@ -183,7 +140,7 @@ WIDE_INLINE void gcm_run(const gcm *g, const u8 nonce[12], const u8 *head, u8 *o
     __m512i lengths = alone(_mm_set_epi64x(8 * HEADER, 8 * (long long)size));
     add_product(&sum, _mm512_xor_si512(lengths, hashed), alone(g->power[ZEROTH - 1]));
     parts[3] = htonl(1);
-    __m128i mask = encrypted(g, _mm_loadu_si128((__m128i *)parts));
+    __m128i mask = aes_block(&g->cipher, _mm_loadu_si128((__m128i *)parts));
     _mm_storeu_si128((__m128i *)tag, _mm_xor_si128(reversed(reduced(&sum)), mask));
 }
 
@@ -206,7 +163,6 @@ WIDE static bool gcm_open(const gcm *g, const u8 nonce[12], const u8 *head, u8 *
 
 typedef struct gcm { u8 none; } gcm;
 
-static bool gcm_able(void) { return false; }
 static gcm *gcm_new(const u8 *key, u32 size) { (void)key; (void)size; return NULL; }
 
 static void gcm_seal(const gcm *g, const u8 nonce[12], const u8 *head, u8 *octets, u32 size,
@@ -229,8 +185,3 @@ static void gcm_free(gcm *g)
     if (g) explicit_bzero(g, sizeof *g);
     free(g);
 }
-
-static bool gcm_used(void) { return lib.own_gcm && gcm_able(); }
-
-/* Whether AES-GCM is done here and not by libcrypto. */
-API int batch_own_gcm(void) { return gcm_used(); }

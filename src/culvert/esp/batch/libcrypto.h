@@ -35,12 +35,12 @@ static struct {
     int (*digest_update)(void *, const void *, size_t);
     int (*digest_final)(void *, u8 *, u32 *);
     int (*digest_copy)(void *, const void *);
-    bool own_gcm;
+    bool own;                       /* code for this processor's instructions may serve too */
 } lib;
 
 API u32 batch_version(void) { return VERSION; }
 
-/* 0: usable. -1: no such library, -2: it lacks something. `ways`: PLAIN_HASHES, OWN_GCM. Before
+/* 0: usable. -1: no such library, -2: it lacks something. `ways`: PLAIN_HASHES, OWN_CODE. Before
  * anything else. */
 API int batch_library(const char *path, int ways)
 {
@@ -71,6 +71,6 @@ API int batch_library(const char *path, int ways)
         *(void **)&h->final = dlsym(found, h->final_name);
         if (!h->update || !h->final) h->init = NULL;
     }
-    lib.own_gcm = ways & OWN_GCM;
+    lib.own = ways & OWN_CODE;
     return 0;
 }

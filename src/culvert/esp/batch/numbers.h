@@ -33,6 +33,9 @@ enum {
     JOINED = 65000,           /* octets of a joined packet */
     SLICE = 256 * 1024,       /* octets moved per call: others wait for less than a millisecond */
     MAC_STATE = 32,           /* 64-bit words; SHA512_CTX, the largest, has 27 */
+    ABREAST = 16,             /* packets whose HMAC is computed side by side */
+    WORTH = 3,                /* as many take longer one after another */
+    LANES = 8,                /* packets whose AES-CBC is encrypted side by side */
 };
 
 enum reason { R_SHORT, R_REPLAYED, R_NOT_AUTHENTIC, R_PADDING, R_NEXT_HEADER, R_DUMMY, R_NOT_IP,
@@ -40,7 +43,7 @@ enum reason { R_SHORT, R_REPLAYED, R_NOT_AUTHENTIC, R_PADDING, R_NEXT_HEADER, R_
               R_UNKNOWN_SPI, R_CONGESTED, REASONS };
 enum kind { K_INSIDE, K_SEALED, K_IKE, K_UNKNOWN, K_NEWEST, K_WORN, K_BIG, K_SPENT };
 enum mode { M_GCM, M_CBC };
-enum { PLAIN_HASHES = 1, OWN_GCM = 2 }; /* what may be used besides libcrypto's EVP */
+enum { PLAIN_HASHES = 1, OWN_CODE = 2 }; /* what may be used besides libcrypto's EVP */
 enum { NOT_CAPABLE = 0, ECT_1 = 1, ECT_0 = 2, CONGESTED = 3, ECN = 3 }; /* RFC 3168 §5 */
 
 static u16 get16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }

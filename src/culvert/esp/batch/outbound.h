@@ -25,8 +25,8 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
         u8 nonce[12];
         memcpy(nonce, p->out.salt, 4);
         memcpy(nonce + 4, o + HEADER, 8);
-        if (p->out.own) {
-            gcm_seal(p->out.own, nonce, o, body, size, body + size);
+        if (p->out.gcm) {
+            gcm_seal(p->out.gcm, nonce, o, body, size, body + size);
             return true;
         }
         return lib.cipher_init(c, NULL, NULL, NULL, nonce, -1) == 1 &&
@@ -35,18 +35,10 @@ static bool seal(work *w, pair *p, u8 *o, u32 n)
                lib.cipher_final(c, body + size, &done) == 1 &&
                lib.cipher_control(c, 0x10 /* get tag */, 16, body + size) == 1;
     }
-    if (p->out.des) {
-        w->waiting_for = p;
-        w->unsealed[w->waiting] = o + HEADER;
-        w->blocks[w->waiting++] = (p->iv + size) / 8;
-        return true;
-    }
-    /* One CBC stream per SA: the counter comes out as an IV nobody could foresee (decision 20). */
-    u8 tag[64];
-    if ((c && lib.cipher_update(c, o + HEADER, &done, o + HEADER, (int)(p->iv + size)) != 1) ||
-        !mac_of(&p->out.icv, o, HEADER + p->iv + size, tag))
-        return false;
-    memcpy(body + size, tag, p->icv);
+    /* The counter comes out as an IV nobody could foresee (decision 221). */
+    w->waiting_for = p;
+    w->unsealed[w->waiting] = o + HEADER;
+    w->sizes[w->waiting++] = p->iv + size;
     return true;
 }
 

@@ -35,11 +35,11 @@ typedef struct work {
     u32 octets, datagrams, segment;
     bool closed;
     u32 refusals;                   /* trains in a row */
-    /* datagrams of the train whose 3DES is done together; all of one pair */
+    /* datagrams of the train that are sealed together, all of one pair: from their IV on */
     pair *waiting_for;
     u32 waiting;
     u8 *unsealed[TRAIN];
-    u32 blocks[TRAIN];
+    u32 sizes[TRAIN];
     u8 train[TRAIN_OCTETS + LARGEST + AROUND];
     /* frame read from the TUN */
     u8 frame[FRAME + 64];

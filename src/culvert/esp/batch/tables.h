@@ -15,8 +15,8 @@ typedef struct peer {               /* where datagrams go, and from which of our
 
 typedef struct session { traffic count; peer to; } session;
 
-/* own, des: of GCM and 3DES, where our own code is faster than `cipher`. */
-typedef struct half { void *cipher; mac icv; u8 salt[4]; des3 *des; gcm *own; } half;
+/* des, gcm, aes: our own code for 3DES, for GCM, for sealing with AES-CBC, where it can serve. */
+typedef struct half { void *cipher; mac icv; u8 salt[4]; des3 *des; gcm *gcm; aes *aes; } half;
 
 typedef struct pair {
     u64 tag;
@@ -34,7 +34,7 @@ typedef struct pair {
     prefix *local, *remote;
     u32 locals, remotes;
     u32 sequence, last, worn_at;    /* outbound */
-    u8 chain[8];                    /* 3DES: every packet's CBC begins with it */
+    u8 chain[16];                   /* every packet's CBC begins with it */
     u64 volume, soft, hard;         /* octets: of the cipher, and of the agreed lifetime */
     struct wear { u64 octets; bool worn, spent; } sealed, opened;
 } pair;
@@ -161,7 +161,8 @@ static void pair_free(pair *p)
         if (halves[i]->cipher) lib.cipher_free(halves[i]->cipher);
         mac_free(&halves[i]->icv);
         des3_free(halves[i]->des);
-        gcm_free(halves[i]->own);
+        gcm_free(halves[i]->gcm);
+        aes_free(halves[i]->aes);
     }
     free(p->local);
     free(p->remote);
@@ -176,7 +177,8 @@ static bool half_key(half *h, const order *o, const u8 *key, const u8 *salt, con
     else if (o->hash >= HASHES || !mac_key(&h->icv, hashes + o->hash, icv_key, o->mac_size))
         return false;
     if (!strcmp(o->cipher, "null")) return o->hash >= 0; /* RFC 2410: an ICV and no cipher */
-    if (o->hash < 0 && gcm_used()) return (h->own = gcm_new(key, o->key_size));
+    if (o->hash < 0 && own_wide()) return (h->gcm = gcm_new(key, o->key_size));
+    if (o->iv == 16 && enc && own_aes()) return (h->aes = aes_new(key, o->key_size));
     if (!strcmp(o->cipher, "des-ede3-cbc") && !(h->des = des3_new(key, enc))) return false;
     const void *cipher = lib.cipher_by_name(o->cipher);
     h->cipher = lib.cipher_new();
@@ -227,7 +229,7 @@ API pair *batch_install(engine *e, session *s, const order *o)
     p->volume = o->volume;
     p->soft = o->soft;
     p->hard = o->hard;
-    if (o->iv == sizeof p->chain && o->chain) memcpy(p->chain, o->chain, sizeof p->chain);
+    if (o->chain && o->iv <= sizeof p->chain) memcpy(p->chain, o->chain, o->iv);
     p->seen[0] = 1;                 /* number 0 is never sent (RFC 4303 §2.2) */
     put32(p->spi_in, o->spi_in);
     put32(p->spi_out, o->spi_out);

@@ -83,25 +83,60 @@ static void note_sealed(work *w, const pair *p, const u8 *octets, u32 size)
     if (note(w, K_SEALED, p->tag, octets, size)) w->records[w->count - 1].index = w->train_mark;
 }
 
-/* Encrypt (3DES) and authenticate what waits in the train. */
+/* How many of these sizes are the same from `at` on, `most` at the most. */
+static u32 alike(const u32 *sizes, u32 at, u32 count, u32 most)
+{
+    u32 n = 1;
+    while (n < most && at + n < count && sizes[at + n] == sizes[at]) n++;
+    return n;
+}
+
+/* Each packet begins anew, so that none waits for the one before. False: libcrypto refused one. */
+static bool encrypt_waiting(const pair *p, u8 *const *packets, const u32 *sizes, u32 count)
+{
+    const half *out = &p->out;
+    bool good = true;
+    int done;
+    if (out->des && count >= DES_WORTH) {
+        u32 blocks[TRAIN];
+        for (u32 i = 0; i < count; i++) blocks[i] = sizes[i] / 8;
+        des3_encrypt(out->des, p->chain, packets, blocks, count);
+    } else if (out->aes) {
+        for (u32 i = 0, n; i < count; i += n) {
+            n = alike(sizes, i, count, LANES);
+            cbc_seal(out->aes, p->chain, packets + i, n, sizes[i] / 16);
+        }
+    } else if (out->cipher) {
+        for (u32 i = 0; i < count && good; i++)
+            good = lib.cipher_init(out->cipher, NULL, NULL, NULL, p->chain, -1) == 1 &&
+                   lib.cipher_update(out->cipher, packets[i], &done, packets[i], (int)sizes[i]) == 1;
+    }
+    return good;
+}
+
+/* Encrypt and authenticate what waits in the train. */
 static void seal_waiting(work *w)
 {
     pair *p = w->waiting_for;
     u32 count = w->waiting;
-    int done;
+    u8 tags[ABREAST][64];
+    const u8 *whole[ABREAST];
     w->waiting = 0;
-    if (count >= DES_WORTH) des3_encrypt(p->out.des, p->chain, w->unsealed, w->blocks, count);
-    for (u32 i = 0; i < count; i++) {
-        u8 *iv = w->unsealed[i], tag[64];
-        u32 size = w->blocks[i] * 8;
-        bool good = count >= DES_WORTH ||
-                    (lib.cipher_init(p->out.cipher, NULL, NULL, NULL, p->chain, -1) == 1 &&
-                     lib.cipher_update(p->out.cipher, iv, &done, iv, (int)size) == 1);
-        good = good && mac_of(&p->out.icv, iv - HEADER, HEADER + size, tag);
-        /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
-        if (good) memcpy(iv + size, tag, p->icv);
-        else memset(iv, 0, size + p->icv);
-        if (!w->direct) note_sealed(w, p, iv - HEADER, HEADER + size + p->icv);
+    if (!count) return;
+    bool good = encrypt_waiting(p, w->unsealed, w->sizes, count);
+    for (u32 at = 0, n; at < count; at += n) {
+        u32 size = w->sizes[at];
+        n = alike(w->sizes, at, count, ABREAST);
+        for (u32 i = 0; i < n; i++) whole[i] = w->unsealed[at + i] - HEADER;
+        u32 made = good ? macs_of(&p->out.icv, whole, n, HEADER + size, tags) : 0;
+        if (made) n = made;
+        for (u32 i = 0; i < n; i++) {
+            u8 *iv = w->unsealed[at + i];
+            /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
+            if (made) memcpy(iv + size, tags[i], p->icv);
+            else memset(iv, 0, size + p->icv);
+            if (!w->direct) note_sealed(w, p, iv - HEADER, HEADER + size + p->icv);
+        }
     }
 }
 
