@@ -86,7 +86,7 @@ def test_every_stream_packet_is_plain_cbc_under_the_iv_it_carries() -> None:
 
 @pytest.mark.parametrize("cipher", ["aes-cbc", "3des-cbc"])
 def test_an_iv_is_the_number_encrypted_behind_a_secret(cipher: str) -> None:
-    """So a peer cannot foresee it (RFC 3602 §3), none comes twice, and no packet waits for another."""
+    """So a peer cannot foresee it (RFC 3602 §3), none comes twice, no packet waits."""
     key = bytes(range(24))
     suite = packet_suite(cipher, "hmac-sha1-96")
     block = suite.cipher.block

@@ -245,7 +245,7 @@ class Kernel:
         self.call = found
 
     def __str__(self) -> str:
-        own = ("", ", AES-NI", ", AVX-512")[self.call.own()]
+        own = ("", ", AES-NI", ", AVX-512")[int(self.call.own())]
         return f"compiled kernel with {self.libcrypto}{own}"
 
 
