@@ -103,7 +103,7 @@ def test_datagrams_of_the_client_arrive_each_by_itself(on: Direct) -> None:
         (burst,) = on.client.from_tunnel([flow.udp(one) for one in sent], 0.0).bursts
         for datagram in burst.datagrams:
             on.outside.sendto(datagram, on.udp.local)
-        while on.engine.receive(on.udp.fileno(), 1.0).packets:
+        while on.engine.receive(on.udp.fileno(), 1.0).carried:
             pass
         assert [server.recv(2000) for _ in sent] == sent
 
@@ -215,7 +215,7 @@ def test_a_full_socket_is_told_and_nothing_is_lost(on: Direct) -> None:
             sent += 1
             blocked = on.engine.transmit().blocked
         assert blocked == narrow.fileno()
-        assert on.engine.transmit().reads == 0
+        assert not on.engine.transmit().read
         ip("-n", on.name, "neigh", "replace", AWAY, "lladdr", "02:00:00:00:00:01", "dev", "v0")
         assert select.select([], [narrow], [], 5.0)[1]
         assert on.engine.transmit().blocked == -1

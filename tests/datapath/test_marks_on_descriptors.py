@@ -104,7 +104,7 @@ def test_what_a_router_marked_is_marked_inside(on: Ends) -> None:
             packet = resummed(marked(flow.udp(bytes(300)), inner))
             (burst,) = on.client.from_tunnel([packet], 0.0).bursts
             on.outside.send_batch([(one, on.udp.local) for one in burst.datagrams], outer)
-        while on.engine.receive(on.udp.fileno(), 1.0).packets:
+        while on.engine.receive(on.udp.fileno(), 1.0).carried:
             pass
         wanted = [seen for _, _, seen in letters if seen is not None]
         assert [server.recvmsg(2000, 64)[1][0][2][0] for _ in wanted] == wanted

@@ -34,6 +34,7 @@ from culvert.driver.descriptors import Inside
 from culvert.driver.line import Line
 from culvert.driver.loop import Driver, NewKeys
 from culvert.driver.message import MessageError
+from culvert.driver.packet_loop import PacketLoop
 from culvert.driver.privatefile import PrivateFile
 from culvert.driver.record import MOST as LONGEST_RECORD
 from culvert.driver.remote_hand import RemoteHand
@@ -311,7 +312,8 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     async def lived() -> None:
         await Worker(orders, others, line, hook).live()
 
-    asyncio.run(lived())
+    with asyncio.Runner(loop_factory=PacketLoop) as runner:
+        runner.run(lived())
 
 
 if __name__ == "__main__":

@@ -19,8 +19,12 @@ from culvert.datapath.mtu import ETHERNET
 from culvert.datapath.outbound import Run
 from culvert.datapath.pair import check_carriage
 from culvert.datapath.plane import (
+    ALL_CARRIED,
+    ALL_SENT,
     BARE,
     NATT_PORT,
+    NOTHING_CAME,
+    NOTHING_READ,
     Burst,
     Counters,
     Inbound,
@@ -30,6 +34,7 @@ from culvert.datapath.plane import (
     Received,
     SaPair,
     Transmitted,
+    Worn,
 )
 from culvert.errors import MisuseError
 from culvert.esp.batch import REASONS, Kernel, Kind, Record, Work, frames_of, named, sizes_of
@@ -329,49 +334,62 @@ class KernelEngine:
 
     def receive(self, udp: int, now: float, local_port: int = NATT_PORT, lane: int = 0) -> Received:
         work = self._receiving
-        work.state.tun = self._lanes[lane if lane < len(self._lanes) else 0].tun
+        state = work.state
+        state.tun = self._lanes[lane if lane < len(self._lanes) else 0].tun
         self._call.pump_in(self._engine, work.handle, udp, local_port, READS, now)
-        out = Received(work.state.packets)
-        if work.state.count:
-            newest: dict[int, tuple[Address, bytes]] = {}
-            for record in work.records():
-                source = address_of(record.host, record.port)
-                if record.kind == Kind.IKE:
-                    out.ike.append((record.octets, source, record.info))
-                elif record.kind == Kind.UNKNOWN:
-                    out.unknown[source] = out.unknown.get(source, 0) + 1
-                elif record.kind in WEAR:
-                    out.worn += self._by_tag[record.tag].wear(record.kind)
-                else:
-                    newest[record.tag] = source, record.info
-            for tag, (source, info) in newest.items():
-                session = self._by_tag[tag].session
-                if (source, local_port) != (session.peer, session.local_port):
-                    out.moved.append((Moved(session.number, source, local_port), info))
-                else:
-                    out.called.append((session.number, source, info))
-        return out
+        if state.count:
+            return self._told(work, local_port)
+        return ALL_CARRIED if state.packets else NOTHING_CAME
+
+    def _told(self, work: Work, local_port: int) -> Received:
+        ike: list[tuple[bytes, Address, bytes]] = []
+        moved: list[tuple[Moved, bytes]] = []
+        called: list[tuple[int, Address, bytes]] = []
+        unknown: dict[Address, int] = {}
+        worn: list[Worn] = []
+        newest: dict[int, tuple[Address, bytes]] = {}
+        carried = work.state.packets > 0
+        for record in work.records():
+            source = address_of(record.host, record.port)
+            if record.kind == Kind.IKE:
+                ike.append((record.octets, source, record.info))
+            elif record.kind == Kind.UNKNOWN:
+                unknown[source] = unknown.get(source, 0) + 1
+            elif record.kind in WEAR:
+                worn += self._by_tag[record.tag].wear(record.kind)
+            else:
+                newest[record.tag] = source, record.info
+        for tag, (source, info) in newest.items():
+            session = self._by_tag[tag].session
+            if (source, local_port) != (session.peer, session.local_port):
+                moved.append((Moved(session.number, source, local_port), info))
+            else:
+                called.append((session.number, source, info))
+        return Received(carried, ike, moved, called, unknown, worn)
 
     def transmit(self, lane: int = 0) -> Transmitted:
         work = self._lanes[lane].sending
+        state = work.state
         self._call.pump_out(self._engine, work.handle, READS)
-        out = Transmitted(work.state.reads, work.state.blocked)
-        if work.state.count:
-            for record in work.records():
-                self._finish(work, record, out)
-            out.blocked = work.state.blocked
-        return out
+        if not state.count and state.blocked < 0:
+            return ALL_SENT if state.reads else NOTHING_READ
+        read = state.reads > 0
+        returned: list[bytes] = []
+        worn: list[Worn] = []
+        for record in work.records():
+            self._finish(work, record, returned, worn)
+        return Transmitted(read, state.blocked, returned, worn)
 
-    def _finish(self, work: Work, record: Record, out: Transmitted) -> None:
+    def _finish(self, work: Work, record: Record, returned: list[bytes], worn: list[Worn]) -> None:
         pair = self._by_tag[record.tag]
         if record.kind in WEAR:
-            out.worn += pair.wear(record.kind)
+            worn += pair.wear(record.kind)
             return
-        pieces = self._pieces(record.octets, pair, out.returned)
+        pieces = self._pieces(record.octets, pair, returned)
         if pieces:
             self._seal(work, pair, pieces)
             for made in work.records():
-                self._finish(work, made, out)
+                self._finish(work, made, returned, worn)
 
     def _pieces(self, packet: bytes, pair: KernelPair, returned: list[bytes]) -> Sequence[bytes]:
         """What the kernel left to us; of a super-packet also the last segment, which may fit."""

@@ -194,39 +194,40 @@ class Progress:
     octets_in: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Received:
     """What a `Direct` read and could not finish itself. ``info``: which of our addresses a peer
     called, as the kernel's control message tells it (see `culvert.netio.udp.UdpSocket.heard`).
 
-    ``moved``, ``worn``: as those of `Inbound`. ``called``: whose peer now calls another address
-    of ours.
+    ``carried``: whether packets went to the TUN. ``moved``, ``worn``: as those of `Inbound`.
+    ``called``: whose peer now calls another address of ours.
     """
 
-    packets: int = 0
-    ike: list[tuple[bytes, Address, bytes]] = field(
-        default_factory=list[tuple[bytes, Address, bytes]]
-    )
-    moved: list[tuple[Moved, bytes]] = field(default_factory=list[tuple[Moved, bytes]])
-    called: list[tuple[int, Address, bytes]] = field(
-        default_factory=list[tuple[int, Address, bytes]]
-    )
-    unknown: dict[Address, int] = field(default_factory=dict[Address, int])
-    worn: list[Worn] = field(default_factory=list[Worn])
+    carried: bool = False
+    ike: Sequence[tuple[bytes, Address, bytes]] = ()
+    moved: Sequence[tuple[Moved, bytes]] = ()
+    called: Sequence[tuple[int, Address, bytes]] = ()
+    unknown: Mapping[Address, int] = field(default_factory=dict[Address, int])
+    worn: Sequence[Worn] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Transmitted:
-    """What a `Direct` carried out of the TUN. ``reads`` of 0: there was nothing.
+    """What a `Direct` carried out of the TUN. ``read``: whether there was anything.
 
     ``blocked``: this socket is full; call again once it is writable, and leave the TUN until then
     (-1: none is).
     """
 
-    reads: int = 0
+    read: bool = False
     blocked: int = -1
-    returned: list[bytes] = field(default_factory=list[bytes])
-    worn: list[Worn] = field(default_factory=list[Worn])
+    returned: Sequence[bytes] = ()
+    worn: Sequence[Worn] = ()
+
+
+NOTHING_CAME, ALL_CARRIED = Received(), Received(carried=True)
+NOTHING_READ, ALL_SENT = Transmitted(), Transmitted(read=True)
+"""What most batches come to; made once, for a packet on an idle line waits for all that is made."""
 
 
 class Direct(Protocol):

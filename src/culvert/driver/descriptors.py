@@ -60,3 +60,12 @@ class Inside(Protocol):
     def write_batch(self, packets: Iterable[bytes]) -> int: ...
 
     def write_frames(self, frames: Iterable[Frame]) -> int: ...
+
+
+def queues(tun: Inside) -> Sequence[Inside]:
+    return (tun, *tun.lanes)
+
+
+def queue(tun: Inside, lane: int) -> Inside:
+    """That of the lane, if the device has lanes."""
+    return tun.lanes[lane - 1] if 0 < lane <= len(tun.lanes) else tun

@@ -20,14 +20,27 @@ from contextlib import suppress
 from itertools import repeat
 
 from culvert.datapath.offload import frames_of, packets_of
-from culvert.datapath.plane import BARE, Burst, Counters, Direct, Drop, Inbound, Plane, Worn
+from culvert.datapath.plane import (
+    ALL_CARRIED,
+    ALL_SENT,
+    BARE,
+    NOTHING_READ,
+    Burst,
+    Counters,
+    Direct,
+    Drop,
+    Inbound,
+    Plane,
+    Worn,
+)
 from culvert.datapath.xfrm.orders import News
 from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.carried import Carried
 from culvert.driver.clock import boottime
-from culvert.driver.descriptors import Bare, Datagrams, Inside
+from culvert.driver.descriptors import Bare, Datagrams, Inside, queue, queues
 from culvert.driver.gate import Gate
 from culvert.driver.loop import PacketListener
+from culvert.driver.packet_loop import serve
 from culvert.effects import (
     ActivateSa,
     InstallSa,
@@ -133,9 +146,8 @@ class Pump:
 
     def start(self, listener: PacketListener) -> None:
         self._listener = listener
-        loop = asyncio.get_running_loop()
         for one, read in self._readers.items():
-            loop.add_reader(one.fileno(), read, one)
+            serve(one.fileno(), read, one)
         if self._kernel is not None:
             self._look_again()
 
@@ -191,14 +203,14 @@ class Pump:
         self._tun = tun
         self._empty_reads = 0
         self._use_directly(tun)
-        for lane, one in enumerate(_queues(tun)):
+        for lane, one in enumerate(queues(tun)):
             self._listen_to(one, lane)
 
-    def _listen_to(self, queue: Inside, lane: int) -> None:
+    def _listen_to(self, tun: Inside, lane: int) -> None:
         if self._kernel is not None:
             return  # its packets do not come by here
         read = self._transmit if self._direct else self._read_tun
-        asyncio.get_running_loop().add_reader(queue.fileno(), read, queue, lane)
+        serve(tun.fileno(), read, tun, lane)
 
     def _use_directly(self, tun: Inside | None) -> None:
         if self._direct is None:
@@ -210,9 +222,9 @@ class Pump:
             senders = {4: self._sender(self._ports[1], ANY4, lane)}
             senders[6] = self._sender(self._ports[1], ANY6, lane)
             found = {version: one for version, one in senders.items() if one is not None}
-            queue = _queue(tun, lane) if tun is not None else None
+            inside = queue(tun, lane) if tun is not None else None
             self._direct.attach(
-                queue.fileno() if queue else -1,
+                inside.fileno() if inside else -1,
                 {version: one.fileno() for version, one in found.items()} | bare,
                 virtio=tun is not None and tun.virtio,
                 joins_udp=tun is not None and "uso" in tun.offloads,
@@ -227,7 +239,7 @@ class Pump:
     def detach(self) -> Inside | None:
         """The TUN, which is read no more; packets from the network have nowhere to go now."""
         tun, self._tun = self._tun, None
-        for one in _queues(tun) if tun is not None else ():
+        for one in queues(tun) if tun is not None else ():
             if one.fileno() >= 0:
                 asyncio.get_running_loop().remove_reader(one.fileno())
         self._use_directly(None)
@@ -284,7 +296,7 @@ class Pump:
             return
         if found.inside:
             if self._tun is not None:
-                self._write(_queue(self._tun, lane), found.inside)
+                self._write(queue(self._tun, lane), found.inside)
             listener.busy()
         self._tell_worn(*found.worn)
         for moved in found.moved:
@@ -307,8 +319,10 @@ class Pump:
         except Exception as error:  # as above
             listener.fault("opening packets", error)
             return
-        if found.packets:
+        if found.carried:
             listener.busy()
+        if found is ALL_CARRIED:
+            return
         for session, peer, info in found.called:
             source.heard(peer, info)
             direct.called(session, source.called(peer))
@@ -404,28 +418,30 @@ class Pump:
         except Exception as error:  # as above
             listener.fault("sealing packets", error)
             return
+        if found is NOTHING_READ:
+            self._nothing_read(tun, listener)
+            return
+        self._empty_reads = 0
+        listener.busy()
+        if found is ALL_SENT:
+            return
         if found.returned:
             tun.write_batch(found.returned)
         self._tell_worn(*found.worn)
         if found.blocked >= 0:
             self._wait_for(found.blocked, tun, lane)
-        elif not found.reads:
-            self._nothing_read(tun, listener)
-            return
-        self._empty_reads = 0
-        listener.busy()
 
-    def _wait_for(self, full: int, queue: Inside, lane: int) -> None:
+    def _wait_for(self, full: int, tun: Inside, lane: int) -> None:
         """The queue waits until the full socket has room: packets wait where TCP can feel it."""
         loop = asyncio.get_running_loop()
-        loop.remove_reader(queue.fileno())
+        loop.remove_reader(tun.fileno())
         waiting = self._waiting.setdefault(full, [])
-        waiting.append((queue, lane))
+        waiting.append((tun, lane))
 
         def writable() -> None:
             loop.remove_writer(full)
             for one, its_lane in self._waiting.pop(full, ()):
-                if self._tun is not None and one in _queues(self._tun):
+                if self._tun is not None and one in queues(self._tun):
                     self._listen_to(one, its_lane)
                     self._transmit(one, its_lane)
 
@@ -434,7 +450,7 @@ class Pump:
     def _nothing_read(self, tun: Inside, listener: PacketListener) -> None:
         self._empty_reads += 1
         if self._empty_reads == EMPTY_READS:
-            for one in _queues(self._tun) if self._tun is not None else ():
+            for one in queues(self._tun) if self._tun is not None else ():
                 asyncio.get_running_loop().remove_reader(one.fileno())
             what = f"The interface {tun.name} is gone: somebody deleted it."
             action = "Disconnect and connect again; find out what deletes interfaces here."
@@ -495,11 +511,10 @@ class Pump:
             return
         tun = self.detach()
         self._direct = None
-        loop = asyncio.get_running_loop()
         for one, read in self._readers.items():
             if read == self._receive:
                 self._readers[one] = self._read_natt
-                loop.add_reader(one.fileno(), self._read_natt, one)
+                serve(one.fileno(), self._read_natt, one)
         if tun is not None:
             self.attach(tun)
 
@@ -566,15 +581,6 @@ class Pump:
             if self._listener is not None:
                 self._listener.note(LogEvent("gateway.unknown-spi", fields))
         self._strangers.clear()
-
-
-def _queues(tun: Inside) -> Sequence[Inside]:
-    return (tun, *tun.lanes)
-
-
-def _queue(tun: Inside, lane: int) -> Inside:
-    """That of the lane, if the device has lanes."""
-    return tun.lanes[lane - 1] if 0 < lane <= len(tun.lanes) else tun
 
 
 def _traffic(session: int, counted: Counters) -> Traffic:

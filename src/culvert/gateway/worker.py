@@ -34,6 +34,7 @@ from culvert.driver.keys_door import RemoteKeys
 from culvert.driver.line import Line
 from culvert.driver.loop import Driver, NewKeys, PacketListener
 from culvert.driver.message import MessageError
+from culvert.driver.packet_loop import PacketLoop
 from culvert.driver.process import STOP_SECONDS
 from culvert.driver.pump import Pump
 from culvert.driver.remote_hand import RemoteHand
@@ -412,7 +413,8 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
         before.attempt = given.attempt
     ledger = socket.socket(fileno=given.ledger) if given.ledger >= 0 else None
     wires = Wires(Wire(heir), before, kernel, ledger)
-    asyncio.run(_lived(orders, control, door, wires, hook))
+    with asyncio.Runner(loop_factory=PacketLoop) as runner:
+        runner.run(_lived(orders, control, door, wires, hook))
 
 
 async def _lived(
