@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.packet_loop import PacketLoop
 from culvert.driver.pump import Pump
 from culvert.effects import ActivateSa, MovePeer, PairWorn, PeerMoved, RemoveSa
 from culvert.eventlog.event import LogEvent
@@ -92,7 +93,8 @@ def stage(
     with namespace("p") as name:
 
         def run(play: Callable[[Stage], Awaitable[None]]) -> Stage:
-            return asyncio.run(on_stage(name, play, request.param))
+            with asyncio.Runner(loop_factory=PacketLoop) as runner:
+                return runner.run(on_stage(name, play, request.param))
 
         yield run
 

@@ -7,7 +7,7 @@ TUN carry virtio headers: super-packets are cut going in, and segments joined co
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -49,6 +49,8 @@ WEAR = (Kind.WORN, Kind.SPENT)
 256 KB: then timers and the other descriptors get their turn."""
 
 NO_DESCRIPTOR = -1
+
+PUMPS = "pump_in", "pump_out"
 
 
 @dataclass(slots=True)
@@ -98,6 +100,8 @@ class KernelEngine:
         self._engine: int | None = self._call.engine(copied)
         if not self._engine:
             raise MemoryError("no memory for the data path's tables")
+        self._pump_in, self._pump_out = (unchecked(kernel, name) for name in PUMPS)
+        self._tables, self._now = ctypes.c_void_p(self._engine), ctypes.c_double()
 
     def __del__(self) -> None:
         if getattr(self, "_engine", None):
@@ -336,7 +340,8 @@ class KernelEngine:
         work = self._receiving
         state = work.state
         state.tun = self._lanes[lane if lane < len(self._lanes) else 0].tun
-        self._call.pump_in(self._engine, work.handle, udp, local_port, READS, now)
+        self._now.value = now
+        self._pump_in(self._tables, work.handle, udp, local_port, READS, self._now)
         if state.count:
             return self._told(work, local_port)
         return ALL_CARRIED if state.packets else NOTHING_CAME
@@ -370,7 +375,7 @@ class KernelEngine:
     def transmit(self, lane: int = 0) -> Transmitted:
         work = self._lanes[lane].sending
         state = work.state
-        self._call.pump_out(self._engine, work.handle, READS)
+        self._pump_out(self._tables, work.handle, READS)
         if not state.count and state.blocked < 0:
             return ALL_SENT if state.reads else NOTHING_READ
         read = state.reads > 0
@@ -396,6 +401,13 @@ class KernelEngine:
         if len(packet) <= pair.inner_mtu:
             return (packet,)
         return self._cutter.sized(packet, pair.inner_mtu, pair.session.dropped_out, returned)
+
+
+def unchecked(kernel: Kernel, name: str) -> Callable[..., object]:
+    """The function without argument types: a packet on an idle line waits for their conversion,
+    half of the call. Whoever calls it gives C values: pointers, doubles, and numbers of an int."""
+    found: Callable[..., object] = kernel.call[f"batch_{name}"]
+    return found
 
 
 def _checked(pair: SaPair) -> PacketSuite:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import select
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 FOREVER = -1.0
 
-EVENTS = 64
+EVENTS = 32
 """Taken from the kernel at once; what else is ready comes in the next round."""
+
+READABLE = select.EPOLLIN
+"""And nothing else: errors, and room for writing, are asyncio's."""
 
 
 class PacketSelector(selectors.BaseSelector):
@@ -39,7 +42,7 @@ class PacketSelector(selectors.BaseSelector):
         self.stirred = False
 
     def serve(self, fd: int, read: Callable[[], object]) -> None:
-        """Call ``read`` when this descriptor, which is registered, can be read; until it is
+        """Call ``read`` when this descriptor, which is registered, can be read, until it is
         registered for reading no more."""
         self._served[fd] = read
 
@@ -49,32 +52,28 @@ class PacketSelector(selectors.BaseSelector):
         end = monotonic() + wait
         while True:
             found = self._epoll.poll(wait, EVENTS)
-            others = [one for one in found if not self._serves(*one)]
+            others = None
+            for fd, event in found:
+                if event == READABLE and (read := self._served.get(fd)):
+                    try:
+                        read()
+                    except Exception as error:  # as asyncio does with what its handles raise
+                        self._failed(error)
+                else:
+                    others = found
             if others or self.stirred or not found or not wait:
-                return self._told(others)
+                return self._told(others or ())
             if timeout is not None:
                 wait = max(end - monotonic(), 0.0)
 
-    def _serves(self, fd: int, event: int) -> bool:
-        """Whether that was all; a descriptor may be waited for in the other direction, too."""
-        read = self._served.get(fd)
-        if read is None:
-            return False
-        if event != select.EPOLLOUT:
-            try:
-                read()
-            except Exception as error:  # as asyncio does with what its handles raise
-                self._failed(error)
-        return not event & select.EPOLLOUT
-
-    def _told(self, found: list[tuple[int, int]]) -> list[tuple[selectors.SelectorKey, int]]:
+    def _told(self, found: Iterable[tuple[int, int]]) -> list[tuple[selectors.SelectorKey, int]]:
+        """For asyncio: what was not served. It may have been given up meanwhile."""
         told: list[tuple[selectors.SelectorKey, int]] = []
         for fd, event in found:
             key = self._keys.get(fd)
-            if key is not None:
-                served = fd in self._served
-                reads = selectors.EVENT_READ if event != select.EPOLLOUT and not served else 0
-                writes = selectors.EVENT_WRITE if event != select.EPOLLIN else 0
+            if key is not None and not (event == READABLE and fd in self._served):
+                reads = selectors.EVENT_READ if event != select.EPOLLOUT else 0
+                writes = selectors.EVENT_WRITE if event != READABLE else 0
                 told.append((key, (reads | writes) & key.events))
         return told
 
