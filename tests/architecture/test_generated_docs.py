@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_events_and_diagnoses_are_current() -> None:
+@pytest.mark.parametrize("tool", ["generate_docs.py", "fuzz_page.py"])
+def test_pages_that_are_made_of_tables_are_current(tool: str) -> None:
     done = subprocess.run(
-        [sys.executable, "tools/generate_docs.py", "--check"],
+        [sys.executable, f"tools/{tool}", "--check"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,

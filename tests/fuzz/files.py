@@ -2,7 +2,7 @@
 
 undo_logs     what is to be undone
 event_files   our own log, as JSON lines
-logs          any log, as `culvert explain` takes it
+logs          any log, as `culvert explain` takes it; two with FE FF FE FF between: of two ends
 small_files   which (1), then one of the small files of a machine
 """
 
@@ -23,7 +23,7 @@ from culvert.eventlog.render.story import render as render_story
 from culvert.eventlog.render.styles import STYLES
 from culvert.eventlog.ring import Rings
 from culvert.eventlog.story import tell
-from culvert.explain import explain
+from culvert.explain import Explanation, explain, explain_ends
 from culvert.explain.decode import lines
 from culvert.explain.keys import read_keys
 from culvert.explain.render import html, render
@@ -33,6 +33,7 @@ from culvert.netio.resolv_conf import former_servers, with_tunnel, without_tunne
 from culvert.store.keychain_file import entries_of
 
 PIECE = 999
+BETWEEN = b"\xfe\xff\xfe\xff"
 
 
 def undo_logs(octets: bytes) -> None:
@@ -72,7 +73,14 @@ def event_files(octets: bytes) -> None:
 def logs(octets: bytes) -> None:
     """Any text at all is explained, in words that move no cursor."""
     with suppress(ConfigError):  # packed, and damaged
-        found = explain(lines(octets[at : at + PIECE] for at in range(0, len(octets), PIECE)))
+        _explained(explain(lines(octets[at : at + PIECE] for at in range(0, len(octets), PIECE))))
+        ends = [lines([end]) for end in octets.split(BETWEEN)]
+        if len(ends) == 2:
+            _explained(explain_ends(("one", ends[0]), ("other", ends[1])))
+
+
+def _explained(found: Explanation | None) -> None:
+    if found is not None:
         json.dumps(found.document())
         _harmless(render(found))
         html(found).encode()

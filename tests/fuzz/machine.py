@@ -1,14 +1,17 @@
-"""What the machine itself says: its kernel by netlink, and TCP, which cuts as it likes.
+"""What the machine itself says: its kernel by netlink, its TUN, and TCP, which cuts as it likes.
 
-kernel      one read of the netlink socket
-stream      how many sizes (1), sizes of the pieces (1 each), then what the stream brings
+kernel          one read of a netlink socket
+stream          how many sizes (1), sizes of the pieces (1 each), then what the stream brings
+super_packets   frames of the TUN between FE FF FE FF, each with its virtio header
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 
+from culvert.datapath.offload import frames_of, packets_of
 from culvert.datapath.xfrm.messages import (
     MOST_ERRNO,
     messages_in,
@@ -23,11 +26,17 @@ from culvert.datapath.xfrm.orders import Remapped, StateName
 from culvert.driver.message import read, written
 from culvert.errors import WireError
 from culvert.inet.frames import LARGEST, Frames, framed
+from culvert.inet.packet import whole
+from culvert.netio.address_watch import added
 from culvert.octets.cursor import Cursor
+
+BETWEEN = b"\xfe\xff\xfe\xff"
 
 
 def kernel(octets: bytes) -> None:
     """Whatever is understood can be asked for again, and told to another process."""
+    for address in added(octets):
+        ip_address(address)
     try:
         found = list(messages_in(octets))
     except WireError as error:
@@ -92,3 +101,23 @@ def stream(octets: bytes) -> None:
     again = b"".join(map(framed, whole))
     assert came.startswith(again)
     assert at_once.over or len(again) + at_once.held == len(came)
+
+
+def super_packets(octets: bytes) -> None:
+    """What is cut out of them, joined and cut again, are the same packets."""
+    frames = octets.split(BETWEEN)
+    cut, refused = packets_of(frames)
+    assert refused <= len(frames)
+    packets: list[bytes] = []
+    for packet in cut:
+        with suppress(WireError):
+            packets.append(whole(packet))
+    joined = [b"".join(frame) for frame in frames_of(packets)]
+    again, refused = packets_of(joined)
+    assert not refused
+    assert list(map(_lasting, again)) == list(map(_lasting, packets))
+
+
+def _lasting(packet: bytes) -> bytes:
+    """Without what is counted anew: number and checksum of an IPv4 header."""
+    return packet[:4] + packet[6:10] + packet[12:] if packet[0] >> 4 == 4 else packet

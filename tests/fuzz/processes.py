@@ -2,7 +2,7 @@
 captured, the state of the process before.
 
     requests    lines of the control socket, to a gateway with one session
-    workers     one message of a worker, to the monitor, its kernel's door and the vault's
+    workers     one message of a worker: to the monitor, its kernel's door and the vault's
     handed      lines from the worker before: {"state": …}, {"pair": …}, {"used": …}
 """
 
@@ -33,6 +33,7 @@ from culvert.driver.keys_door import KeysDoor
 from culvert.driver.message import MessageError, read, written
 from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
+from culvert.errors import MisuseError
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.levels import Levels
 from culvert.eventlog.log import EventLog
@@ -195,7 +196,7 @@ def handed(octets: bytes) -> None:
     core, plane, carried = world.gateway.core, PythonEngine(SeededRandom(4)), Carried()
     with suppress(MessageError):
         core.resume(found["state"], now=world.now)
-    with suppress(MessageError):
+    with suppress(MessageError, MisuseError, ValueError):  # an engine knows no such pair
         for order in carried.orders(found["pair"], now=world.now):
             carried.note(order)
             plane.install(order)

@@ -305,6 +305,7 @@ TARGETS: dict[str, Fuzzed] = {
         servers.captures,
         machine.kernel,
         machine.stream,
+        machine.super_packets,
         processes.requests,
         processes.workers,
         processes.handed,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def test_what_was_found_once_is_still_good(path: Path) -> None:
 
 def test_every_target_has_a_corpus() -> None:
     assert {path.parent.name for path in FILES} == set(TARGETS)
+
+
+def test_every_finding_is_kept_in_the_corpus() -> None:
+    findings = tomllib.loads(Path(__file__).with_name("findings.toml").read_text())["finding"]
+    kept = {(path.parent.name, path.name) for path in FILES}
+    assert [one for one in findings if (one["target"], one["input"]) not in kept] == []
 
 
 @pytest.mark.parametrize("target", TARGETS)

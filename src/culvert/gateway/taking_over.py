@@ -15,6 +15,7 @@ from typing import cast
 from culvert.driver.handing import Codec, Form
 from culvert.driver.message import MessageError
 from culvert.effects import Effect
+from culvert.errors import MisuseError
 from culvert.gateway.caller import Attempt, Caller
 from culvert.gateway.parts import FORMS, PARTS, REFUSALS, SCHEMA
 from culvert.gateway.sessions import CallersSessions
@@ -30,6 +31,9 @@ Item = Mapping[str, object]
 
 GONE = "by-administrator"
 """How a session ends whose group the new configuration has no more."""
+
+SENSELESS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, MisuseError)
+"""What values of the right type, that do not belong together, may come to."""
 
 _LEASES = tuple[tuple[str, str], ...]
 
@@ -125,6 +129,12 @@ class TakingOver(ABC):
     def resume(self, items: Iterable[Item], *, now: float) -> list[Effect]:
         """Go on with what another process handed over, on an unused gateway. Raises
         UnknownSchemaError before anything else is read, and MessageError."""
+        try:
+            return self._resume(items, now)
+        except SENSELESS as error:
+            raise MessageError(f"state that makes no sense: {error}") from error
+
+    def _resume(self, items: Iterable[Item], now: float) -> list[Effect]:
         codec = self._codec()
         live: list[IkeSa] = []
         known: frozenset[str] = frozenset()
