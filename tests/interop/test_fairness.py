@@ -18,8 +18,9 @@ LATE = 60.0  # milliseconds
 MOST_LOST = PINGS // 10
 
 
-def test_anothers_ping_passes_a_flood_in_either_direction(lab: Lab) -> None:
-    for flooded in measured(lab, "python", "UDP up", "UDP down"):
+@pytest.mark.parametrize("engine", ["python", "kernel"])
+def test_anothers_ping_passes_a_flood_in_either_direction(lab: Lab, engine: str) -> None:
+    for flooded in measured(lab, engine, "UDP up", "UDP down"):
         print(flooded)
         assert flooded.extra < LATE, flooded
         assert flooded.during.lost <= MOST_LOST, flooded
