@@ -1,4 +1,5 @@
-/* To the network: trains of equal datagrams for one peer, one system call each. */
+/* To the network: trains of equal datagrams for one peer, one system call each also where the way
+ * takes no trains. */
 
 /* The socket of the peer's IP version; the raw one for ESP without UDP, which has no ports. */
 static int sender(const work *w)
@@ -8,60 +9,77 @@ static int sender(const work *w)
     return w->to.host_size == 4 ? w->udp4 : w->udp6;
 }
 
-/* True unless the socket is full. Errors are counted: what the network does not take is lost. */
-static bool send_one(work *w, const u8 *octets, u32 size, u32 segment)
-{
+/* Where a message goes, from which of our addresses, as a train of `segment` octets each or not (0),
+ * with which mark. */
+typedef struct envelope {
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
     union { char octets[CMSG_SPACE(20) + CMSG_SPACE(2) + CMSG_SPACE(4)]; struct cmsghdr aligned; } control;
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(w->to.port)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(w->to.port)};
-    struct iovec all = {(void *)octets, size};
-    struct msghdr m = {&six, sizeof six, &all, 1, NULL, 0, 0};
-    int udp = sender(w);
-    memcpy(&six.sin6_addr, w->to.host, 16);
-    memcpy(&four.sin_addr, w->to.host, 4);
-    if (w->to.host_size == 4) { m.msg_name = &four; m.msg_namelen = sizeof four; }
+    struct msghdr head;
+} envelope;
+
+static struct cmsghdr *tell(envelope *e, struct cmsghdr *c, int level, int type, const void *what,
+                            u32 size)
+{
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(c), what, size);
+    e->head.msg_controllen += CMSG_SPACE(size);
+    return (struct cmsghdr *)(void *)((u8 *)c + CMSG_SPACE(size));
+}
+
+static void address(const work *w, envelope *e, u32 segment)
+{
+    const peer *to = &w->to;
+    bool four = to->host_size == 4, told = to->answer_size == 12;
+    u16 size = (u16)segment;
+    int mark = w->train_mark;
+    memset(e, 0, sizeof *e);
+    e->four.sin_family = AF_INET;
+    e->six.sin6_family = AF_INET6;
+    e->four.sin_port = e->six.sin6_port = htons(to->port);
+    memcpy(&e->six.sin6_addr, to->host, 16);
+    memcpy(&e->four.sin_addr, to->host, 4);
+    e->head.msg_name = four ? (void *)&e->four : (void *)&e->six;
+    e->head.msg_namelen = four ? sizeof e->four : sizeof e->six;
+    e->head.msg_control = e->control.octets;
+    struct cmsghdr *c = &e->control.aligned;
+    if (to->answer_size)
+        c = tell(e, c, told ? IPPROTO_IP : IPPROTO_IPV6, told ? IP_PKTINFO : IPV6_PKTINFO, to->answer,
+                 to->answer_size);
+    if (segment) c = tell(e, c, LEVEL_UDP, OPTION_SEGMENT, &size, sizeof size);
+    if (mark) tell(e, c, four ? IPPROTO_IP : IPPROTO_IPV6, four ? IP_TOS : IPV6_TCLASS, &mark, sizeof mark);
+}
+
+/* Datagrams of `segment` octets each, the last perhaps shorter, in one system call: as one train, or
+ * each by itself. How many went; 0: errno says why the first did not. */
+static u32 send_some(work *w, const u8 *octets, u32 size, u32 segment, bool joined)
+{
+    envelope e;
+    struct mmsghdr all[TRAIN];
+    struct iovec parts[TRAIN];
+    u32 step = joined ? size : segment, count = (size + step - 1) / step;
     for (;;) {
-        memset(&control, 0, sizeof control);
-        m.msg_control = control.octets;
-        m.msg_controllen = sizeof control;
-        size_t used = 0;
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        if (w->to.answer_size) {
-            c->cmsg_level = w->to.answer_size == 12 ? IPPROTO_IP : IPPROTO_IPV6;
-            c->cmsg_type = w->to.answer_size == 12 ? IP_PKTINFO : IPV6_PKTINFO;
-            c->cmsg_len = CMSG_LEN(w->to.answer_size);
-            memcpy(CMSG_DATA(c), w->to.answer, w->to.answer_size);
-            used += CMSG_SPACE(w->to.answer_size);
-            c = CMSG_NXTHDR(&m, c);
+        address(w, &e, joined ? segment : 0);
+        for (u32 i = 0; i < count; i++) {
+            u32 rest = size - i * step;
+            parts[i] = (struct iovec){(void *)(octets + i * step), rest < step ? rest : step};
+            all[i].msg_hdr = e.head;
+            all[i].msg_hdr.msg_iov = parts + i;
+            all[i].msg_hdr.msg_iovlen = 1;
         }
-        if (segment) {
-            u16 s = (u16)segment;
-            c->cmsg_level = LEVEL_UDP;
-            c->cmsg_type = OPTION_SEGMENT;
-            c->cmsg_len = CMSG_LEN(2);
-            memcpy(CMSG_DATA(c), &s, 2);
-            used += CMSG_SPACE(2);
-            c = CMSG_NXTHDR(&m, c);
-        }
-        if (w->train_mark) {
-            int mark = w->train_mark;
-            bool four_octets = w->to.host_size == 4;
-            c->cmsg_level = four_octets ? IPPROTO_IP : IPPROTO_IPV6;
-            c->cmsg_type = four_octets ? IP_TOS : IPV6_TCLASS;
-            c->cmsg_len = CMSG_LEN(4);
-            memcpy(CMSG_DATA(c), &mark, 4);
-            used += CMSG_SPACE(4);
-        }
-        m.msg_controllen = used;
-        if (sendmsg(udp, &m, MSG_DONTWAIT) >= 0) return true;
+        int sent = sendmmsg(sender(w), all, count, MSG_DONTWAIT);
+        if (sent > 0) return (u32)sent;
         if (errno == EINTR) continue;
         if (!w->to.answer_size ||
             (errno != EADDRNOTAVAIL && errno != ENETUNREACH && errno != EINVAL))
-            return errno == 0;
+            return 0;
         w->to.answer_size = 0;      /* that address has left this machine: send from any */
     }
 }
 
+/* Errors are counted: what the network does not take is lost. */
 static void count_error(work *w)
 {
     switch (errno) {
@@ -149,7 +167,7 @@ static bool train_flush(work *w)
     if (!w->datagrams) return true;
     if (!w->direct) goto gone;
     if (w->datagrams > 1 && w->trains && w->to.local_port) {
-        if (send_one(w, w->train, w->octets, w->segment)) {
+        if (send_some(w, w->train, w->octets, w->segment, true)) {
             w->refusals = 0;
             goto gone;
         }
@@ -161,16 +179,16 @@ static bool train_flush(work *w)
             ++w->refusals >= REFUSALS)
             w->trains = false;
     }
-    for (; at < w->octets; at += w->segment) {
-        u32 size = w->octets - at < w->segment ? w->octets - at : w->segment;
-        if (send_one(w, w->train + at, size, 0)) continue;
-        if (errno == EAGAIN) {
+    while (at < w->octets) {
+        u32 sent = send_some(w, w->train + at, w->octets - at, w->segment, false);
+        if (!sent && errno == EAGAIN) {
             memmove(w->train, w->train + at, w->octets - at);
             w->octets -= at;
             w->datagrams = (w->octets + w->segment - 1) / w->segment;
             return blocked(w);
         }
-        count_error(w);
+        if (!sent) count_error(w);
+        at += (sent ? sent : 1) * w->segment;
     }
 gone:
     w->octets = w->datagrams = w->segment = 0;
