@@ -25,3 +25,9 @@ def spent(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / TICKS
+
+
+def busy() -> float:
+    """Processor seconds of this machine since it began, all that is not idle."""
+    fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]
+    return (sum(map(int, fields)) - int(fields[3]) - int(fields[4])) / TICKS

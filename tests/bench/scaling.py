@@ -17,13 +17,13 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 import pytest
 
+from bench import calls
 from bench.load import PAYLOAD, Blast, Sealer, blast, opened, settled, worker_of
-from bench.processes import family, spent
+from bench.processes import busy, family, spent
 from bench.report import Result, Share
 from bench.road import (
     IDLE,
@@ -49,6 +49,8 @@ MILLION = 1_000_000
 PAIRS, OCTETS = 5, 160
 """Million octets of packets for each worker and round: a second of its work, or more."""
 MOST_LOST = 0.001
+MOST_CALLS = 3
+"""Pairs of rounds of set-ups."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,6 @@ class Round:
     def per_second(self) -> float:
         """Gbit for a second of the gateway's processor time."""
         return self.blast.rate * self.blast.seconds / sum(self.cpu)
-
-
-def busy() -> float:
-    """Processor seconds of this machine since it began, all that is not idle."""
-    fields = Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:9]
-    return (sum(map(int, fields)) - int(fields[3]) - int(fields[4])) / 100
 
 
 @contextmanager
@@ -252,6 +248,14 @@ def results(
                 found.append((one, two))
             made.append(result(case, found))
             told += shares(case, found)
+        for asked in [one for one in calls.SETUPS if only in one.name]:
+            seen: list[tuple[calls.SetUp, calls.SetUp]] = []
+            for one, two in calls.set_ups(lab, asked, min(pairs, MOST_CALLS)):
+                print(f"{asked.name}: one worker  {one}", flush=True)
+                print(f"{asked.name}: two workers {two}", flush=True)
+                seen.append((one, two))
+            made.append(calls.result(asked, seen))
+            told += calls.shares(asked, seen)
     return made, told
 
 

@@ -47,8 +47,16 @@ ASLEEP = 1.0  # seconds at most between two looks at whether to end
 class Crowd:
     """``count`` clients of the gateway at ``host``, at ``network``.x.y."""
 
-    def __init__(self, host: str, count: int, profile: Profile, *, network: str = "127.1") -> None:
-        self._host, self._network = host, network
+    def __init__(
+        self,
+        host: str,
+        count: int,
+        profile: Profile,
+        *,
+        network: str = "127.1",
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._host, self._network, self._at_once = host, network, at_once
         self._selector = selectors.DefaultSelector()
         self._began = datetime.now().astimezone(), time.monotonic()
         self._clients = [
@@ -80,7 +88,7 @@ class Crowd:
         while (up := self.up) < len(self._clients):
             if lost := self._count["down"]:
                 raise SystemExit(f"{lost} clients of {len(self._clients)} were refused")
-            while self._started < min(len(self._clients), up + AT_ONCE):
+            while self._started < min(len(self._clients), up + self._at_once):
                 number, self._started = self._started, self._started + 1
                 self._do(number, self._clients[number].connect(now=time.monotonic()))
             self.once()

@@ -41,7 +41,9 @@ class Filter:
 
     def wants(self, entry: Entry) -> bool:
         row = entry.row
-        level = self.levels.get(row.event_class, self.severity_to)
+        level = self.severity_to
+        if self.levels:
+            level = self.levels.get(row.event_class, level)
         return (
             self.severity_from <= row.severity <= level
             and (not self.classes or row.event_class in self.classes)

@@ -48,8 +48,8 @@ class Levels:
 
     def want(self, entry: Entry) -> bool:
         severity = entry.row.severity
-        if severity <= self.default and not self._of:
-            return True
+        if not self._of:
+            return severity <= self.default
         given = [self._of[name] for name in _names(entry) if name in self._of]
         return severity <= max(given, default=self.default)
 

@@ -16,6 +16,8 @@ LONGEST_FIELD = 4000
 """Characters of one field. Text of a peer is far shorter, a traceback may be longer: the middle of
 it is left out, and the field says so."""
 
+_SHORT = frozenset((int, float, bool))
+
 Sink = Callable[[Entry], None]
 
 
@@ -43,7 +45,7 @@ class EventLog:
         entry = Entry(self._number, at, now, shortened(event), self._counts[event.code])
         self.rings.add(entry)
         for listener in tuple(self._listeners):
-            if listener.wanted.wants(entry):
+            if listener.wanted is EVERYTHING or listener.wanted.wants(entry):
                 self._tell(listener, entry)
         return entry
 
@@ -80,9 +82,10 @@ class EventLog:
 
 def shortened(event: LogEvent) -> LogEvent:
     """The event with fields of at most about `LONGEST_FIELD` characters."""
-    if not any(_too_long(value) for value in event.fields.values()):
-        return event
-    return LogEvent(event.code, {name: _cut(value) for name, value in event.fields.items()})
+    for value in event.fields.values():
+        if type(value) not in _SHORT and _too_long(value):
+            return LogEvent(event.code, {name: _cut(one) for name, one in event.fields.items()})
+    return event
 
 
 def _too_long(value: Field) -> bool:

@@ -120,8 +120,12 @@ class Rings:
         self._into(self._known, known, entry, self._stories)
 
     def _into(self, kept: OrderedDict[str, Story], key: str, entry: Entry, limit: int) -> None:
-        kept.setdefault(key, Story()).add(entry)
-        kept.move_to_end(key)
+        story = kept.get(key)
+        if story is None:
+            story = kept[key] = Story()
+        else:
+            kept.move_to_end(key)
+        story.add(entry)
         self._moved = key
         if len(kept) > limit:
             kept.popitem(last=False)

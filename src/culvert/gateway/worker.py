@@ -316,7 +316,7 @@ class Worker:
         said: dict[str, object] = {"event": event}
         if event.code == "session.started":
             said["cumulative"] = self._table.cumulative
-        self._channel.say(said)
+        self._channel.say_soon(said)
 
     def _tell_keys(self, made: NewKeys) -> None:
         self._channel.say({"keys": made})
