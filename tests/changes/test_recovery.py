@@ -34,6 +34,23 @@ ROUTE = RouteAdded("10.0.0.0/8", "culvert0", 7)
 PINNED = RouteAdded("192.0.2.1/32", "eth0", 2, "198.51.100.1")
 
 
+def test_a_damaged_record_does_not_keep_the_others_from_being_undone(tmp_path: Path) -> None:
+    class Damaged(SimulatedMachine):
+        def undo(self, change: Change) -> str:
+            if change == PINNED:
+                raise ValueError("no address")
+            return super().undo(change)
+
+    at = Damaged(routes={ROUTE})
+    log = ChangeLog.of(tmp_path, Owner.here())
+    log.plan("work", (PINNED, ROUTE))
+    undone = executor.undo(log, at)
+    log.close()
+    assert at.routes == set()
+    assert [entry.change for entry in log.entries] == [PINNED]
+    assert "its record is damaged (ValueError: no address)" in undone.failed[0]
+
+
 def dead_owner() -> Owner:
     """Like us, but started when nothing had."""
     return replace(Owner.here(), started=0)

@@ -68,6 +68,14 @@ def test_a_frame_that_makes_no_sense_is_counted_or_passed_on_as_it_is(
     assert len(packets) <= len(frames) * MOST_SEGMENTS
 
 
+@pytest.mark.parametrize("flow", [FOUR, SIX])
+def test_a_super_packet_that_says_it_is_empty_is_counted(flow: Flow) -> None:
+    frame = bytearray(offered(flow.tcp(bytes(200)), 100))
+    at = VNET.size + (4 if flow.six else 2)
+    frame[at : at + 2] = bytes(2)
+    assert packets_of([bytes(frame)]) == ([], 1)
+
+
 letters = st.tuples(
     st.sampled_from([FOUR, SIX, Flow(FOUR.source, FOUR.destination, b"\x1f\x91\x00\x50")]),
     st.integers(0, 30),  # which thousand octets of the stream

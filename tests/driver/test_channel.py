@@ -6,6 +6,8 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 
+import pytest
+
 from culvert.driver.channel import MOST_TOGETHER, PIECE, Channel, Message
 from culvert.driver.message import LONGEST
 
@@ -124,5 +126,28 @@ def test_what_makes_no_sense_ends_it_after_what_made_sense_before() -> None:
         await ends.until(lambda: bool(ends.lost))
         assert ends.heard == [{"a": 1}]
         assert "makes no sense" in ends.lost[0]
+
+    run(work)
+
+
+@pytest.mark.parametrize("said", [b"[]\n", b"[" * 10_000 + b"\n"])
+def test_what_is_no_message_ends_it(said: bytes) -> None:
+    async def work(ends: Ends, theirs: socket.socket) -> None:
+        await asyncio.get_running_loop().sock_sendall(theirs, said)
+        await ends.until(lambda: bool(ends.lost))
+        assert "makes no sense" in ends.lost[0]
+
+    run(work)
+
+
+def test_a_message_that_its_taker_fails_at_ends_it_with_why() -> None:
+    async def work(ends: Ends, theirs: socket.socket) -> None:
+        def fails(_: Message) -> None:
+            raise ZeroDivisionError("nobody planned this")
+
+        ends.channel._take = fails
+        await asyncio.get_running_loop().sock_sendall(theirs, b'{"a":1}\n')
+        await ends.until(lambda: bool(ends.lost))
+        assert "ended in ZeroDivisionError: nobody planned this" in ends.lost[0]
 
     run(work)

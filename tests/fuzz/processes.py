@@ -2,6 +2,7 @@
 captured, the state of the process before.
 
     requests    lines of the control socket, to a gateway with one session
+    orders      one message of a client's worker that wants something done to the machine
     workers     one message of a worker: to the monitor, its kernel's door and the vault's
     handed      lines from the worker before: {"state": …}, {"pair": …}, {"used": …}
 """
@@ -12,11 +13,17 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, cast
 
+from changes.test_plan import SEEN
+from client.test_checked import GATEWAY, PROFILE
+from culvert.changes.change import parse_record, to_record
+from culvert.changes.plan import destinations, plan_client
+from culvert.client.checked import Asked, Known, elsewhere, objection
 from culvert.datapath.python_engine import PythonEngine
 from culvert.datapath.xfrm.messages import (
     add_state,
@@ -33,7 +40,8 @@ from culvert.driver.keys_door import KeysDoor
 from culvert.driver.message import MessageError, read, written
 from culvert.driver.telling import clear_log, set_level, tell_log, tell_story
 from culvert.driver.tracing import Tracing
-from culvert.errors import MisuseError
+from culvert.effects import ConfigureMachine, TunnelSettings
+from culvert.errors import MisuseError, PlatformError
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.levels import Levels
 from culvert.eventlog.log import EventLog
@@ -45,6 +53,7 @@ from culvert.netio.control_socket import (
     parse_line,
     to_line,
 )
+from culvert.netio.resolv_conf import with_tunnel
 from culvert.netio.xfrm import KernelIpsec
 from culvert.rng import SeededRandom
 from culvert.secret import Secret
@@ -52,6 +61,8 @@ from culvert.vault.group_keys import GroupKeys
 from simulation.world import World, profile
 
 MOST_LINES = 24
+OPEN = replace(PROFILE, topology="network", allow_local_lan=True)
+"""Whose worker may ask for nearly everything."""
 _BEGAN = datetime(2026, 7, 2, 10, tzinfo=UTC)
 
 
@@ -175,6 +186,31 @@ def _kernel_door() -> Callable[[object], object]:
 def _keys_door() -> KeysDoor:
     keys = GroupKeys({"staff": Secret("a group key")}, SeededRandom(1))
     return KeysDoor(keys.skeyid, lambda: 0.0)
+
+
+def orders(octets: bytes) -> None:
+    """What a client's worker wants done to the machine: objected to, or it can be planned, written
+    down and undone."""
+    try:
+        found = read(octets)
+    except MessageError:
+        return
+    if not isinstance(found, Asked):
+        return
+    known = Known({PROFILE.host: (GATEWAY,)})
+    for mine in (PROFILE, OPEN):
+        if not objection(found, mine, known) and isinstance(found, ConfigureMachine):
+            elsewhere(found.settings, mine, known)
+            _planned(found.settings)
+
+
+def _planned(wanted: TunnelSettings) -> None:
+    destinations(wanted)
+    text, _ = with_tunnel("", wanted.dns_servers, (*wanted.search_domains, *wanted.split_domains))
+    assert text.isascii()
+    with suppress(PlatformError):  # no way to the gateway
+        for change in plan_client(wanted, SEEN).changes:
+            assert parse_record(json.loads(json.dumps(to_record(change)))) == change
 
 
 # --- the process before ------------------------------------------------------------------------

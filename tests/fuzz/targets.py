@@ -308,6 +308,7 @@ TARGETS: dict[str, Fuzzed] = {
         machine.super_packets,
         processes.requests,
         processes.workers,
+        processes.orders,
         processes.handed,
         files.undo_logs,
         files.event_files,

@@ -72,6 +72,9 @@ def _undo_one(log: ChangeLog, acts: Acts, entry: Entry) -> Undone:
         note = _hand_over(log, entry) or acts.undo(entry.change)
     except PlatformError as error:
         return Undone(failed=(f"{describe(entry.change)}: {error}",))
+    except Exception as error:  # a damaged record: the others are undone all the same
+        what = f"{type(error).__name__}: {error}"
+        return Undone(failed=(f"{describe(entry.change)}: its record is damaged ({what})",))
     log.undone(entry)
     return Undone((entry.change,), (note,) if note else ())
 

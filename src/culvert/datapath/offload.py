@@ -73,8 +73,8 @@ def _cut(packet: bytes, kind: int, segment: int, start: int) -> list[bytes]:
         return []
     if not udp and kind != (TCP6 if six else TCP4):
         return []
-    packet = packet[: _total(packet, six=six)]
     l4 = start if six else (packet[0] & 15) * 4
+    packet = packet[: _total(packet, six=six)]
     least = l4 + (8 if udp else 20)
     if l4 < (IPV6_HEADER if six else 20) or least > len(packet):
         return []

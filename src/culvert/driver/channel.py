@@ -121,6 +121,8 @@ class Channel:
             why = f"it said what makes no sense: {error}"
         except OSError as error:
             why = str(error)
+        except Exception as error:  # whatever it said: nobody goes on listening to that
+            why = f"what it said ended in {type(error).__name__}: {error}"
         self._end(why)
 
     def _heard(self, found: object) -> None:
