@@ -16,13 +16,15 @@ JOBS ?= 2
 PEER_JOBS ?= 2
 # How long the compiled engine is fuzzed.
 FUZZ_SECONDS ?= 120
+# How long each pair of ends is soaked: 20 minutes stand for a day of renewals.
+SOAK_SECONDS ?= 1200
 # More words for pytest, for example: make test-quick ARGS="-k pat"
 ARGS ?=
 
 UNIT := not root and not peer and not long and not soak
 REAL := (root or peer or long) and not soak and not interop_matrix
 
-.PHONY: help demo test-quick test check interop faults xfrm soak fuzz bench wheels requirements lock clean peers more-peers lab-tools
+.PHONY: help demo test-quick test check interop faults xfrm soak soak-rekeys fuzz bench wheels requirements lock clean peers more-peers lab-tools
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -62,6 +64,11 @@ xfrm: $(READY) lab-tools  ## the kernel's IPsec as engine, on a Debian kernel un
 
 soak: $(READY) lab-tools  ## hours (root)
 	$(PYTEST) -m soak --timeout=0 --culvert-suite=soak $(ARGS)
+
+soak-rekeys: $(READY) lab-tools peers  ## of it: full rate and renewals, 20 minutes for each pair, into docs/results (root)
+	@tools/install-base bench
+	CULVERT_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) tests/interop/test_rekeys.py -m soak --timeout=0 -s \
+		--culvert-suite=soak-rekeys --culvert-results=docs/results $(ARGS)
 
 fuzz: $(READY)  ## every property with many more examples
 	$(PYTEST) -n $(JOBS) -m "hypothesis and not root and not peer and not soak" --hypothesis-profile=fuzz \

@@ -6,7 +6,8 @@ NAME`` the outcomes of all marked tests are written to ``results/NAME.json`` at 
 
 Outcomes travel as user properties of the reports, so runs distributed by xdist need no merging: the
 one process that hears every report writes the file. What a test measured travels the same way
-(``record_property("figures", text)``), marked or not, and is written beside the outcomes.
+(``record_property("figures", text)``), marked or not, and is written beside the outcomes; so does
+what is to be read by programs (``record_property("run", dictionary)``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PROPERTY = "requirement"
 CELL = "cell"  # of docs/interop.md, see interop/cells.py
 FAULT = "fault"  # of docs/faults.md, see faults/test_told.py
 FIGURES = "figures"
+RUN = "run"
 ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("list.toml")
 
@@ -88,6 +90,7 @@ class Ledger:
         self.cells: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.faults: dict[str, dict[str, Any]] = {}
         self.figures: dict[str, str] = {}
+        self.runs: dict[str, dict[str, Any]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome: str = report.outcome
@@ -97,6 +100,9 @@ class Ledger:
         for name, value in report.user_properties:
             if name == FIGURES:
                 self.figures[report.nodeid] = str(value)
+            if name == RUN and isinstance(value, dict):
+                row = self.runs.setdefault(report.nodeid, {**value, "outcome": outcome})
+                row["outcome"] = min(row["outcome"], outcome, key=WORST.index)
             if name == FAULT and isinstance(value, dict):
                 row = self.faults.setdefault(report.nodeid, {**value, "outcome": outcome})
                 row["outcome"] = min(row["outcome"], outcome, key=WORST.index)
@@ -121,6 +127,7 @@ class Ledger:
             "cells": [self.cells[key] for key in sorted(self.cells)],
             "faults": [self.faults[key] for key in sorted(self.faults)],
             FIGURES: self.figures,
+            **({"runs": self.runs} if self.runs else {}),
         }
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")
