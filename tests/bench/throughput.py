@@ -19,13 +19,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import alone, costs, fairness, scaling
+from bench import alone, costs, fairness, idle, scaling
 from bench.processes import family, spent
-from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, write
+from bench.report import Bar, Figures, Known, Result, bars, fairness_bars, idle_bar, write
 from culvert.lab import namespace, topology
 from culvert.lab.lab import Lab
 from interop.ours import VPNC_LEGACY, OurClient, OurGateway
@@ -44,6 +45,8 @@ BUSY_TRIES = 20
 COSTS = "culvert gcm", "culvert cbc"
 """What is profiled, once, after the rounds."""
 PROFILED = 4.0  # seconds
+SOME = 50
+"""Pings through the idle tunnel of a variant, for the table; the bar is of `bench.idle`."""
 SMALL = "18"  # octets of payload: 64 with the headers of IPv4, UDP and Ethernet
 
 SUITES = {"gcm": "aes128gcm16", "cbc": "aes128-sha1", "3des": "3des-sha1"}
@@ -146,6 +149,12 @@ VARIANTS = (
     Variant("culvert python cbc", ours("python", SUITES["cbc"])),
 )
 
+IDLE = {
+    "benchi1": ours("kernel", SUITES["gcm"]),
+    "benchi2": strongswan(SUITES["gcm"]),
+}
+"""The two whose idle tunnels are compared, by the prefix of their labs."""
+
 BARS = (
     Bar("AES-128-GCM, one stream", "culvert gcm", "strongswan gcm", 5.0),
     Bar("AES-128-GCM, share of the plain path", "culvert gcm", "plain path", 0.25),
@@ -176,7 +185,7 @@ def measured(lab: Lab, pki: Pki, variant: Variant, seconds: float, patience: flo
             raise SystemExit(f"{variant.name}: the payload arrived different")
         up, up_cpu = stream(lab, on, seconds)
         down, down_cpu = stream(lab, on, seconds, "-R")
-        ping = pinged(lab, on.target)
+        ping = pinged(lab, on.target, SOME)
         busy = lab.spawn(CLIENT, iperf(on.target, seconds + 2), label="load")
         time.sleep(0.5)
         loaded = pinged(lab, on.target)
@@ -234,10 +243,10 @@ def run_iperf(lab: Lab, command: Sequence[str], seconds: float) -> dict[str, Any
     return told
 
 
-def pinged(lab: Lab, target: str) -> float:
+def pinged(lab: Lab, target: str, count: int = fairness.PINGS) -> float:
     """Median of the round trips in milliseconds."""
-    found = fairness.pinged(lab, CLIENT, target)
-    if found.lost > fairness.PINGS // 2:
+    found = fairness.pinged(lab, CLIENT, target, count=count)
+    if found.lost > count // 2:
         raise SystemExit(f"{target} hardly answers: {found}")
     return found.median
 
@@ -303,7 +312,7 @@ def main() -> int:
             (one.name, profiled(lab, pki, one, Path(folder))) for one in chosen if one.name in COSTS
         ]
     shared, shares = scaling.results()
-    results = [*bars(BARS, rounds), alone.growth(), alone.setups(), *fair(), *shared]
+    results = [*bars(BARS, rounds), idling(), alone.growth(), alone.setups(), *fair(), *shared]
     length = {"pairs": given.pairs, "seconds": given.seconds}
     write(given.to, rounds, results, KNOWN, spent_on, shares, **length)
     for name, values in rounds.items():
@@ -312,10 +321,27 @@ def main() -> int:
     return 0 if all(one.met for one in results) else 1
 
 
+def idling() -> Result:
+    """The round trip through our idle tunnel beside strongSwan's, each in a lab of its own."""
+    with ExitStack() as stack:
+        pki = authority.make(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        ends = [
+            (lab, stack.enter_context(contextmanager(stand)(lab, pki)).target)
+            for lab, stand in (
+                (stack.enter_context(Lab(prefix)), stand) for prefix, stand in IDLE.items()
+            )
+        ]
+        mine, theirs = (partial(fairness.echoes, lab, CLIENT, target) for lab, target in ends)
+        pairs = list(idle.rounds(mine, theirs))
+    for one, other in pairs:
+        print(f"idle tunnel: ours {one:.3f} ms, strongSwan's {other:.3f} ms", flush=True)
+    return idle_bar("strongswan gcm", pairs)
+
+
 def fair() -> list[Result]:
     """What a session notices of another one's floods, on a lab of its own."""
     with Lab(fairness.PREFIX) as lab:
-        found = list(fairness.measured(lab, "kernel"))
+        found = list(fairness.measured(lab, "kernel", count=fairness.MANY))
     for one in found:
         print(one, flush=True)
     return fairness_bars(found)
