@@ -114,6 +114,38 @@ def test_bare_esp_that_is_blocked_goes_into_udp(reconnect: int) -> None:
         assert world.left_over() == []
 
 
+@pytest.mark.parametrize(
+    "terms",
+    [
+        Terms(over_udp=True, session_limit=1),
+        Terms(over_udp=True, max_logins=1),
+        Terms(over_udp=True, addresses=1),
+    ],
+    ids=["sessions", "logins", "addresses"],
+)
+@pytest.mark.parametrize("ports", [(NATT_PORT,), (NATT_PORT, UDP_PORT)], ids=["udp", "tcp"])
+def test_another_way_is_not_refused_for_the_clients_own_session_by_the_last(
+    terms: Terms, ports: tuple[int, ...]
+) -> None:
+    """The gateway cannot know yet that nothing comes over the old one any more."""
+    world = World(3, terms)
+    client = searching(world, nothing, reconnect=3600)
+    with world.shown_if_wrong():
+        client.connect()
+        assert world.decided(client, within=SEARCHED)
+        first, address = way(client), client.address
+        assert client.link is not None
+        talks(world, client, 10.0)
+        client.link.drops = at(*ports)
+        talks(world, client, 4 * SILENCE)
+        assert client.up, client.reason
+        assert way(client) != first
+        assert client.address == address
+        assert len(world.gateway.table) == 1
+        assert {one.ending.id for one in world.gateway.table.closed} == {"replaced"}
+        assert world.passes_both_ways(client)
+
+
 def test_long_messages_that_are_lost_go_over_tcp() -> None:
     world = World(3, Terms(authentication=("rsa",), main_mode=True), vault=gateway_vault(GATEWAY))
     kept = profile(

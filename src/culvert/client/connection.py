@@ -117,6 +117,7 @@ class Connection(Networks):
         """Another core had set this machine up, and is gone for ``reason``: come back to that."""
         self._so_far = Progress(began=now)
         self._set_up, self._interface = standing, interface
+        self._had = standing.address if standing is not None else ""
         return self._lost(reason, now, by_peer=False)
 
     def disconnect(self, *, now: float) -> list[Effect]:

@@ -110,13 +110,14 @@ class Joint(ABC):
         self._patient_until = inf  # when an unanswered attempt to come back is given up
         self._interface = ""
         self._set_up: TunnelSettings | None = None
+        self._had = ""  # the inner address last given, which the gateway may keep for us still
         self._absent = Absent()
 
     def _settings_for(self, path: Path) -> Settings:
-        way = self._ways.current
+        way, usual = self._ways.current, replace(self._endpoint.settings, address=self._had)
         if not streamed(path):
-            return self._endpoint.settings if way is None else way.settings(self._endpoint.settings)
-        return replace(self._endpoint.settings, natt=(), over_udp=False, streamed=True)
+            return usual if way is None else way.settings(usual)
+        return replace(usual, natt=(), over_udp=False, streamed=True)
 
     def _awaited(self, ticket: int) -> bool:
         return ticket == self._ticket and bool(self._waits_for)

@@ -53,6 +53,7 @@ class Tunnel(Joint):
         if not answer.address:
             return self._leave("no-address", now)
         self._so_far.given = answer
+        self._had = answer.address if self.profile.provisioning != "off" else ""
         unprovided = self.profile.provisioning == "off"
         self._so_far.own_address = unprovided and not self.profile.local_address
         self._so_far.udp_port = self._udp_port(answer)

@@ -466,11 +466,14 @@ class IpsecGateway(OtherGateways, TakingOver, Counted):
         self, number: int, client: Caller, asked: AskConfiguration, now: float
     ) -> list[Effect]:
         """A new IKE SA of somebody who is here already takes over session, address and pairs of
-        the old one: phase 1 was renewed. The old one ends by the peer's word, or by DPD."""
+        the old one: phase 1 was renewed. The old one ends by the peer's word, or by DPD; that of
+        somebody who begins anew, by another way perhaps, ends before limits are looked at."""
         wanted = [a.value for a in asked.attributes if a.kind == INTERNAL_IP4_ADDRESS]
         old = self._sessions.earlier(client, wanted)
         if not old:
             return []
+        if client.initial_contact:
+            return self._close(old, "replaced", now)
         made = self._carry(self._endpoint.succeed(old, number, now=now), now)
         self._sessions.pass_on(self._clients.pop(old), client, number)
         return made

@@ -68,10 +68,11 @@ class Settings:
     act as if a NAT were in between, so that ESP travels in UDP. ``firewall``: what a client says it
     has; ``push``: a gateway hands out the configuration unasked (SET instead of REPLY).
     ``first_contact``: we remember no other IKE SA with this peer. ``address``: the inner address
-    that we had, and ask for again. ``provisioned``: Mode Config tells a client what it may have;
-    ``unity``: with Cisco's extension.
+    that we had; we ask for it again when we renew, and of a gateway of our own kind when we begin
+    anew. ``provisioned``: Mode Config tells a client what it may have; ``unity``: with Cisco's
+    extension.
     ``transport``: transport mode and no other, between the two ends themselves.
-    that we had, and ask for again. ``fragmentation``: long IKE messages are cut for a peer that can
+    ``fragmentation``: long IKE messages are cut for a peer that can
     put them together, and put together from one that cuts. ``over_udp``: a client that has no NAT
     traversal with its gateway asks for a UDP port for ESP. ``streamed``: all goes over a
     TCP stream. ``named``: a caller says its ``identity`` even in main mode with a group key, where
