@@ -416,6 +416,10 @@ CASES: dict[tuple[str, str], tuple[tuple[Entry, ...], tuple[Entry, ...]]] = {
         client(*GOOD, *[AGAIN] * 3),
         client(*GOOD[:-1], *[AGAIN] * 3, UP),
     ),
+    ("p1.no-response", "client"): (
+        client(*CONNECTING[:2], WAY_BLOCKED, NO_STREAM, NO_ANSWER, down("no-answer", 30.0)),
+        client(*CONNECTING[:2], WAY_BLOCKED, ANSWERED[0], NO_STREAM, down("no-answer", 30.0)),
+    ),
     ("net.tcp10000-blocked", "client"): (
         client(*CONNECTING[:2], NO_STREAM, down("no-answer", 0.2)),
         client(*CONNECTING[:2], down("no-answer", 0.2)),
