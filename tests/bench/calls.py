@@ -38,7 +38,7 @@ from soak.crowd import Crowd
 
 AT_ONCE = 64
 """Calls under way at a time: every worker has some to answer."""
-LEAST_SHARE = 0.8
+LEAST_SHARE = 0.75
 """Of the tunnels that one worker sets up in a second of processor time: questions to the ledger and
 words between workers cost the rest."""
 

@@ -317,6 +317,8 @@ REASONS = {
     "ping, idle tunnel": "the packet wakes our process at either end, twice, and what it costs "
     "beside the network's own part is Python between two system calls "
     "(docs/decisions/0210-packets-before-asyncio.md)",
+    "set-ups in a second": "two workers ask the ledger and tell each other what one need not, and "
+    "the monitor is woken by both",
     "two workers beside one": "two workers want two cores, and what else ran here took of "
     "them what the table below says",
     "extra on a ping, p95": "gateway, both clients and what floods share two cores; what "
