@@ -4,6 +4,7 @@ captured, the state of the process before.
     requests    lines of the control socket, to a gateway with one session
     orders      one message of a client's worker that wants something done to the machine
     workers     one message of a worker: to the monitor, its kernel's door and the vault's
+    neighbours  messages of two other workers in turn, one a line
     handed      lines from the worker before: {"state": …}, {"pair": …}, {"used": …}
 """
 
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,7 +49,10 @@ from culvert.eventlog.event import LogEvent
 from culvert.eventlog.levels import Levels
 from culvert.eventlog.log import EventLog
 from culvert.gateway.ipsec import IpsecGateway
+from culvert.gateway.neighbours import OtherWorkers
 from culvert.gateway.service import GatewayService
+from culvert.inet.address import Address, Path
+from culvert.inet.lane import Share
 from culvert.netio.control_socket import (
     ControlProtocolError,
     PeerCredentials,
@@ -211,6 +217,45 @@ def _planned(wanted: TunnelSettings) -> None:
     with suppress(PlatformError):  # no way to the gateway
         for change in plan_client(wanted, SEEN).changes:
             assert parse_record(json.loads(json.dumps(to_record(change)))) == change
+
+
+def neighbours(octets: bytes) -> None:
+    """Words of other workers: whom and what they pass on has an address, and nobody is counted
+    twice."""
+    asyncio.run(_between_workers(octets.split(b"\n")[:MOST_LINES]))
+
+
+async def _between_workers(said: list[bytes]) -> None:
+    end = cast("socket.socket", SimpleNamespace(send=len, fileno=lambda: -1))
+    others = OtherWorkers(Share(0, 3), {1: end, 2: end})
+    ear = _Ear()
+    others._listener = others._ways = cast("Any", ear)
+    for number, words in enumerate(said):
+        with suppress(MessageError):
+            others._heard(1 + number % 2, read(words))
+    placing = others._placing
+    assert sum(placing._counts.values()) == len(placing._at)
+    for path in ear.paths:
+        for host, port in (path.local, path.remote):
+            ip_address(host)
+            assert 0 <= port < 1 << 16
+    if others._telling is not None:
+        others._telling.cancel()
+
+
+class _Ear:
+    """Listens to the data path, and knows the ways."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def ike(self, octets: bytes, path: Path) -> None:
+        assert isinstance(octets, bytes)
+        self.paths.append(path)
+
+    def heard(self, peer: Address, local_port: int, info: bytes) -> None:
+        assert isinstance(info, bytes)
+        assert peer and 0 <= local_port < 1 << 16
 
 
 # --- the process before ------------------------------------------------------------------------

@@ -309,6 +309,7 @@ TARGETS: dict[str, Fuzzed] = {
         processes.requests,
         processes.workers,
         processes.orders,
+        processes.neighbours,
         processes.handed,
         files.undo_logs,
         files.event_files,

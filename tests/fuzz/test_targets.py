@@ -17,7 +17,7 @@ from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).with_name("corpus")
 FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
-SLOW = ("gateway", "configurations")
+SLOW = ("gateway", "configurations", "handed", "logs")
 
 
 def corpus_of(target: str) -> list[bytes]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Mapping
+
+import pytest
 
 from culvert.driver.loop import PacketListener
+from culvert.driver.message import MessageError, read, written
 from culvert.effects import PairWorn, PeerMoved
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.crew import Pairs
@@ -168,6 +172,35 @@ def test_a_renewal_is_passed_to_the_worker_with_the_session() -> None:
         assert len(ear.heard_ike) == 1
         assert (here.passed, there.taken) == (1, 1)
         assert not there.pass_on(first(2), path)
+        for one in (here, there):
+            one.leave()
+        pairs.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"here": [("nowhere", 500)], "gone": []},
+        {"here": [], "gone": [("192.0.2.7", 1 << 16)]},
+        {
+            "octets": first(1),
+            "info": b"",
+            "encapsulated": True,
+            "local": ("192.0.2.1", 4500),
+            "remote": ("192.0.2", 4500),
+        },
+    ],
+)
+def test_words_about_a_peer_without_an_address_are_not_taken(said: Mapping[str, object]) -> None:
+    async def work() -> None:
+        pairs = Pairs(2)
+        (here, ear), (there, _) = two(pairs)
+        here.join(ear, ear, lambda: 0)
+        with pytest.raises(MessageError, match="of a peer"):
+            here._heard(1, read(written(said)))
+        assert ear.heard_ike == []
         for one in (here, there):
             one.leave()
         pairs.close()

@@ -14,6 +14,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol, cast
 
@@ -33,6 +34,7 @@ PAUSE = 0.05
 """Seconds between two words about how many sessions are here."""
 PEERS_AT_ONCE = 500
 """In one message."""
+PORTS = range(1 << 16)
 
 BEGAN, ANEW = "began", "anew"
 """Here is another process now, which knows nobody; and: forget what the line has said of me, for
@@ -240,7 +242,7 @@ class OtherWorkers:
                 "local": (str(host), int(port)),
                 "remote": (str(far), int(far_port)),
             }:
-                path = Path((host, port), (far, far_port), encapsulated)
+                path = Path(_address(host, port), _address(far, far_port), encapsulated)
                 self._take(octets, path, info)
             case _:
                 raise MessageError("a worker does not say that to another")
@@ -301,7 +303,17 @@ def _addresses(found: object) -> list[Address]:
     for one in cast("tuple[object, ...]", found):
         match one:
             case (str(host), int(port)):
-                made.append((host, port))
+                made.append(_address(host, port))
             case _:
                 raise MessageError("no address of a peer")
     return made
+
+
+def _address(host: str, port: int) -> Address:
+    try:
+        ip_address(host)
+    except ValueError as error:
+        raise MessageError(f"no address of a peer: {host!r}") from error
+    if port not in PORTS:
+        raise MessageError(f"no port of a peer: {port}")
+    return host, port
