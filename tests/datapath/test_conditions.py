@@ -382,6 +382,12 @@ def test_marks_go_in_and_come_out(on: Gateway) -> None:
                 packet = with_mark(session.flow(version).udp(b"marked"), inner)
                 on.send([session.seal(packet)], outer)
                 assert on.arrived(session, version) == [(b"marked", seen)]
+            # What cannot carry the mark is dropped (RFC 6040 §4.2), which Linux does not do.
+            before = on.dropped(session)
+            on.send([session.seal(session.flow(version).udp(b"unmarked"))], congested)
+            kernels = on.kind.engine == "xfrm"
+            assert on.arrived(session, version) == ([(b"unmarked", 0)] if kernels else [])
+            assert more(before, on.dropped(session)) == ({} if kernels else {"congested": 1})
 
 
 def with_mark(packet: bytes, mark: int) -> bytes:
