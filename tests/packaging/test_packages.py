@@ -134,7 +134,7 @@ class Installed:
 
 def installed(tree: Path, place: Path, path: str) -> Installed:
     """`pip install .`, programs found by ``path`` only."""
-    venv.create(place, with_pip=False)
+    venv.create(place, with_pip=False, symlinks=True)
     (own,) = place.glob("lib/python3*/site-packages")
     (own / "others.pth").write_text("\n".join(site.getsitepackages()) + "\n")
     python = place / "bin" / "python"
