@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("setuptools", "77")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 SOURCES = Path("src/culvert/esp")
