@@ -278,6 +278,17 @@ def blocked_all_searched() -> Provoked:
     return _searching(lambda _: True, tcp=False)
 
 
+@provokes("blocked-all")
+def blocked_all() -> Provoked:
+    """IPsec over TCP comes first, and UDP after it; there is nothing to search."""
+    world = World(SEED)
+    client = world.client(profile(ipsec_over_tcp=True, peer_timeout=30), behind=world.nat)
+    drop(client, lambda _: True)
+    client.connect()
+    world.decided(client)
+    return over(world, client, **{"TCP streams that failed": len(client.told("client.tcp-failed"))})
+
+
 @provokes("natt-off")
 def natt_off() -> Provoked:
     """Bare ESP behind an address translator that cannot pass it."""

@@ -61,6 +61,11 @@ def no_privilege() -> Provoked:
     return machine("/dev/net/tun: Operation not permitted")
 
 
+@provokes("disk-full")
+def disk_full() -> Provoked:
+    return machine("the undo log cannot be written: No space left on device")
+
+
 @provokes("port-in-use")
 def port_in_use() -> Provoked:
     return machine("UDP port 500: Address already in use")
