@@ -22,9 +22,17 @@ from culvert.datapath.plane import BARE, Plane
 from culvert.driver.pump import Pump
 from culvert.effects import ActivateSa, InstallSa
 from culvert.inet.address import Address
+from culvert.inet.lane import LANES
 from culvert.netio import udp
 from culvert.netio.raw_esp import RawEsp
-from culvert.netio.tun import IFF_VNET_HDR, TUN_F_USO4, TUNSETIFF, TUNSETOFFLOAD, Tun
+from culvert.netio.tun import (
+    IFF_MULTI_QUEUE,
+    IFF_VNET_HDR,
+    TUN_F_USO4,
+    TUNSETIFF,
+    TUNSETOFFLOAD,
+    Tun,
+)
 from culvert.netio.udp import UDP_GRO, UDP_SEGMENT, UdpSocket
 from culvert.rng import SeededRandom
 from datapath.engines import make
@@ -45,6 +53,7 @@ LOST = (
     "virtio headers",  # kernels before 2.6.27
     "cutting of UDP",  # TUN_F_USO: before 6.2
     "all cutting",
+    "queues of the device",  # before 3.8
     "UDP_SEGMENT",  # before 4.18
     "UDP_GRO",  # before 5.0
     "trains on this path",  # EIO or EINVAL for each
@@ -77,7 +86,8 @@ def lost(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
     def ioctl(descriptor: int, request: int, argument: Any) -> Any:
         flags = int.from_bytes(argument[16:18], "little") if request == TUNSETIFF else 0
-        if what == "virtio headers" and flags & IFF_VNET_HDR:
+        refused = {"virtio headers": IFF_VNET_HDR, "queues of the device": IFF_MULTI_QUEUE}
+        if flags & refused.get(what, 0):
             raise OSError(errno.EINVAL, "Invalid argument")
         if request == TUNSETOFFLOAD and (
             what == "all cutting" or (what == "cutting of UDP" and argument & TUN_F_USO4)
@@ -146,7 +156,7 @@ def end_of(
     ip("-n", name, "addr", "add", f"{OUTSIDE[at]}/24", "dev", "v")
     ip("-n", name, "link", "set", "v", "up")
     with inside(name):
-        tun = Tun.open(DEVICE, virtio=True)
+        tun = Tun.open_lanes(DEVICE, LANES, virtio=True)
         outside: UdpSocket | RawEsp
         if bare:
             outside = RawEsp.open(strangers=True)
@@ -253,6 +263,7 @@ def missing(end: End, lost: str) -> None:
     """It was really not there, and what was there was used."""
     cuts = {"virtio headers": (), "all cutting": ()}
     assert end.tun.virtio == (lost != "virtio headers")
+    assert bool(end.tun.lanes) == (lost != "queues of the device")
     assert {"tso4", "tso6"} <= set(end.tun.offloads) or lost in cuts
     assert "uso" not in end.tun.offloads or lost not in (*cuts, "cutting of UDP")
     if isinstance(end.outside, UdpSocket):
