@@ -36,6 +36,7 @@ from culvert.driver.loop import Driver, NewKeys
 from culvert.driver.message import MessageError
 from culvert.driver.packet_loop import PacketLoop
 from culvert.driver.privatefile import PrivateFile
+from culvert.driver.prompt import take_short_turns
 from culvert.driver.record import MOST as LONGEST_RECORD
 from culvert.driver.remote_hand import RemoteHand
 from culvert.driver.user_engine import Choice, user_engine
@@ -312,6 +313,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     async def lived() -> None:
         await Worker(orders, others, line, hook).live()
 
+    take_short_turns()
     with asyncio.Runner(loop_factory=PacketLoop) as runner:
         runner.run(lived())
 

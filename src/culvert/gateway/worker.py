@@ -36,6 +36,7 @@ from culvert.driver.loop import Driver, NewKeys, PacketListener
 from culvert.driver.message import MessageError
 from culvert.driver.packet_loop import PacketLoop
 from culvert.driver.process import STOP_SECONDS
+from culvert.driver.prompt import take_short_turns
 from culvert.driver.pump import Pump
 from culvert.driver.remote_hand import RemoteHand
 from culvert.driver.user_engine import user_engine
@@ -413,6 +414,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
         before.attempt = given.attempt
     ledger = socket.socket(fileno=given.ledger) if given.ledger >= 0 else None
     wires = Wires(Wire(heir), before, kernel, ledger)
+    take_short_turns()
     with asyncio.Runner(loop_factory=PacketLoop) as runner:
         runner.run(_lived(orders, control, door, wires, hook))
 
