@@ -189,7 +189,7 @@ def gateway_moved() -> Provoked:
     """Its name has another address from now on, as with a dynamic address."""
     world = World(SEED)
     world.nat.preserves, world.nat.mapping = False, Depends.ADDRESS_AND_PORT
-    client = reconnecting(world, dpd_delay=10, dpd_timeout=30)
+    client = reconnecting(world, dpd_delay=10, dpd_timeout=60)
     talks(world, client, 5.0)
     link = world.gateway.link
     if link is None:

@@ -29,9 +29,9 @@ SAID = [(fault, end) for fault in FAULTS for end in ENDS if FAULTS[fault].expect
 SOON = 5.0
 """Seconds in which a connection is back, once it can be."""
 
-SLOWER = {"gateway-moved": 35.0}
+SLOWER = {"gateway-moved": 65.0}
 """Nobody says that an address is old: the client finds out when nothing is heard for dpd_timeout,
-which is 30 s there."""
+which is 60 s there."""
 
 
 @cache
