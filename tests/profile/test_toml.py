@@ -79,6 +79,11 @@ def test_a_wrong_secret_is_never_repeated() -> None:
         ("save_password = 1", "true or false"),
         ('remote_networks = "10.0.0.0/8"', "list of texts"),
         ('remote_networks = ["10.0.0.1/8"]', "not an IPv4 network"),
+        ('remote_networks = ["fd00:1::/64"]', "only IPv4 travels inside a tunnel: leave it out"),
+        (
+            'remote_networks = ["10.0.0.0/8", "fd00:1::/64"]',
+            "only IPv4 travels inside a tunnel: leave it out",
+        ),
         ("remote_networks = []", "for everything write"),
         ('authentication = "xauth_psk"', 'did you mean "xauth-psk"'),
         ('nat_traversal = "of"', 'did you mean "off"'),

@@ -80,7 +80,7 @@ def network(text: str) -> Network:
 def network4(text: str) -> Network:
     found = network(text)
     if isinstance(found, IPv6Network):
-        raise ConfigError(f"{shown(text)}: only IPv4 travels in these tunnels")
+        raise ConfigError(f"{shown(text)}: only IPv4 travels inside a tunnel; leave it out")
     return found
 
 

@@ -10,11 +10,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address
 from types import MappingProxyType
 
 from culvert.errors import ConfigError
 from culvert.profile.identifiers import wrong_identifiers
+from culvert.profile.inside import unusable
 from culvert.profile.name_service import wrong_name_service
 from culvert.profile.proposal import (
     AGGRESSIVE_PSK,
@@ -415,13 +416,8 @@ def _networks(profile: Profile) -> Iterator[Mistake]:
     if not profile.remote_networks:
         yield Mistake("remote_networks", f'is empty; for everything write ["{EVERYTHING}"]')
     for text in profile.remote_networks:
-        try:
-            IPv4Network(text)
-        except ValueError:
-            yield Mistake(
-                "remote_networks",
-                f"{shown(text)} is not an IPv4 network such as 192.168.2.0/24",
-            )
+        if wrong := unusable(text, "192.168.2.0/24"):
+            yield Mistake("remote_networks", wrong)
 
 
 def _kept(profile: Profile) -> Iterator[Mistake]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 from typing import Protocol
+
+from culvert.profile.inside import unusable
 
 LOCKED = {"local_address": 'is handed out by the gateway unless provisioning = "off"'}
 """Keys that cannot be set while the gateway sets them, and why."""
@@ -67,10 +69,8 @@ def _addresses(profile: Shape) -> Iterator[tuple[str, str]]:
 
 def _networks(profile: Shape) -> Iterator[tuple[str, str]]:
     for text in profile.local_networks:
-        try:
-            IPv4Network(text)
-        except ValueError:
-            yield "local_networks", f"{text!r} is not an IPv4 network such as 192.168.1.0/24"
+        if wrong := unusable(text, "192.168.1.0/24"):
+            yield "local_networks", wrong
     default = profile.remote_networks in ((EVERYTHING,), ())
     if profile.topology != "site":
         if profile.local_networks:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 
 from culvert.errors import ConfigError
 from culvert.profile.adapters.draft import Draft, Entry, Row, clean
+from culvert.profile.inside import unusable
 from culvert.profile.obfuscation import decode
 from culvert.profile.proposal import shown
 from culvert.secret import Secret
@@ -216,7 +217,7 @@ def _networks(draft: Draft, row: Row, entry: Entry) -> None:
         try:
             network = str(IPv4Network(text, strict=False))
         except ValueError:
-            raise draft.refuse(entry, f"{shown(text)} is not an IPv4 network") from None
+            raise draft.refuse(entry, unusable(text, "192.168.2.0/24")) from None
         # 10.1.2.3/255.0.0.0 names a network by one of its hosts, which these programs allow.
         if not text.startswith(network.split("/", maxsplit=1)[0]):
             draft.warn(entry, f"{shown(text)} was taken as {network}")
