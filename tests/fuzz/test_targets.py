@@ -17,7 +17,7 @@ from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).with_name("corpus")
 FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
-SLOW = ("gateway", "configurations", "handed", "logs")
+SLOW = ("gateway", "configurations", "handed", "logs", "client", "at_client", "at_gateway")
 
 
 def corpus_of(target: str) -> list[bytes]:
