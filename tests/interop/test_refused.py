@@ -179,7 +179,7 @@ def test_an_unknown_group_and_a_wrong_key_are_told_apart_at_the_gateway_only(
     for case in BEFORE_LOGIN.values():
         refuse_both(lab, gateway, client, case)
     works(lab, client)
-    # The table has them when the gateway has given up waiting for the proof.
+    # The table has who said nothing more when the gateway has given up waiting for the proof.
     until("all are listed", lambda: len(gateway.refusals) == before + 4, seconds=HALF_OPEN + 10)
     rows = gateway.refusals[before:]
     unknown, wrong = (case.cause for case in BEFORE_LOGIN.values())
