@@ -41,6 +41,9 @@ FLOODS = {
     "TCP both ways": ("-P", "2", "--bidir"),
 }
 
+STARTING = 40.0
+"""Seconds for a flood to begin: its first packets may wait behind what is left of the one before."""
+
 
 @dataclass(frozen=True)
 class Pinged:
@@ -119,7 +122,7 @@ def measured(lab: Lab, engine: str, *names: str, count: int = PINGS) -> Iterator
                 before = pinged(lab, count=count)
                 words = ["-c", topology.SERVER, "-t", str(seconds), *FLOODS[name]]
                 flood = lab.spawn(FLOODING, [namespace.tool("iperf3"), *words], label="flood")
-                flood.wait_for("connected to")
+                flood.wait_for("connected to", timeout=STARTING)
                 time.sleep(WARM)
                 yield Flooded(name, before, pinged(lab, count=count))
                 flood.stop()
