@@ -42,7 +42,7 @@ FLOODS = {
 }
 
 STARTING = 40.0
-"""Seconds for a flood to begin: its first packets may wait behind what is left of the one before."""
+"""Seconds for a flood to begin: it may wait behind what is left of the one before."""
 
 
 @dataclass(frozen=True)
