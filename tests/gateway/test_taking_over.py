@@ -8,11 +8,27 @@ from typing import Any
 
 import pytest
 
+from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.carried import Carried
 from culvert.driver.message import MessageError
 from culvert.rng import SeededRandom
 from simulation.world import World, profile
 
 Change = Callable[[list[dict[str, Any]]], object]
+
+
+@pytest.mark.parametrize("item", [{}, {"install": None}, {"install": {"session": 1}}])
+def test_a_pair_that_makes_no_sense_is_refused(item: dict[str, object]) -> None:
+    with pytest.raises(MessageError):
+        Carried().orders([item], now=0.0)
+
+
+@pytest.mark.parametrize(
+    "item", [{"used": None}, {"counted": 7}, {"active": [[1, 1]]}, {"what": 1}, {}]
+)
+def test_progress_that_makes_no_sense_is_refused(item: dict[str, object]) -> None:
+    with pytest.raises(MessageError):
+        Carried().go_on([item], PythonEngine(SeededRandom(1)), now=0.0)
 
 
 @pytest.mark.parametrize(

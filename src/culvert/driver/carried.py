@@ -102,7 +102,7 @@ class Carried:
 
     def orders(self, items: Iterable[Item], *, now: float) -> list[InstallSa]:
         """The pairs to install. Raises MessageError."""
-        found = [self._codec.read(item["install"], InstallSa, now=now) for item in items]
+        found = [self._codec.read(item.get("install"), InstallSa, now=now) for item in items]
         return cast("list[InstallSa]", found)
 
     def go_on(self, items: Iterable[Item], plane: Plane, *, now: float) -> list[ActivateSa]:
