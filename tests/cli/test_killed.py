@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 PATIENCE = 60.0
 """Seconds for a process to come or to go, on a machine that has much else to do."""
 
-MOMENTS = 6
+MOMENTS = 10
 """Before everything stands, and as many after."""
 
 SETTLED = 0.5
