@@ -118,6 +118,9 @@ class ClientService:
         """
         profile = read(request.text("profile"), name=request.text("name"), path="the profile")
         standing = self._live.get(profile.name)
+        if standing is not None and standing.over.done():
+            await self._closed()
+            standing = self._live.get(profile.name)
         if standing is not None and standing.up.is_set():
             return await self._go_on(standing, profile, request)
         certificate, authorities = request.text("certificate"), request.text("authorities")
@@ -138,6 +141,7 @@ class ClientService:
             live.begin()
             await self._first_of(live, detach=request.flag("detach"))
             if live.over.done():
+                await self._closed()
                 raise _ended(live.over.result())
             await live.look()
             return {"connection": self._row(live)}
@@ -388,6 +392,12 @@ class ClientService:
         task = asyncio.get_running_loop().create_task(self._close(live))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def _closed(self) -> None:
+        """What is over has given back its ports and its name: whoever was told so may try again,
+        with another program, too."""
+        if self._closing:
+            await asyncio.wait(tuple(self._closing))
 
     async def _close(self, live: Live) -> None:
         """The ports and the TUN are given back before the name is free again."""
