@@ -112,10 +112,14 @@ def _about() -> dict[str, str]:
 def _figures(run: Mapping[str, Any] | None) -> tuple[str, ...]:
     if run is None:
         return "none yet", "0", "0", "0", "0"
-    minutes = f"{run['seconds'] / 60:.0f}"
     worked = run.get("processor_seconds")
-    of_a_core = "?" if worked is None else f"{worked / 60:.0f}"
-    return run["date"][:10], minutes, of_a_core, f"{run['executions']:,}", str(run["edges"])
+    of_a_core = "?" if worked is None else _minutes(worked)
+    executions = f"{run['executions']:,}"
+    return run["date"][:10], _minutes(run["seconds"]), of_a_core, executions, str(run["edges"])
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f}" if seconds >= 600 else f"{seconds / 60:.1f}"
 
 
 def _findings(findings: list[dict[str, str]]) -> Iterator[str]:
