@@ -52,6 +52,13 @@ behind a target than any run reaches. *Findings* are all there ever were, mended
 something stops there, so the run that counts is the one after it was mended.
 """
 
+FINDINGS = """\
+## Findings
+
+By runs, by changes of the corpus, and by writing a target: who asks what must hold there often sees
+what does not, and the seed that shows it is then the first finding.
+"""
+
 TAIL = """\
 
 ## Not fuzzed
@@ -93,7 +100,7 @@ def page() -> str:
     for name in sorted(about):
         cells = (f"`{name}`", about[name], *_figures(runs.get(name)), str(known[name]))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "## Findings", "", *_findings(findings), TAIL]
+    lines += ["", FINDINGS, *_findings(findings), TAIL]
     return "\n".join(lines)
 
 
