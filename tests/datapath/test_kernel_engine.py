@@ -56,7 +56,9 @@ def test_two_directions_on_two_threads_do_not_disturb_each_other() -> None:
     assert gateway.traffic(1).dropped_in == {}
 
 
-@pytest.fixture(params=[Ways.EVP_ALONE, Ways.ALL], ids=["EVP alone", "own code too"])
+@pytest.fixture(
+    params=[Ways.EVP_ALONE, Ways.OWN_AES, Ways.ALL], ids=["EVP alone", "AES-NI", "all there is"]
+)
 def found(request: pytest.FixtureRequest) -> Iterator[Kernel]:
     """A libcrypto without the plain hash functions, deprecated since 3.0, and a processor without
     AVX-512; then all there is."""
@@ -218,6 +220,19 @@ def test_a_batch_larger_than_the_buffers_is_taken_in_parts() -> None:
     assert len(burst.datagrams) == 5000
     arrived = [(datagram, CLIENT) for datagram in burst.datagrams]
     assert gateway.from_network(arrived, 0.0).inside == packets
+
+
+def test_nothing_is_lost_of_a_super_packet_behind_a_train_that_still_waits() -> None:
+    """Sealed only when the train leaves, it has its place in the records all the same."""
+    framed = KernelEngine(kernel(), SeededRandom(1), virtio=True)
+    order, _ = both_ends()
+    framed.install(order)
+    framed.activate(1, 1)
+    small = [bytes(10) + udp(SERVER, LEASED, bytes(32))] * 1535
+    flow = Flow(bytes((192, 168, 2, 251)), bytes((10, 1, 0, 5)))
+    out = framed.from_tunnel([*small, offered(flow.tcp(bytes(65_000)), 48)], 0.0)
+    assert sum(len(burst.datagrams) for burst in out.bursts) == 1535 + 1355
+    assert framed.traffic(1).packets_out == 1535 + 1355
 
 
 def test_a_super_packet_of_the_smallest_segments_fits_the_buffers() -> None:

@@ -226,7 +226,7 @@ int main(int count, char **words)
     if (count != 3) { fprintf(stderr, "usage: batch_fuzz SECONDS DIRECTORY\n"); return 2; }
     const char *libraries[] = {"libcrypto.so.4", "libcrypto.so.3", "libcrypto.so.1.1"};
     u32 l = 0;
-    while (l < 3 && batch_library(libraries[l], PLAIN_HASHES | OWN_CODE)) l++;
+    while (l < 3 && batch_library(libraries[l], PLAIN_HASHES | OWN_AES | OWN_WIDE)) l++;
     if (l == 3) { fprintf(stderr, "no libcrypto\n"); return 2; }
     snprintf(crash_path, sizeof crash_path, "%s/../crash", words[2]);
     __asan_set_death_callback(keep_crash);

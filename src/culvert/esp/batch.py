@@ -16,7 +16,7 @@ from typing import NamedTuple
 from culvert.crypto.packet import PacketSuite
 from culvert.esp.replay import WINDOW
 
-VERSION = 6
+VERSION = 7
 SHARED_OBJECT = f"{__file__.rpartition('/')[0]}/_batch.so"
 
 REASONS = (
@@ -233,8 +233,9 @@ class Ways(IntFlag):
 
     EVP_ALONE = 0
     PLAIN_HASHES = 1  # libcrypto's functions of single hashes, deprecated since 3.0
-    OWN_CODE = 2  # ours for instructions of this processor
-    ALL = PLAIN_HASHES | OWN_CODE
+    OWN_AES = 2  # ours with AES-NI
+    OWN_WIDE = 4  # ours with AVX-512 and VAES
+    ALL = PLAIN_HASHES | OWN_AES | OWN_WIDE
 
 
 class Kernel:

@@ -55,9 +55,19 @@ AES_NI static inline __m128i aes_block(const aes *a, __m128i block)
     return _mm_aesenclast_si128(block, a->round[a->rounds]);
 }
 
+AES_NI static void cbc_seal_one(const aes *a, const u8 chain[16], u8 *at, u32 blocks)
+{
+    __m128i state = _mm_loadu_si128((const __m128i *)chain);
+    for (; blocks; blocks--, at += 16) {
+        state = aes_block(a, _mm_xor_si128(state, _mm_loadu_si128((__m128i *)at)));
+        _mm_storeu_si128((__m128i *)at, state);
+    }
+}
+
 /* Up to eight packets of as many blocks each, in place, each beginning with `chain`. */
 AES_NI static void cbc_seal(const aes *a, const u8 chain[16], u8 *const *packets, u32 count, u32 blocks)
 {
+    if (count == 1) { cbc_seal_one(a, chain, packets[0], blocks); return; }
     u8 spare[16] = {0}, *at[LANES];
     u32 step[LANES];
     __m128i state[LANES];
@@ -98,9 +108,10 @@ static void cbc_seal(const aes *a, const u8 chain[16], u8 *const *packets, u32 c
 
 #endif
 
-/* NULL: no memory. */
+/* NULL: no memory, or no key of AES. */
 static aes *aes_new(const u8 *key, u32 size)
 {
+    if (size != 16 && size != 24 && size != 32) return NULL;
     aes *a = aligned_alloc(64, (sizeof *a + 63) / 64 * 64);
     if (a) aes_key(a, key, size);
     return a;
@@ -112,8 +123,8 @@ static void aes_free(aes *a)
     free(a);
 }
 
-static bool own_aes(void) { return lib.own && aes_able(); }
-static bool own_wide(void) { return lib.own && wide_able(); }
+static bool own_aes(void) { return lib.ways & OWN_AES && aes_able(); }
+static bool own_wide(void) { return lib.ways & OWN_WIDE && wide_able(); }
 
 /* What serves beside libcrypto: 0 nothing, 1 AES-NI, 2 AVX-512 too. */
 API int batch_own(void) { return own_wide() ? 2 : own_aes(); }

@@ -50,9 +50,10 @@ WIDE_INLINE __m128i reduced(const product *of)
 
 WIDE_INLINE __m512i alone(__m128i v) { return _mm512_zextsi128_si512(v); }
 
-/* Only where wide_able. NULL: no memory. */
+/* Only where wide_able. NULL: no memory, or no key of AES. */
 WIDE static gcm *gcm_new(const u8 *key, u32 size)
 {
+    if (size != 16 && size != 24 && size != 32) return NULL;
     gcm *g = aligned_alloc(64, (sizeof *g + 63) / 64 * 64);
     if (!g) return NULL;
     memset(g, 0, sizeof *g);

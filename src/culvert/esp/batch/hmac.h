@@ -17,15 +17,9 @@ static void mac_free(mac *m)
     explicit_bzero(m, sizeof *m);
 }
 
-static bool mac_key(mac *m, const hash *h, const u8 *key, u32 size)
+/* `in`, `out`: the key padded to a block, with the octets of RFC 2104 §2. */
+static bool mac_padded(mac *m, const hash *h, const u8 *in, const u8 *out)
 {
-    u8 in[128], out[128];
-    if (size > h->block) return false;
-    for (u32 i = 0; i < h->block; i++) {
-        u8 octet = i < size ? key[i] : 0;
-        in[i] = octet ^ 0x36;
-        out[i] = octet ^ 0x5c;
-    }
     m->h = h;
     m->copies = h->init;
     if ((m->abreast = own_wide() && h < hashes + KINDS)) keyed_by(&m->lanes, (u32)(h - hashes), in, out);
@@ -41,6 +35,21 @@ static bool mac_key(mac *m, const hash *h, const u8 *key, u32 size)
            lib.digest_update(m->evp_inner, in, h->block) == 1 &&
            lib.digest_init(m->evp_outer, md, NULL) == 1 &&
            lib.digest_update(m->evp_outer, out, h->block) == 1;
+}
+
+static bool mac_key(mac *m, const hash *h, const u8 *key, u32 size)
+{
+    u8 in[128], out[128];
+    if (size > h->block) return false;
+    for (u32 i = 0; i < h->block; i++) {
+        u8 octet = i < size ? key[i] : 0;
+        in[i] = octet ^ 0x36;
+        out[i] = octet ^ 0x5c;
+    }
+    bool good = mac_padded(m, h, in, out);
+    explicit_bzero(in, sizeof in);
+    explicit_bzero(out, sizeof out);
+    return good;
 }
 
 static bool mac_of(mac *m, const u8 *octets, u32 size, u8 out[64])

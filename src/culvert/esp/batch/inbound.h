@@ -239,7 +239,8 @@ API void batch_pump_in(engine *e, work *w, int udp, u32 local_port, u32 budget, 
         struct sockaddr_storage name;
         u8 *d = basket_room(w);
         struct iovec all = {d, LARGEST};
-        struct msghdr m = {&name, sizeof name, &all, 1, control.octets, sizeof control, 0};
+        struct msghdr m = {.msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &all, .msg_iovlen = 1,
+                           .msg_control = control.octets, .msg_controllen = sizeof control};
         ssize_t got = recvmsg(udp, &m, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EBADF)) break;
         w->reads++;

@@ -164,6 +164,8 @@ WIDE static void keyed_by(keyed *k, u32 kind, const u8 in[64], const u8 out[64])
         columns(rows, 0, w, kinds[kind].little);
         hash_block(kind, s, w);
         for (u32 j = 0; j < WORDS; j++) to[i][j] = (u32)_mm_cvtsi128_si32(_mm512_castsi512_si128(s[j]));
+        explicit_bzero(s, sizeof s);
+        explicit_bzero(w, sizeof w);
     }
 }
 

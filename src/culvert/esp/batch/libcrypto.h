@@ -35,12 +35,12 @@ static struct {
     int (*digest_update)(void *, const void *, size_t);
     int (*digest_final)(void *, u8 *, u32 *);
     int (*digest_copy)(void *, const void *);
-    bool own;                       /* code for this processor's instructions may serve too */
+    int ways;
 } lib;
 
 API u32 batch_version(void) { return VERSION; }
 
-/* 0: usable. -1: no such library, -2: it lacks something. `ways`: PLAIN_HASHES, OWN_CODE. Before
+/* 0: usable. -1: no such library, -2: it lacks something. `ways`: PLAIN_HASHES, OWN_AES, OWN_WIDE. Before
  * anything else. */
 API int batch_library(const char *path, int ways)
 {
@@ -71,6 +71,6 @@ API int batch_library(const char *path, int ways)
         *(void **)&h->final = dlsym(found, h->final_name);
         if (!h->update || !h->final) h->init = NULL;
     }
-    lib.own = ways & OWN_CODE;
+    lib.ways = ways;
     return 0;
 }

@@ -13,7 +13,7 @@ enum { NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_UDP = 5, GSO_ECN = 0x80 }
 enum { TCP = 6, UDP = 17, ESP = 50, FIN = 1, SYN = 2, PSH = 8, ACK = 16, CWR = 128 };
 
 enum {
-    VERSION = 6,              /* of the interface below; Python refuses another one */
+    VERSION = 7,              /* of the interface below; Python refuses another one */
     LARGEST = 65535,          /* octets of any IP packet or datagram */
     VNET = 10,                /* struct virtio_net_hdr */
     FRAME = VNET + LARGEST,
@@ -43,7 +43,7 @@ enum reason { R_SHORT, R_REPLAYED, R_NOT_AUTHENTIC, R_PADDING, R_NEXT_HEADER, R_
               R_UNKNOWN_SPI, R_CONGESTED, REASONS };
 enum kind { K_INSIDE, K_SEALED, K_IKE, K_UNKNOWN, K_NEWEST, K_WORN, K_BIG, K_SPENT };
 enum mode { M_GCM, M_CBC };
-enum { PLAIN_HASHES = 1, OWN_CODE = 2 }; /* what may be used besides libcrypto's EVP */
+enum { PLAIN_HASHES = 1, OWN_AES = 2, OWN_WIDE = 4 }; /* what may be used besides libcrypto's EVP */
 enum { NOT_CAPABLE = 0, ECT_1 = 1, ECT_0 = 2, CONGESTED = 3, ECN = 3 }; /* RFC 3168 §5 */
 
 static u16 get16(const u8 *p) { return (u16)(p[0] << 8 | p[1]); }

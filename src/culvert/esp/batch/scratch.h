@@ -31,7 +31,6 @@ typedef struct work {
     /* train: sealed datagrams of one peer */
     peer to;
     u8 train_mark;                  /* DSCP and ECN of all of it */
-    u64 train_tag;
     u32 octets, datagrams, segment;
     bool closed;
     u32 refusals;                   /* trains in a row */
@@ -87,7 +86,12 @@ API void batch_beside(work *w, u32 port, int udp4, int udp6)
     w->beside6 = udp6;
 }
 
-static bool roomy(const work *w) { return RECORDS - w->count > SEGMENTS + 2 && ARENA - w->used > ROOM; }
+/* Room for what one more super-packet or train may note; what waits in a train is noted too. */
+static bool roomy(const work *w)
+{
+    u32 waiting = w->direct ? 0 : w->waiting, octets = w->direct ? 0 : w->octets;
+    return RECORDS - w->count > SEGMENTS + 2 + waiting && ARENA - w->used > ROOM + octets;
+}
 
 static u8 *note(work *w, enum kind kind, u64 tag, const u8 *octets, u32 size)
 {

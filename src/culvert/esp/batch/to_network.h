@@ -14,8 +14,8 @@ static int sender(const work *w)
 typedef struct envelope {
     struct sockaddr_in four;
     struct sockaddr_in6 six;
-    union { char octets[CMSG_SPACE(20) + CMSG_SPACE(2) + CMSG_SPACE(4)]; struct cmsghdr aligned; } control;
     struct msghdr head;
+    _Alignas(struct cmsghdr) u8 control[CMSG_SPACE(20) + CMSG_SPACE(2) + CMSG_SPACE(4)];
 } envelope;
 
 static struct cmsghdr *tell(envelope *e, struct cmsghdr *c, int level, int type, const void *what,
@@ -43,8 +43,8 @@ static void address(const work *w, envelope *e, u32 segment)
     memcpy(&e->four.sin_addr, to->host, 4);
     e->head.msg_name = four ? (void *)&e->four : (void *)&e->six;
     e->head.msg_namelen = four ? sizeof e->four : sizeof e->six;
-    e->head.msg_control = e->control.octets;
-    struct cmsghdr *c = &e->control.aligned;
+    e->head.msg_control = e->control;
+    struct cmsghdr *c = (struct cmsghdr *)(void *)e->control;
     if (to->answer_size)
         c = tell(e, c, told ? IPPROTO_IP : IPPROTO_IPV6, told ? IP_PKTINFO : IPV6_PKTINFO, to->answer,
                  to->answer_size);
@@ -72,7 +72,7 @@ static u32 send_some(work *w, const u8 *octets, u32 size, u32 segment, bool join
         int sent = sendmmsg(sender(w), all, count, MSG_DONTWAIT);
         if (sent > 0) return (u32)sent;
         if (errno == EINTR) continue;
-        if (!w->to.answer_size ||
+        if (!w->to.answer_size || (joined && errno == EINVAL) || /* perhaps the train's fault */
             (errno != EADDRNOTAVAIL && errno != ENETUNREACH && errno != EINVAL))
             return 0;
         w->to.answer_size = 0;      /* that address has left this machine: send from any */
@@ -152,7 +152,7 @@ static void seal_waiting(work *w)
             u8 *iv = w->unsealed[at + i];
             /* libcrypto refuses nothing it took once; if ever, nothing clear goes out. */
             if (made) memcpy(iv + size, tags[i], p->icv);
-            else memset(iv, 0, size + p->icv);
+            else { memset(iv, 0, size + p->icv); w->not_sent++; }
             if (!w->direct) note_sealed(w, p, iv - HEADER, HEADER + size + p->icv);
         }
     }
