@@ -52,6 +52,14 @@ def test_as_many_as_the_constant_says() -> None:
         (written(more=SITE), "workers = 2 and 1 [[site]]: where we call a site"),
         (written("ipsec_over_tcp = true"), "workers = 2 and ipsec_over_tcp: its streams"),
         (written(more="ipsec_over_udp = true"), "workers = 2 and ipsec_over_udp: its port"),
+        (
+            written('nat_traversal = "off"'),
+            'workers = 2 and nat_traversal = "off": plain ESP has no',
+        ),
+        (
+            written(more='nat_traversal = "off"'),
+            "so its clients could not connect; set workers = 1",
+        ),
         (written(f"listen = [{ADDRESSES}]"), "too many sockets"),
         (written('tun = "culvert-office"'), "each worker has its interface; shorten it"),
         (written(pool="40.1.1.1"), "pool clients has 1 addresses"),

@@ -190,6 +190,9 @@ def _ping_told(result: Row) -> str:
     return told
 
 
+WHEN_WRONG = ("store_problem", "store_unwritten")
+"""Lines that are shown only while they say something."""
+
 NAMED = {"unproved": "callers that have proved nothing yet"}
 """Heads of a table that say more than its key."""
 
@@ -208,7 +211,7 @@ def status(as_json: bool, state_dir: str, socket: str) -> None:
     shown = [
         (label(key), ", ".join(map(str, items(value))) or str(value))
         for key, value in result.items()
-        if not isinstance(value, dict)
+        if not isinstance(value, dict) and (value or key not in WHEN_WRONG)
     ]
     click.echo(pairs(shown, indent=""))
     for name in ("unproved", "refused_datagrams", "dropped_packets"):

@@ -17,7 +17,7 @@ from culvert.driver.places import GATEWAY, places
 from culvert.errors import ConfigError, PlatformError
 from culvert.identity.account import Account
 from culvert.secret import Secret
-from culvert.store.database import FILE_NAME, open_database
+from culvert.store.database import FILE_NAME, NO_ROOM, free_space, open_database
 from culvert.store.users import Users
 from culvert.vault.password import SCHEMES, Argon2id
 
@@ -199,7 +199,9 @@ def with_users(state_dir: str, work: Callable[[Users], Result]) -> Result:
     except OSError as error:
         raise PlatformError(
             f"{folder} cannot be made ({error.strerror})",
-            action="Run as the gateway's user, or name its state directory with --state-dir.",
+            action=free_space(folder.parent)
+            if error.errno in NO_ROOM
+            else "Run as the gateway's user, or name its state directory with --state-dir.",
         ) from error
     with closing(open_database(folder / FILE_NAME)) as connection:
         return work(Users(connection))

@@ -31,6 +31,7 @@ from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.line import serve
 from culvert.driver.loop import LongOrder, NewKeys
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import told as end_told
 from culvert.driver.surroundings import Surroundings
 from culvert.effects import (
     Answer,
@@ -274,6 +275,7 @@ class Apart:
         """The worker is gone with its keys. What it had set up stands, and is come back to where
         the profile wants that."""
         if self._born is not None:
+            why = await end_told(why, self._born.process)
             await self._born.end(0.0)
         self._ends = 1 if boottime() > self._started + CALM else self._ends + 1
         self._tell(LogEvent("client.worker-lost", {"why": why}))

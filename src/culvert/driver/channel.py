@@ -23,6 +23,9 @@ PIECE = 1 << 16
 MOST_TOGETHER = 256
 """Messages that wait for each other before they are written."""
 
+ENDED = "it ended"
+"""Why the other end is gone, where its process may have more to say (`driver.process_end`)."""
+
 Message = Mapping[str, object]
 Take = Callable[[Message], None]
 
@@ -107,7 +110,7 @@ class Channel:
         self._end("")
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        why, rest = "it ended", b""
+        why, rest = ENDED, b""
         try:
             while octets := await reader.read(PIECE):
                 *lines, rest = (rest + octets).split(b"\n")

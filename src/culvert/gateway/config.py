@@ -168,6 +168,9 @@ def _config(tables: Tables, path: str) -> GatewayConfig:
         plans,
         sites=tables.repeated["site"],
         over_udp=[table for table in tables.repeated["group"] if table.flag("ipsec_over_udp")],
+        not_in_udp=[
+            table for table in tables.repeated["group"] if table.text("nat_traversal") == "off"
+        ],
     )
     checking.check_main_mode(gateway, names)
     checking.check_authentication(gateway, names)

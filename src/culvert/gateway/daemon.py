@@ -51,6 +51,7 @@ from culvert.gateway.sockets import (
     open_shared,
     open_sockets,
 )
+from culvert.gateway.store_door import StoreDoor
 from culvert.gateway.succession import TUN, Given, Inheritance, Options
 from culvert.gateway.worker import Orders
 from culvert.gateway.worker_checking import device
@@ -195,9 +196,8 @@ class _Gateway:
         self._esp = self._plain_esp()
         self._ports_of = self._open_ports()
         self._beside = open_beside(config, self._before)
-        house = GatewayHouse(
-            config.trust, Users(self._database), record, self._vault_lost, handed_down()
-        )
+        store = StoreDoor(Users(self._database), self._lifetime, record)
+        house = GatewayHouse(config.trust, store, record, self._vault_lost, handed_down())
         streams = self._streams = StreamGate(config.restart.natt_port, record)
         listening, watched = Listening(), None
         try:
@@ -208,7 +208,7 @@ class _Gateway:
                 Monitor,
                 house=house,
                 record=record,
-                counted=self._lifetime.keep,
+                counted=store.keep,
                 clock=boottime,
                 keys=watched.add if watched.wants_keys else None,
                 recorded=self._recorded,
@@ -251,7 +251,7 @@ class _Gateway:
             await serve(
                 self._where,
                 {
-                    **Desk(monitor, self._journal).methods,
+                    **Desk(monitor, self._journal, store).methods,
                     "restart": self._restarting.restart,
                 },
                 self._journal,
@@ -263,6 +263,7 @@ class _Gateway:
             )
         finally:
             streams.close()
+            store.close()
             self._close_files(watched)
             for one in self._sockets:
                 one.close()
@@ -367,7 +368,7 @@ class _Gateway:
         """From then on the keys are there, and here no more."""
         try:
             missing = await house.start(self._config, self._empty)
-        except (MessageError, TimeoutError) as error:
+        except (MessageError, TimeoutError, OSError) as error:
             await house.close()
             raise PlatformError(
                 f"the gateway's vault does not start: {error}",

@@ -19,19 +19,21 @@ from culvert.gateway.crew import Crew
 from culvert.gateway.monitor import Monitor
 from culvert.gateway.record_file import ALONE, SEVERAL
 from culvert.gateway.recorded import Wanted
+from culvert.gateway.store_door import StoreDoor
 from culvert.netio import echo
 
 MOST_ECHOES = 60
 """Echo requests of one ``ping``: a look at a session, not a measurement over days."""
 
-OF_THE_WORKER = ("sessions", "logout", "announce", "status")
+OF_THE_WORKER = ("sessions", "logout", "announce")
 
 
 class Desk:
     """Answers the methods of the control protocol for a gateway."""
 
-    def __init__(self, monitor: Monitor | Crew, journal: Journal) -> None:
+    def __init__(self, monitor: Monitor | Crew, journal: Journal, store: StoreDoor) -> None:
         self._monitor = monitor
+        self._store = store
         self._journal = journal
         self._tracing = Tracing(journal.log)
 
@@ -39,6 +41,7 @@ class Desk:
     def methods(self) -> Mapping[str, Method]:
         return {
             **{name: partial(self._monitor.ask, name) for name in OF_THE_WORKER},
+            "status": self.status,
             "ping": self.ping,
             "record": self.record,
             "story": self.story,
@@ -47,6 +50,9 @@ class Desk:
             "clear": partial(clear_log, self._journal),
             "trace": self._tracing.trace,
         }
+
+    async def status(self, request: Request) -> Mapping[str, object]:
+        return {**await self._monitor.ask("status", request), **self._store.status}
 
     async def ping(self, request: Request) -> Mapping[str, object]:
         """Ask the client of ``number`` through its tunnel."""

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.channel import Channel, Message
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import told
 from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.accounts_door import AccountsDoor
@@ -50,6 +51,7 @@ class GatewayHouse:
         self._process: asyncio.subprocess.Process | None = None
         self._doors, self._their_doors = socket.socketpair()
         self._closing = False
+        self._telling: asyncio.Task[None] | None = None
         self._tickets = 0
 
     async def start(self, config: GatewayConfig, empty: str) -> tuple[str, ...]:
@@ -131,6 +133,11 @@ class GatewayHouse:
                 raise MessageError("a vault does not say that")
 
     def _ended(self, why: str) -> None:
+        if not self._closing:
+            self._telling = asyncio.get_running_loop().create_task(self._tell_end(why))
+
+    async def _tell_end(self, why: str) -> None:
+        why = await told(why, self._process)
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(MessageError(f"the vault did not come up: {why}"))
         elif not self._closing:

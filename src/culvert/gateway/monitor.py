@@ -21,6 +21,7 @@ from culvert.driver.control import Request, RequestError
 from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.loop import NewKeys
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import told as end_told
 from culvert.effects import (
     CertificateJudged,
     InstallSa,
@@ -259,7 +260,7 @@ class Monitor:
         if self._doubt:
             why = f"{why} ({self._doubt})"
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(MessageError(f"the worker did not come up: {why}"))
+            self._begin(self._not_up(self._ready, why))
             return
         if self._taken is not None and not self._taken.done():
             self._taken.set_exception(MessageError(f"the new worker did not take over: {why}"))
@@ -267,11 +268,17 @@ class Monitor:
         if not self._stopping:
             self._begin(self._again(why))
 
+    async def _not_up(self, ready: asyncio.Future[tuple[str, ...]], why: str) -> None:
+        why = await end_told(why, self._process)
+        if not ready.done():
+            ready.set_exception(MessageError(f"the worker did not come up: {why}"))
+
     async def _again(self, why: str) -> None:
         """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
         self.watch(False)
         if self._recorded is not None:
             self._recorded.lost()
+        why = await end_told(why, self._process)
         if self._channel is not None:
             self._channel.cut()  # or its end, when the process is killed, would count again
         self._kill()

@@ -24,6 +24,7 @@ def check_workers(
     *,
     sites: Sequence[Table],
     over_udp: Sequence[Table],
+    not_in_udp: Sequence[Table],
 ) -> None:
     workers = gateway.number("workers")
     if workers == 1:
@@ -40,6 +41,9 @@ def check_workers(
         refuse("ipsec_over_tcp", "its streams have no cookie of ours in the first packet")
     if over_udp:
         refuse("ipsec_over_udp", "its port is not shared among workers")
+    if not_in_udp:
+        why = "plain ESP has no ports by which a worker is chosen, so its clients could not connect"
+        refuse('nat_traversal = "off"', why)
     if gateway.texts("listen")[MOST_ADDRESSES:]:
         refuse(f"more than {MOST_ADDRESSES} addresses in listen", "that takes too many sockets")
     if len(gateway.text("tun")) > LONGEST_TUN:

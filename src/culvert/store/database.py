@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Generator, Iterator
@@ -17,6 +18,14 @@ BUSY_SECONDS = 5.0
 """How long one process waits for another's write; each write here takes milliseconds."""
 
 OTHERS = 0o077
+
+LEAST_ROOM = 65536
+"""Octets: a file system with less has none for SQLite, whose side files begin with 32 KiB."""
+
+LOW_BITS = 0xFF
+"""Of an SQLite result: which kind of problem; those above say where."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -41,10 +50,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         _migrate(connection, path)
     except sqlite3.Error as error:
         connection.close()
-        raise PlatformError(
-            f"{path} is not usable as the gateway's database ({error})",
-            action="Restore it from a backup, or move it away to begin with an empty one.",
-        ) from error
+        raise unusable(path, error) from error
     except PlatformError:
         connection.close()
         raise
@@ -53,14 +59,62 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """All or nothing; writers of other processes wait."""
-    connection.execute("BEGIN IMMEDIATE")
+    """All or nothing; writers of other processes wait. Raises PlatformError, as `in_words`."""
+    with in_words(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk may have ended it already
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def in_words(connection: sqlite3.Connection) -> Generator[None]:
+    """What the database cannot do inside is raised as PlatformError, with what to do."""
     try:
         yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # about what was asked, not about the file
+    except sqlite3.DatabaseError as error:
+        _, _, name = connection.execute("PRAGMA database_list").fetchone()
+        raise unusable(Path(name), error) from error
+
+
+def unusable(path: Path, error: sqlite3.Error) -> PlatformError:
+    """The same in words."""
+    code = getattr(error, "sqlite_errorcode", 0) & LOW_BITS
+    if code == sqlite3.SQLITE_FULL or (
+        code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and not _has_room(path.parent)
+    ):
+        what = f"{path} cannot be written: its file system is full ({error})"
+        return PlatformError(what, action=free_space(path.parent))
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        what = f"{path} is held by another process ({error})"
+        return PlatformError(what, action=f"Try again; `fuser {path}` shows who has it.")
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        what = f"{path} cannot be read or written ({error})"
+        action = f"Look at the file's owner and its file system (`ls -l {path}`, `dmesg`)."
+        return PlatformError(what, action=action)
+    return PlatformError(
+        f"{path} is not usable as the gateway's database ({error})",
+        action="Restore it from a backup, or move it away to begin with an empty one.",
+    )
+
+
+def free_space(folder: Path) -> str:
+    """What to do about a full file system."""
+    return f"Free space on the file system of {folder} (`df {folder}` shows it), then try again."
+
+
+def _has_room(folder: Path) -> bool:
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return True  # unknown: then it is not what is told
+    return found.f_bavail * found.f_frsize >= LEAST_ROOM
 
 
 def _make_private(path: Path) -> None:
@@ -71,7 +125,9 @@ def _make_private(path: Path) -> None:
     except OSError as error:
         raise PlatformError(
             f"{path} cannot be opened ({error.strerror})",
-            action="Run as the gateway's user, or name its state directory with --state-dir.",
+            action=free_space(path.parent)
+            if error.errno in NO_ROOM
+            else "Run as the gateway's user, or name its state directory with --state-dir.",
         ) from error
     if mode & OTHERS:
         raise PlatformError(

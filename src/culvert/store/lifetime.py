@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from culvert.store.database import transaction
+from culvert.store.database import in_words, transaction
 
 CUMULATIVE_SESSIONS = "cumulative-sessions"
 
@@ -16,13 +16,15 @@ class Lifetime:
         self._connection = connection
 
     def load(self, name: str = CUMULATIVE_SESSIONS) -> int:
-        row = self._connection.execute(
-            "SELECT value FROM lifetime WHERE name = ?", (name,)
-        ).fetchone()
+        with in_words(self._connection):
+            row = self._connection.execute(
+                "SELECT value FROM lifetime WHERE name = ?", (name,)
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def keep(self, value: int, name: str = CUMULATIVE_SESSIONS) -> None:
-        """A value smaller than the kept one changes nothing."""
+        """A value smaller than the kept one changes nothing. Raises PlatformError when it cannot
+        be written."""
         with transaction(self._connection):
             self._connection.execute(
                 "INSERT INTO lifetime (name, value) VALUES (?, ?) "

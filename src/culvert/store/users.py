@@ -9,21 +9,22 @@ from threading import Lock
 
 from culvert.errors import ConfigError
 from culvert.identity.account import Account
-from culvert.store.database import transaction
+from culvert.store.database import in_words, transaction
 
 LONGEST_NAME = 128
 """Characters of a user name: what the session table and the logs can still show."""
 
 
 class Users:
-    """Accounts by name. May be asked from several threads; other processes may write meanwhile."""
+    """Accounts by name. May be asked from several threads; other processes may write meanwhile.
+    Each method raises PlatformError where the file cannot be read or written."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = Lock()
 
     def find(self, name: str) -> Account | None:
-        with self._lock:
+        with self._lock, in_words(self._connection):
             row = self._connection.execute(
                 "SELECT name, password_hash, enabled, expires FROM users WHERE name = ?", (name,)
             ).fetchone()
@@ -31,7 +32,7 @@ class Users:
 
     def all(self) -> list[Account]:
         """Everybody, by name."""
-        with self._lock:
+        with self._lock, in_words(self._connection):
             found = self._connection.execute(
                 "SELECT name, password_hash, enabled, expires FROM users ORDER BY name"
             ).fetchall()
