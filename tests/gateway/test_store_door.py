@@ -140,7 +140,7 @@ def test_at_a_start_a_full_file_system_is_to_be_cleared_and_nothing_restored(sma
 def test_a_user_who_cannot_be_added_for_want_of_room_is_said_in_words(small: Path) -> None:
     with closing(open_database(small / "gateway.db")):
         fill(small)
-        words = ["add", "ann", "--password-stdin", "--state-dir", str(small)]
+        words = ["add", "ann", "--group", "g", "--password-stdin", "--state-dir", str(small)]
         found = subprocess.run(
             [sys.executable, "-m", "culvert", "gateway", "user", *words],
             input="secret enough\n",
