@@ -199,7 +199,7 @@ def test_interrupting_up_ends_the_attempt(at: Place) -> None:
     unreachable = at.profile.with_name("unreachable.toml")
     unreachable.write_text(at.profile.read_text().replace("172.31.9.1", "172.31.9.77"))
     unreachable.chmod(0o600)
-    attempt = at.client.start("up", str(unreachable), "--user", "ann", "--no-input")
+    attempt = at.client.start("up", str(unreachable), "--user", "ann")
     assert attempt.stderr is not None
     for line in attempt.stderr:
         if b"Phase 1" in line or b"Sent our proposals" in line:

@@ -163,6 +163,50 @@ def test_the_options_reach_what_answers(pipe: Callable[[bytes], int]) -> None:
     assert run(command, ["--password-fd", "3", "--password-stdin"]).exit_code == 2
 
 
+def test_looking_whether_a_password_is_held_does_not_spend_it() -> None:
+    known = Credentials("office", Secret("x"), interactive=False)
+    assert known.holds("password")
+    assert known.answer(["password"]) == {"password": Secret("x")}
+    assert not Credentials("office").holds("password")
+
+
+PROFILE = """\
+host = "192.0.2.1"
+authentication = "{}"
+group = "sales"
+group_key = "of the group"
+legacy = ["aggressive-psk"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["--user", "vpnclient1"],
+            "a password is missing and --no-input was given; --password-fd, --password-stdin or "
+            "the keychain give one",
+        ),
+        (["--password-stdin"], "a user name is missing and --no-input was given"),
+    ],
+)
+@pytest.mark.parametrize("authentication", ["xauth-psk", "hybrid"])
+def test_what_no_input_leaves_out_is_told_before_anything_is_sent(
+    tmp_path: Path, authentication: str, words: list[str], says: str
+) -> None:
+    """No service is started either: its state directory is not made."""
+    profile = tmp_path / "office.toml"
+    profile.write_text(PROFILE.format(authentication))
+    profile.chmod(0o600)
+    state = tmp_path / "state"
+    line = [sys.executable, "-m", "culvert", "up", str(profile), "--no-input", *words]
+    line += ["--state-dir", str(state), "--socket", str(tmp_path / "socket")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, input="word\n")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not state.exists()
+
+
 SHOW = """\
 from culvert.cli.credentials import Credentials, read_input
 print("got", len({call}))

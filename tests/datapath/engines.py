@@ -12,7 +12,7 @@ from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import Plane
 from culvert.datapath.python_engine import PythonEngine
 from culvert.driver.user_engine import libcryptos
-from culvert.esp.batch import Kernel, load
+from culvert.esp.batch import Kernel, Unusable, load
 from culvert.rng import Random
 
 Make = Callable[..., Plane]
@@ -22,8 +22,8 @@ Make = Callable[..., Plane]
 def kernel() -> Kernel:
     """The compiled kernel; a machine that cannot build it has nothing to test here."""
     found = load(libcryptos())
-    if isinstance(found, str):
-        pytest.skip(f"no compiled engine: {found}")
+    if isinstance(found, Unusable):
+        pytest.skip(f"no compiled engine: {found.why}")
     return found
 
 

@@ -177,3 +177,30 @@ def test_without_a_compiler_pip_installs_pure_python_and_both_say_so(
     checked = made.run("-m", "culvert", "check", status=None)  # the machine may lack other things
     assert "engine: pure Python" in checked
     assert "it was not built (no C compiler)" in checked
+
+
+def test_what_an_earlier_build_left_is_neither_packed_nor_loaded(
+    tree: Path, tmp_path: Path, compiler: str
+) -> None:
+    """Built, sources changed, the compiler gone: none is better than an old one."""
+    made = installed(tree, tmp_path / "first", os.environ["PATH"])
+    assert list((tree / "build").rglob("_batch.so"))
+    header = SOURCES / "batch" / "numbers.h"
+    with (tree / header).open("a") as file:
+        file.write("/* changed */\n")
+    nothing = tmp_path / "no-programs"
+    nothing.mkdir()
+    later = installed(tree, tmp_path / "second", str(nothing))
+    assert not list((tmp_path / "second").rglob("_batch.so"))
+    assert "it was not built (no C compiler)" in later.run("-c", TRY)
+
+    (library,) = (tmp_path / "first").rglob("_batch.so")
+    with (library.parent / "batch" / "numbers.h").open("a") as file:
+        file.write("/* changed */\n")
+    checked = made.run("-m", "culvert", "check", status=None)
+    assert "is of other sources than those beside it" in checked
+    assert "For speed, install culvert anew." in checked
+
+    library.write_bytes(library.read_bytes()[:20000])
+    checked = made.run("-m", "culvert", "check", status=None)
+    assert f"{library} is damaged" in checked

@@ -124,7 +124,7 @@ def _engine() -> Finding:
         "engine",
         good=chosen.name != "python",
         sentence=chosen.reason,
-        action="Install culvert where a C compiler is, or leave out CULVERT_ENGINE, for speed.",
+        action=f"For speed, {chosen.cure}." if chosen.cure else "",
         needed=False,
     )
 

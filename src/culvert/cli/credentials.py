@@ -141,6 +141,12 @@ class Credentials:
             values[what] = value
         return values
 
+    def holds(self, what: str) -> bool:
+        """Can it be given without asking anybody? It is not spent by that."""
+        if what == "password" and self.password is not None:
+            return True
+        return self.service is not None and self.service.get(self.connection, what) is not None
+
     def forget_password(self) -> bool:
         """Erase it from the keyring, if that is where it came from; whether there was one."""
         return self.service is not None and self.service.erase(self.connection, "password")

@@ -13,7 +13,7 @@ from culvert.cli import credentials, options
 from culvert.cli.before import prepare
 from culvert.cli.certificate_files import certificates_for
 from culvert.cli.conversation import Answer, Conversation
-from culvert.cli.credentials import LABELS, Credentials
+from culvert.cli.credentials import LABELS, CredentialError, Credentials
 from culvert.cli.down import closing
 from culvert.cli.exit_code import status_of
 from culvert.cli.keychain import Keychain
@@ -36,6 +36,12 @@ from culvert.store.profiles import ProfileStore, directories, load_file
 
 AT_ONCE = frozenset({"ike.retransmit"})
 """Steps that are told at once although more of them may follow: somebody is waiting."""
+
+LOGIN_ALWAYS = frozenset({"xauth-psk", "xauth-rsa", "hybrid"})
+"""Ways to authenticate that always end with a user name and a password."""
+
+UNASKED = "{} is missing and --no-input was given; {}"
+GIVE = "--password-fd, --password-stdin or the keychain give"
 
 WHOLE_STORY = "`culvert why` tells the whole story."
 
@@ -82,6 +88,7 @@ def up(
     if chosen.keychain:
         given.service = Keychain()
     chosen = _completed(chosen, user, given)
+    _check_login(chosen, given)
     prepare(chosen.command_before, wanted=run_before)
     where = places(SERVICE, state_dir=state_dir, socket=socket)
     ensure_running(where)
@@ -185,6 +192,9 @@ class _Attempt:
     def explain(self, error: RequestError, *, as_json: bool) -> None:
         """Say why it failed: the story's verdict if there is a story, else the error itself."""
         self.flush()
+        if self.unanswered and not as_json:
+            said = UNASKED.format("what the gateway asked for", f"{GIVE} a password")
+            click.echo(f"  {said}", err=True)
         if not self._entries:
             complain(error, as_json=as_json)
             return
@@ -255,6 +265,18 @@ def _completed(profile: Profile, user: str, given: Credentials) -> Profile:
             )
         profile = replace(profile, group_key=values["group_key"])
     return profile
+
+
+def _check_login(profile: Profile, given: Credentials) -> None:
+    """Before anything is sent: half a login counts against you at the gateway."""
+    if given.interactive or profile.authentication not in LOGIN_ALWAYS:
+        return
+    if not profile.user:
+        raise CredentialError(
+            UNASKED.format("a user name", "--user or user in the profile give one")
+        )
+    if profile.password is None and not given.holds("password"):
+        raise CredentialError(UNASKED.format("a password", f"{GIVE} one"))
 
 
 def _check_trust(there: Conversation) -> None:

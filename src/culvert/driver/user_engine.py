@@ -6,6 +6,7 @@ import ctypes.util
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -15,13 +16,22 @@ from culvert.datapath.fragmentation import Policy
 from culvert.datapath.kernel_engine import KernelEngine
 from culvert.datapath.plane import Plane
 from culvert.datapath.python_engine import PythonEngine
+from culvert.driver.shared_object import cut_short, fingerprint
 from culvert.errors import PlatformError
-from culvert.esp.batch import Kernel, load
+from culvert.esp import batch
+from culvert.esp.batch import Fault, Kernel, Unusable, load
 from culvert.inet.marks import ALL
 from culvert.rng import Random
 
 ENGINE_VARIABLE = "CULVERT_ENGINE"
 LIBCRYPTO_VARIABLE = "CULVERT_LIBCRYPTO"
+
+CURES: Mapping[Fault, str] = {
+    Fault.NOT_BUILT: "install culvert where a C compiler is",
+    Fault.DAMAGED: "install culvert anew",
+    Fault.OTHER: "install culvert anew",
+    Fault.NO_LIBCRYPTO: "install OpenSSL's libcrypto (Debian: libssl3)",
+}
 
 _USUAL = ("libcrypto.so.4", "libcrypto.so.3", "libcrypto.so.1.1")
 
@@ -38,13 +48,15 @@ class Wish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``kernel`` is None for the pure engine; ``reason`` is one line for whoever asks why.
+    """``kernel`` is None for the pure engine; ``reason`` is one line for whoever asks why, and
+    ``cure`` what gives a faster one.
     ``ipsec``: the kernel's own, and ``user`` is what serves where that cannot."""
 
     kernel: Kernel | None
     reason: str
     ipsec: bool = False
     user: Choice | None = None
+    cure: str = ""
 
     @property
     def name(self) -> str:
@@ -83,23 +95,36 @@ class Choice:
 def user_engine(word: str, *, environment: Mapping[str, str] = os.environ) -> Choice:
     """The one of this name (`Wish`), or what there is. Raises PlatformError."""
     if word == Wish.PYTHON:
-        return Choice(None, "pure Python, as asked for")
-    found = _kernel(environment.get(LIBCRYPTO_VARIABLE, ""))
+        asked = environment.get(ENGINE_VARIABLE, "") == Wish.PYTHON
+        given = f"{ENGINE_VARIABLE}=python" if asked else "--engine python"
+        return Choice(None, "pure Python, as asked for", cure=f"leave out {given}")
+    libcrypto = environment.get(LIBCRYPTO_VARIABLE, "")
+    found = _kernel(libcrypto)
     if isinstance(found, Kernel):
         return Choice(found, str(found))
+    cure = CURES[found.fault]
+    if found.fault == Fault.NO_LIBCRYPTO and libcrypto:
+        cure = f"leave out {LIBCRYPTO_VARIABLE}"
     if word == Wish.KERNEL:
         raise PlatformError(
-            f"the compiled engine cannot be used: {found}",
+            f"the compiled engine cannot be used: {found.why}",
             action="leave out CULVERT_ENGINE=kernel, or --engine kernel of the service or "
-            "gateway; or install culvert where a C compiler is",
+            f"gateway; or {cure}",
         )
-    return Choice(None, f"pure Python, for the compiled engine cannot be used: {found}")
+    why = f"pure Python, for the compiled engine cannot be used: {found.why}"
+    return Choice(None, why, cure=cure)
 
 
 @cache
-def _kernel(libcrypto: str) -> Kernel | str:
+def _kernel(libcrypto: str) -> Kernel | Unusable:
     """Loaded once per process: all engines share it."""
-    return load([libcrypto] if libcrypto else libcryptos())
+    place = Path(batch.SHARED_OBJECT)
+    if cut_short(place):
+        return Unusable(Fault.DAMAGED, f"{place} is damaged")
+    sources = ""
+    with suppress(OSError):  # whoever may not read them has the version to go by
+        sources = fingerprint(place.parent)
+    return load([libcrypto] if libcrypto else libcryptos(), sources=sources)
 
 
 def libcryptos() -> Iterator[str]:

@@ -43,3 +43,9 @@
 #include "batch/inbound.h"
 #include "batch/to_network.h"
 #include "batch/outbound.h"
+
+/* Of which sources this was made, told by setup.py; made by hand it does not say. */
+#ifndef BATCH_SOURCES
+#define BATCH_SOURCES ""
+#endif
+API const char *batch_sources(void) { return BATCH_SOURCES; }

@@ -250,25 +250,60 @@ class Kernel:
         return f"compiled kernel with {self.libcrypto}{own}"
 
 
-def load(libraries: Iterable[str], ways: Ways = Ways.ALL) -> Kernel | str:
-    """The kernel with the first of these libcryptos that serves, or why there is none."""
+class Fault(IntEnum):
+    """Why there is no kernel; what to do about each stands in `culvert.driver.user_engine`."""
+
+    NOT_BUILT = 0
+    DAMAGED = 1
+    OTHER = 2
+    NO_LIBCRYPTO = 3
+
+
+class Unusable(NamedTuple):
+    fault: Fault
+    why: str
+
+
+def load(
+    libraries: Iterable[str], ways: Ways = Ways.ALL, *, sources: str = ""
+) -> Kernel | Unusable:
+    """The kernel with the first of these libcryptos that serves, or why there is none.
+
+    ``sources``: what it must have been made of, if it says so itself."""
     try:
         found = ctypes.CDLL(SHARED_OBJECT)
     except OSError as error:
-        built = "cannot open shared object file" not in str(error)
-        return f"it cannot be loaded ({error})" if built else "it was not built (no C compiler)"
+        if "cannot open shared object file" in str(error):
+            return Unusable(Fault.NOT_BUILT, "it was not built (no C compiler)")
+        return Unusable(Fault.DAMAGED, f"it cannot be loaded ({error})")
     for name, result, arguments in _FUNCTIONS:
         function = getattr(found, f"batch_{name}", None)
         if function is None:
-            return f"{SHARED_OBJECT} is of another version: build it anew"
+            return _other("another version")
         function.restype, function.argtypes = result, arguments
         setattr(found, name, function)
     if found.version() != VERSION:
-        return f"{SHARED_OBJECT} is of another version: build it anew"
+        return _other("another version")
+    if sources and (made_of := _made_of(found)) and made_of != sources:
+        return _other("other sources than those beside it")
     for library in libraries:
         if found.library(library.encode(), ways) == 0:
             return Kernel(found, library)
-    return "no libcrypto was found that it can use"
+    return Unusable(Fault.NO_LIBCRYPTO, "no libcrypto was found that it can use")
+
+
+def _other(what: str) -> Unusable:
+    return Unusable(Fault.OTHER, f"{SHARED_OBJECT} is of {what}")
+
+
+def _made_of(found: ctypes.CDLL) -> str:
+    """Empty of one that was compiled by hand: then the version alone counts."""
+    function = getattr(found, "batch_sources", None)
+    if function is None:
+        return ""
+    function.restype, function.argtypes = c_char_p, ()
+    told: bytes = function()
+    return told.decode()
 
 
 def cipher_name(suite: PacketSuite, key_octets: int) -> bytes:
