@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -121,7 +122,7 @@ def test_the_end_is_found_in_every_kind_of_elf(place: Path, order: str, wide: in
     offset, octets, entries = (0x20, 4, 0x2E) if wide == 1 else (0x28, 8, 0x3A)
     header = bytearray(64)
     header[:6] = ELF + bytes((wide, 1 if order == "little" else 2))
-    endian = "little" if order == "little" else "big"
+    endian: Literal["little", "big"] = "little" if order == "little" else "big"
     header[offset : offset + octets] = (200).to_bytes(octets, endian)
     header[entries : entries + 4] = (40).to_bytes(2, endian) + (3).to_bytes(2, endian)
     place.write_bytes(header.ljust(320, b"x"))

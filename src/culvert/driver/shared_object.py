@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 ELF = b"\x7fELF"
 _WIDE, _BIG_ENDIAN = 2, 2  # e_ident[EI_CLASS] and e_ident[EI_DATA]
@@ -31,7 +32,7 @@ def cut_short(place: Path) -> bool:
         return False
     if len(header) < _HEADER:
         return True
-    order = "big" if header[5] == _BIG_ENDIAN else "little"
+    order: Literal["big", "little"] = "big" if header[5] == _BIG_ENDIAN else "little"
     at, octets, entries = _SECTIONS[header[4] == _WIDE]
     table = int.from_bytes(header[at : at + octets], order)
     each = int.from_bytes(header[entries : entries + 2], order)
