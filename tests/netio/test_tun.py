@@ -171,10 +171,19 @@ def test_numbers_are_chosen_free_and_a_taken_name_says_so(inner: str) -> None:
 
 def test_queues_of_one_device_open_by_its_name(inner: str) -> None:
     with inside(inner):
-        queues = [Tun.open("cvmq", multi_queue=True) for _ in range(2)]
+        queues = [Tun.open("cvmq", multi_queue=True, another=again) for again in (False, True)]
         assert {queue.name for queue in queues} == {"cvmq"}
         for queue in queues:
             queue.close()
+
+
+def test_a_device_with_queues_is_not_shared_with_somebody_else(inner: str) -> None:
+    with inside(inner):
+        first = Tun.open_lanes("cvmine", 1)
+        with pytest.raises(PlatformError, match="the network device cvmine exists already"):
+            Tun.open_lanes("cvmine", 1)
+        assert "cvmine" in {name for _, name in socket.if_nameindex()}
+        first.close()
 
 
 def test_the_descriptor_is_not_inherited_by_programs_we_start(inner: str) -> None:

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from culvert.driver.confined import handed_down
+from culvert.driver.confined import handed_down, signals_kept_off
 
 WORKER = (sys.executable, "-m", "culvert.client.worker")
 
@@ -71,7 +71,7 @@ class Births:
     async def _bear(self) -> Born:
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
+            with theirs, signals_kept_off():
                 process = await asyncio.create_subprocess_exec(
                     *WORKER,
                     str(theirs.fileno()),

@@ -11,7 +11,7 @@ from culvert.client.service import ClientService
 from culvert.driver.engine import choose
 from culvert.driver.journal import Journal
 from culvert.driver.places import SERVICE, Places, places
-from culvert.driver.process import Ending, check_vacant, serve
+from culvert.driver.process import Ending, check_vacant, lived, serve
 from culvert.driver.user_engine import Choice
 from culvert.errors import PlatformError
 from culvert.eventlog.event import LogEvent
@@ -43,7 +43,7 @@ def run_service(
     if not quiet:
         journal.show_on(sys.stderr)
     try:
-        asyncio.run(_live(where, journal, idle_exit, chosen))
+        lived(_live(where, journal, idle_exit, chosen))
     finally:
         journal.close()
 

@@ -11,7 +11,6 @@ file and starts no process (`culvert.driver.confine`).
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,7 +28,13 @@ from culvert.client.vault import FarVault as Secrets
 from culvert.datapath.xfrm.orders import News
 from culvert.driver.channel import Channel, Message
 from culvert.driver.confine import confine
-from culvert.driver.confined import FarVault, ShownCertificate, TunEnd, heard
+from culvert.driver.confined import (
+    FarVault,
+    ShownCertificate,
+    TunEnd,
+    heard,
+    leave_signals_to_the_monitor,
+)
 from culvert.driver.descriptors import Inside
 from culvert.driver.line import Line
 from culvert.driver.loop import Driver, NewKeys
@@ -300,9 +305,7 @@ def _ports(orders: Orders, descriptors: Sequence[int]) -> Ports:
 def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     """Entry of the process; the monitor alone starts it, perhaps long before there are orders."""
     (end,) = words if words is not None else sys.argv[1:]
-    # Ctrl+C at a terminal, and the end of a service, are for the monitor, which says when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    leave_signals_to_the_monitor()
     line = socket.socket(fileno=int(end))
     _, descriptors, _, _ = socket.recv_fds(line, 1, AT_ONCE)
     if not descriptors:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +36,10 @@ HANDED_DOWN = frozenset(
 )
 """Variables of the environment that a worker sees: it is no place to find a secret in."""
 
+FOR_THE_MONITOR = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Who stops a service sends these to all of its processes: a terminal, timeout(1), systemd. The
+monitor alone heeds them; the others end when it tells them, or is gone."""
+
 READY = 60.0
 """Seconds for a worker to come up: a slow machine takes two, an emulated one thirty."""
 
@@ -44,6 +51,24 @@ _Answer = TypeVar("_Answer")
 
 def handed_down() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key in HANDED_DOWN}
+
+
+@contextmanager
+def signals_kept_off() -> Iterator[None]:
+    """A process started in here has `FOR_THE_MONITOR` blocked from its first instruction on, long
+    before its interpreter could ask for that. Here they wait as long."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_MONITOR)
+    try:
+        yield
+    finally:
+        # Not the mask of before: that may be one of another start under way.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_THE_MONITOR)
+
+
+def leave_signals_to_the_monitor() -> None:
+    """In a process that the monitor has started."""
+    for number in FOR_THE_MONITOR:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def empty_root(state: Path) -> str:

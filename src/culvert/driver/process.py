@@ -1,7 +1,7 @@
 """The life of a daemon: control socket, signals, and an end within a few seconds.
 
 SIGTERM, SIGINT and SIGHUP (a terminal that is closed) end it in order: farewells are sent, the
-machine is restored. A second one ends it at once; what is then left over, the next start undoes.
+machine is restored. A second one is for the impatient: no farewells, but the machine is restored.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from culvert.driver.control import Method, RequestError, answering, group_id, member_of
 from culvert.driver.journal import Journal
 from culvert.driver.places import Places
 from culvert.eventlog.event import LogEvent
 from culvert.netio.control_socket import ControlServer, is_answering
+
+_Found = TypeVar("_Found")
 
 STOP_SECONDS = 4.0
 """Patience for farewells and for restoring the machine; with all else it stays under five."""
@@ -32,6 +35,10 @@ class Listening:
 
 ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+TOGETHER = 0.5
+"""Seconds in which a further signal is part of the first: timeout(1) sends its own to the process
+and to the group, a keeper (`culvert.gateway.keeper`) passes on what its group has got already."""
+
 
 class Ending:
     """Whether the process is to end, and why. Made in the task that is the process.
@@ -44,7 +51,10 @@ class Ending:
         self.reason = ""
         self.event = asyncio.Event()
         self._task = asyncio.current_task()
+        self._told = -TOGETHER
+        self._cut = False
         loop = asyncio.get_running_loop()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDED_BY)  # whatever it was started with
         for number in ENDED_BY:
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
@@ -56,9 +66,31 @@ class Ending:
             self.event.set()
 
     def _signalled(self, number: int) -> None:
-        if self.event.is_set() and self._task is not None:
+        now = asyncio.get_running_loop().time()
+        again, self._told = now - self._told >= TOGETHER, now
+        if not self.event.is_set():
+            self.ask(signal.Signals(number).name)
+        elif again and not self._cut and self._task is not None:
+            self._cut = True  # once: what it does then is to restore the machine
             self._task.cancel()
-        self.ask(signal.Signals(number).name)
+
+
+def lived(life: Coroutine[object, object, None]) -> None:
+    """Run a daemon's ``life``. Raises KeyboardInterrupt when a second signal has cut it short."""
+    try:
+        asyncio.run(life)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def seen_through(function: Callable[[], _Found]) -> _Found:
+    """``function`` in a thread. It changes the machine: whoever is cancelled meanwhile waits."""
+    task = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(task)
+    finally:
+        if not task.done():
+            await asyncio.wait((task,))
 
 
 def check_vacant(where: Places) -> None:

@@ -63,6 +63,10 @@ class Crew:
         found = await asyncio.gather(*[one.start() for one in self._monitors])
         return tuple(dict.fromkeys(sentence for each in found for sentence in each))
 
+    def expect_end(self) -> None:
+        for one in self._monitors:
+            one.expect_end()
+
     async def stop(self, patience: float, reason: str = "peer-shutdown") -> None:
         await asyncio.gather(*[one.stop(patience, reason) for one in self._monitors])
 

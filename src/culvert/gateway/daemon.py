@@ -24,7 +24,15 @@ from culvert.driver.journal import Journal, wall_clock
 from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.message import MessageError
 from culvert.driver.places import GATEWAY, Places, places
-from culvert.driver.process import STOP_SECONDS, Ending, Listening, check_vacant, serve
+from culvert.driver.process import (
+    STOP_SECONDS,
+    Ending,
+    Listening,
+    check_vacant,
+    lived,
+    seen_through,
+    serve,
+)
 from culvert.driver.stream import StreamGate
 from culvert.driver.user_engine import Choice
 from culvert.errors import ConfigError, PlatformError
@@ -116,7 +124,7 @@ def _run(options: Options, before: Inheritance | None, watching: Watching) -> No
             engine = choose(options.engine)
             gateway = _Gateway(config.pop(), where, journal, database, engine, options, before)
             gateway.watching = watching
-            asyncio.run(gateway.live())
+            lived(gateway.live())
     except (ConfigError, PlatformError) as error:
         # Also into faultlog.txt: a gateway that does not start is the first thing to be missed.
         said = problem(error)
@@ -166,6 +174,7 @@ class _Gateway:
         owner = before.given.owner if before else None
         self._machine = Machine(directory=where.undo, owner=owner)
         self._restarting: Restarting | None = None
+        self._monitor: Monitor | Crew | None = None
         self._pairs = Pairs(1)
 
     @property
@@ -187,10 +196,11 @@ class _Gateway:
 
     async def live(self) -> None:
         """From start to the last farewell."""
-        config, record, ending = self._config, self._journal.record, Ending()
+        config, record = self._config, self._journal.record
+        ending = self._ending = Ending()
         self._tell_config()
         if self._before is None:
-            await asyncio.to_thread(self._recover)
+            await seen_through(self._recover)
         # In the machine's own zone: a group's hours are meant there.
         self._began = wall_clock().astimezone(), boottime()
         self._esp = self._plain_esp()
@@ -203,21 +213,8 @@ class _Gateway:
         try:
             watched = Watched(self.watching.key_log, self.watching.capture, self._ports, record)
             self._recorded = self.watching.record_file(record, several=self._several)
-            self._tuns = await asyncio.to_thread(self._open_tuns)
-            first = partial(
-                Monitor,
-                house=house,
-                record=record,
-                counted=store.keep,
-                clock=boottime,
-                keys=watched.add if watched.wants_keys else None,
-                recorded=self._recorded,
-            )
-            monitor: Monitor | Crew = (
-                self._crew(first)
-                if self._several
-                else first(self._orders, self._descriptors, kernel=self._kernel_door())
-            )
+            self._tuns = await seen_through(self._open_tuns)
+            monitor = self._monitor = self._make_monitor(house, store, watched)
             await self._start_vault(house)
             config = self._config
             await self._start_worker(monitor)
@@ -238,6 +235,8 @@ class _Gateway:
 
             async def stop() -> None:
                 moving.close()
+                monitor.expect_end()
+                house.expect_end()
                 if not self._handed:
                     record(LogEvent("gateway.stopping", {"reason": ending.reason}))
                 await monitor.stop(STOP_SECONDS * 0.7, await departure.reason())
@@ -263,20 +262,39 @@ class _Gateway:
             )
         finally:
             streams.close()
+            if self._monitor is not None:
+                await self._monitor.stop(0.0)  # whom a fault or an impatient signal has left
+            await house.close()
             store.close()
             self._close_files(watched)
-            for one in self._sockets:
-                one.close()
-            self._pairs.close()
             if self._handed:
                 self._machine.leave()
             else:
                 await asyncio.to_thread(self._machine.close)
 
+    def _make_monitor(
+        self, house: GatewayHouse, store: StoreDoor, watched: Watched
+    ) -> Monitor | Crew:
+        make = partial(
+            Monitor,
+            house=house,
+            record=self._journal.record,
+            counted=store.keep,
+            clock=boottime,
+            keys=watched.add if watched.wants_keys else None,
+            recorded=self._recorded,
+        )
+        if self._several:
+            return self._crew(make)
+        return make(self._orders, self._descriptors, kernel=self._kernel_door())
+
     def _close_files(self, watched: Watched | None) -> None:
         for file in (watched, self._recorded):
             if file is not None:
                 file.close()
+        for one in self._sockets:
+            one.close()
+        self._pairs.close()
 
     # --- hot restart -------------------------------------------------------------------------
 
@@ -360,6 +378,8 @@ class _Gateway:
 
     def _vault_lost(self, why: str) -> None:
         """Without it nobody can log in: everything begins again."""
+        if self._ending.event.is_set():
+            return  # it stops, and is about to tell the vault
         self._journal.record(LogEvent("gateway.vault-lost", {"why": why}))
         if self._restarting is not None:
             self._restarting.start_cold(f"the vault is gone: {why}")

@@ -7,11 +7,13 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar, cast
 
 from culvert.driver.certificates import CertificateOffice
 from culvert.driver.channel import Channel, Message
+from culvert.driver.confined import signals_kept_off
 from culvert.driver.message import MessageError
 from culvert.driver.process_end import told
 from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
@@ -63,15 +65,16 @@ class GatewayHouse:
         with theirs, their_users, self._their_doors as doors:
             handed = tuple([one.fileno() for one in (theirs, doors, their_users)])
             await self._channel.open(ours)
-            self._process = await asyncio.create_subprocess_exec(
-                *VAULT,
-                *map(str, handed),
-                config.path,
-                empty,
-                pass_fds=handed,
-                stdout=asyncio.subprocess.DEVNULL,
-                env=dict(self._environment),
-            )
+            with signals_kept_off():
+                self._process = await asyncio.create_subprocess_exec(
+                    *VAULT,
+                    *map(str, handed),
+                    config.path,
+                    empty,
+                    pass_fds=handed,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    env=dict(self._environment),
+                )
         self._accounts.serve(users)
         return await asyncio.wait_for(self._ready, READY)
 
@@ -106,16 +109,23 @@ class GatewayHouse:
             raise MessageError(f"the vault answers {type(order).__name__} with something else")
         return answer
 
-    async def close(self) -> None:
-        """Waiting logins are dropped."""
+    def expect_end(self) -> None:
+        """The gateway stops: a vault that is gone from now on is no loss."""
         self._closing = True
+
+    async def close(self) -> None:
+        """Waiting logins are dropped. Closing twice is normal."""
+        self.expect_end()
         self._channel.close()
         self._doors.close()
         if self._process is not None:
             try:
-                await asyncio.wait_for(self._process.wait(), PATIENCE)
-            except TimeoutError:
-                self._process.kill()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), PATIENCE)
+            finally:  # also when a second signal cuts the wait short
+                if self._process.returncode is None:
+                    with suppress(ProcessLookupError):
+                        self._process.kill()
                 await self._process.wait()
         await asyncio.to_thread(self._certificates.close)
 

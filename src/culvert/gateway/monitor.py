@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 from culvert.driver.channel import Channel, Message
-from culvert.driver.confined import READY, handed_down, told
+from culvert.driver.confined import READY, handed_down, signals_kept_off, told
 from culvert.driver.control import Request, RequestError
 from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.loop import NewKeys
@@ -136,13 +136,14 @@ class Monitor:
             counted = -1 if count is None else count.fileno()
             handed = (orders, *[one.fileno() for one in ends], before, counted)
             await self._channel.open(ours)
-            self._process = await asyncio.create_subprocess_exec(
-                *WORKER,
-                *map(str, (*handed, attempt)),
-                pass_fds=tuple([one for one in (*handed, *self._descriptors) if one >= 0]),
-                stdout=asyncio.subprocess.DEVNULL,
-                env=handed_down(),
-            )
+            with signals_kept_off():
+                self._process = await asyncio.create_subprocess_exec(
+                    *WORKER,
+                    *map(str, (*handed, attempt)),
+                    pass_fds=tuple([one for one in (*handed, *self._descriptors) if one >= 0]),
+                    stdout=asyncio.subprocess.DEVNULL,
+                    env=handed_down(),
+                )
         except OSError:  # no process, no memory, no descriptors: nothing of this attempt stays
             self._channel.cut()
             for one in (ours, door, hand):
@@ -234,23 +235,32 @@ class Monitor:
             raise MessageError("there is nobody to take over from")
         return await self._taken
 
+    def expect_end(self) -> None:
+        """The gateway stops: a worker that is gone from now on is no loss."""
+        self._stopping = True
+
     async def stop(self, patience: float, reason: str = "peer-shutdown") -> None:
         """Farewells with this ``reason`` are sent; after ``patience`` seconds it is ended."""
-        self._stopping = True
+        self.expect_end()
         if self._channel is not None:
             self._channel.say({"stop": reason})
+        try:
+            if self._process is not None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), patience)
+        finally:  # also when a second signal cuts the wait short
+            await self._ended()
+            if self._channel is not None:
+                self._channel.close()
+            if self._recorded is not None:
+                self._recorded.end(STOPS, 0)
+            if self._heir is not None:
+                self._heir.close()
+
+    async def _ended(self) -> None:
+        self._kill()
         if self._process is not None:
-            try:
-                await asyncio.wait_for(self._process.wait(), patience)
-            except TimeoutError:
-                self._process.kill()
-                await self._process.wait()
-        if self._channel is not None:
-            self._channel.close()
-        if self._recorded is not None:
-            self._recorded.end(STOPS, 0)
-        if self._heir is not None:
-            self._heir.close()
+            await self._process.wait()
 
     @property
     def pid(self) -> int:
@@ -273,6 +283,10 @@ class Monitor:
         if not ready.done():
             ready.set_exception(MessageError(f"the worker did not come up: {why}"))
 
+    def _stops(self) -> bool:
+        """Asked anew after each wait."""
+        return self._stopping
+
     async def _again(self, why: str) -> None:
         """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
         self.watch(False)
@@ -281,18 +295,20 @@ class Monitor:
         why = await end_told(why, self._process)
         if self._channel is not None:
             self._channel.cut()  # or its end, when the process is killed, would count again
-        self._kill()
-        if self._process is not None:
-            await self._process.wait()
+        await self._ended()
+        if self._stops():
+            return
         self._ends = 1 if self._clock() > self._started + CALM else self._ends + 1
         wait = AGAIN[min(self._ends, len(AGAIN)) - 1]
         self._record(LogEvent("gateway.worker-lost", {**self._named, "why": why, "wait": wait}))
         await asyncio.sleep(wait)
-        if self._stopping:
+        if self._stops():
             return
         try:
             await self.start()
         except (MessageError, TimeoutError, OSError) as error:
+            if self._stops():
+                return
             self._begin(self._again(str(error) or "it did not come up in time"))
             return
         self.watch(True)

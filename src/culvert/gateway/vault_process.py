@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,6 +22,7 @@ from pathlib import Path
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
+from culvert.driver.confined import leave_signals_to_the_monitor
 from culvert.driver.journal import local_time
 from culvert.driver.keys_door import KeysDoor
 from culvert.driver.message import MessageError
@@ -109,7 +109,7 @@ def main(words: list[str] | None = None, hook: Callable[[], None] = lambda: None
     for name in ("path", "empty"):
         parser.add_argument(name)
     given = parser.parse_args(words)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_the_monitor()
     control, doors, accounts = (
         socket.socket(fileno=one) for one in (given.control, given.doors, given.accounts)
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,13 @@ from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
 from culvert.driver.confine import confine
-from culvert.driver.confined import FarVault, ShownCertificate, TunEnd, heard
+from culvert.driver.confined import (
+    FarVault,
+    ShownCertificate,
+    TunEnd,
+    heard,
+    leave_signals_to_the_monitor,
+)
 from culvert.driver.control import Request, RequestError, problem
 from culvert.driver.descriptors import Inside
 from culvert.driver.keys_door import RemoteKeys
@@ -403,8 +408,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     for name in ("orders", "control", "door", "kernel", "heir", "before", "ledger", "attempt"):
         parser.add_argument(name, type=int)
     given = parser.parse_args(words)
-    # Ctrl+C at a terminal is for the monitor, which says when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_the_monitor()
     orders = cast("Orders", heard(given.orders))
     ends = (given.control, given.door, given.kernel, given.heir)
     control, door, kernel, heir = (socket.socket(fileno=one) for one in ends)

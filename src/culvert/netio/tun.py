@@ -41,6 +41,7 @@ IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
 IFF_VNET_HDR = 0x4000
 IFF_MULTI_QUEUE = 0x0100
+IFF_TUN_EXCL = 0x8000
 TUNSETOFFLOAD = 0x400454D0
 TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN = 0x01, 0x02, 0x04, 0x08
 TUN_F_USO4, TUN_F_USO6 = 0x20, 0x40
@@ -88,16 +89,23 @@ class Tun:
 
     @classmethod
     def open(
-        cls, name: str = "culvert%d", *, multi_queue: bool = False, virtio: bool = False
+        cls,
+        name: str = "culvert%d",
+        *,
+        multi_queue: bool = False,
+        virtio: bool = False,
+        another: bool = False,
     ) -> Self:
         """A new device; ``%d`` in the name takes the first free number.
 
-        With ``multi_queue`` the same name may be opened again for another queue of the same
-        device. With ``virtio`` packets carry virtio headers, if the kernel can. Raises
+        With ``multi_queue`` the same name may be opened again, with ``another``, for another queue
+        of the same device; without, a device that is there already is somebody else's. With
+        ``virtio`` packets carry virtio headers, if the kernel can. Raises
         `PlatformError` without the right, the kernel's support, or a free name.
         """
         check_name(name)
         flags = IFF_TUN | IFF_NO_PI | (IFF_MULTI_QUEUE if multi_queue else 0)
+        flags |= 0 if another else IFF_TUN_EXCL
         try:
             descriptor = os.open(_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -119,7 +127,7 @@ class Tun:
             return cls.open(name, virtio=virtio)
         with contextlib.suppress(PlatformError):
             for _ in range(count):
-                one = cls.open(first.name, multi_queue=True, virtio=virtio)
+                one = cls.open(first.name, multi_queue=True, virtio=virtio, another=True)
                 first.lanes = (*first.lanes, one)
         return first
 
