@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def handed_down() -> dict[str, str]:
 
 
 @contextmanager
-def signals_kept_off() -> Iterator[None]:
+def signals_kept_off() -> Generator[None, None, None]:
     """A process started in here has `FOR_THE_MONITOR` blocked from its first instruction on, long
     before its interpreter could ask for that. Here they wait as long."""
     signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_MONITOR)
