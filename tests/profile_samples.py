@@ -51,7 +51,7 @@ def profiles(draw: st.DrawFn, extra: st.SearchStrategy[Any] = any_extra) -> Prof
     cut = draw(st.integers(1, len(ERA[1])))
     values: dict[str, Any] = {
         "description": draw(texts),
-        "backup_hosts": tuple(draw(st.lists(st.sampled_from(["b.example", "2001:db8::1"])))),
+        "backup_hosts": tuple(draw(st.lists(st.sampled_from(["b.example", "192.0.2.9"])))),
         "group": draw(texts),
         "group_key": draw(secrets),
         "user": draw(texts),

@@ -63,6 +63,11 @@ def test_a_key_that_nothing_resembles_is_missing() -> None:
         read('xyzzy = "192.0.2.1"\ngroup = "g"\nlegacy = ["aggressive-psk"]\n', name="work")
 
 
+def test_an_ipv6_gateway_is_refused_before_it_is_looked_up() -> None:
+    with pytest.raises(InvalidProfile, match="an IPv6 address, and gateways are called over IPv4"):
+        read('host = "fd00::50"\ngroup = "g"\nlegacy = ["aggressive-psk"]\n', name="work")
+
+
 def test_a_wrong_secret_is_never_repeated() -> None:
     text = SMALLEST + 'group_key = "hush\\u0001hush"\npassword = 77345\n'
     with pytest.raises(ConfigError) as caught:
@@ -79,6 +84,7 @@ def test_a_wrong_secret_is_never_repeated() -> None:
         ("save_password = 1", "true or false"),
         ('remote_networks = "10.0.0.0/8"', "list of texts"),
         ('remote_networks = ["10.0.0.1/8"]', "not an IPv4 network"),
+        ('backup_hosts = ["192.0.2.1", "fd00::50"]', "give the gateway's IPv4 address"),
         ('remote_networks = ["fd00:1::/64"]', "only IPv4 travels inside a tunnel: leave it out"),
         (
             'remote_networks = ["10.0.0.0/8", "fd00:1::/64"]',

@@ -16,6 +16,7 @@ from culvert.cli.exit_code import status_of
 from culvert.cli.output import document
 from culvert.driver.engine import choose, kernel_ipsec
 from culvert.driver.places import SERVICE, Places, places
+from culvert.driver.state_directory import look
 from culvert.errors import CulvertError, PlatformError
 from culvert.identity.certificates.proof import soon
 from culvert.netio.control_socket import is_answering
@@ -45,7 +46,7 @@ class Finding:
 @options.state_dir
 @options.socket
 def check(as_json: bool, state_dir: str, socket: str) -> int:
-    """Test privileges, TUN, UDP ports, DNS file and service of this machine."""
+    """Test privileges, state directory, TUN, UDP ports, DNS file and service of this machine."""
     findings = list(examine(places(SERVICE, state_dir=state_dir, socket=socket)))
     if as_json:
         document({"findings": [asdict(finding) for finding in findings]})
@@ -82,6 +83,12 @@ def examine(where: Places) -> Iterator[Finding]:
         not rights or running,
         f"missing: {', '.join(rights)}" if rights else "network administration is permitted",
         "Run as root, or let the service do the work.",
+    )
+    yield _try(
+        "state directory",
+        partial(look, where.state),
+        f"{where.state} can be used",
+        needed=not running,
     )
     yield _try("TUN", _open_tun, "devices can be made", needed=not running)
     yield _engine()

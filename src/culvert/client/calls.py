@@ -47,7 +47,9 @@ class Calls(Searching):
         self._waits_for = ""
         address, host = self._hosts.resolved(found.addresses), self._hosts.current
         if not address:
-            problem = found.problem or "the name has no IPv4 address"
+            problem = (
+                found.problem or "it has IPv6 addresses only, and gateways are called over IPv4"
+            )
             told = self._event("client.resolve-failed", host=host, problem=problem)
             return [told, *self._ended("resolve-failed", now)]
         self._so_far.address, self._so_far.path_mtu = address, found.path_mtu

@@ -9,12 +9,11 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TextIO
 
 from culvert.driver.clock import boottime
 from culvert.driver.places import Places
-from culvert.errors import PlatformError
+from culvert.driver.state_directory import make
 from culvert.eventlog.entry import Entry
 from culvert.eventlog.event import LogEvent
 from culvert.eventlog.filter import Filter
@@ -23,9 +22,6 @@ from culvert.eventlog.log import EventLog
 from culvert.eventlog.render import json_lines
 from culvert.eventlog.severity import FAULT
 from culvert.store.eventfile import EventFile, StreamSink, fault_log, read_entries, session_log
-
-FOLDER_MODE = 0o755
-"""The control socket may lie here, which more people reach than may read the log."""
 
 
 def wall_clock() -> datetime:
@@ -47,7 +43,7 @@ class Journal:
         clock: Callable[[], float] = boottime,
         wall: Callable[[], datetime] = wall_clock,
     ) -> None:
-        _make(where.state)
+        make(where.state)
         self.log = EventLog()
         self._where = where
         self._clock = clock
@@ -102,16 +98,6 @@ class Journal:
     def close(self) -> None:
         for file in self._files:
             file.close()
-
-
-def _make(state: Path) -> None:
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    except OSError as error:
-        raise PlatformError(
-            f"the state directory {state} cannot be made: {error.strerror}",
-            action="Run as root, or name another one with --state-dir.",
-        ) from error
 
 
 def fault(what: str, error: BaseException) -> LogEvent:

@@ -306,6 +306,12 @@ def _identity(profile: Profile) -> Iterator[Mistake]:
         for host in hosts:
             if not _is_host(host):
                 yield Mistake(key, f"{shown(host)} is neither a host name nor an address")
+            elif ":" in host:
+                yield Mistake(
+                    key,
+                    f"{shown(host)} is an IPv6 address, and gateways are called over IPv4 only: "
+                    "give the gateway's IPv4 address, or a name that has one",
+                )
     way = AUTHENTICATIONS.get(profile.authentication)
     for key, sentence in wrong_identifiers(
         profile.local_id,
