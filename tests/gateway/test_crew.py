@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -118,6 +119,19 @@ def test_a_worker_whose_line_to_the_ledger_ends_is_ended_and_the_others_are_told
             told = [{"sibling": 0, "up": False}, {"sibling": 0, "up": True}]
             await until(lambda: told in stage.heard())
             assert stage.codes().count("gateway.worker-lost") == 1
+
+    run(work, tmp_path, monkeypatch)
+
+
+def test_of_a_worker_that_was_killed_the_signal_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(heard: Path) -> None:
+        async with staged(heard) as stage:
+            os.kill(stage.monitors[0].pid, signal.SIGSEGV)
+            await until(lambda: "gateway.worker-started" in stage.codes())
+            lost = next(one for one in stage.events if one.code == "gateway.worker-lost")
+            assert "it ended by signal 11 (SIGSEGV)" in str(lost.fields["why"])
 
     run(work, tmp_path, monkeypatch)
 

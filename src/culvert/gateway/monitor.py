@@ -267,8 +267,6 @@ class Monitor:
         return self._process.pid if self._process is not None else 0
 
     def _lost(self, why: str) -> None:
-        if self._doubt:
-            why = f"{why} ({self._doubt})"
         if self._ready is not None and not self._ready.done():
             self._begin(self._not_up(self._ready, why))
             return
@@ -279,7 +277,7 @@ class Monitor:
             self._begin(self._again(why))
 
     async def _not_up(self, ready: asyncio.Future[tuple[str, ...]], why: str) -> None:
-        why = await end_told(why, self._process)
+        why = await self._end_told(why)
         if not ready.done():
             ready.set_exception(MessageError(f"the worker did not come up: {why}"))
 
@@ -287,12 +285,17 @@ class Monitor:
         """Asked anew after each wait."""
         return self._stopping
 
+    async def _end_told(self, why: str) -> str:
+        """With the signal or exit code, and with what made us end it, if we did."""
+        why = await end_told(why, self._process)
+        return f"{why} ({self._doubt})" if self._doubt else why
+
     async def _again(self, why: str) -> None:
         """Another worker; the sessions of this one are gone, and their clients find out by DPD."""
         self.watch(False)
         if self._recorded is not None:
             self._recorded.lost()
-        why = await end_told(why, self._process)
+        why = await self._end_told(why)
         if self._channel is not None:
             self._channel.cut()  # or its end, when the process is killed, would count again
         await self._ended()
