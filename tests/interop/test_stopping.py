@@ -17,11 +17,13 @@ from culvert.lab import namespace
 from culvert.lab.lab import Lab
 from interop.ours import OurClient, OurGateway, traces, until
 from interop.peers.credentials import PeerFailure
+from interop.peers.tunnel import prove_data
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 SECONDS = 60.0
 """For what takes five on a machine that does nothing else."""
+STAYS_DOWN = {"reconnect": 0}
 INTERRUPTED, UNAVAILABLE = 130, status_of("platform.unavailable")
 LOST = ("vault-lost", "worker-lost", "restarted-cold", "Traceback", "service.fault")
 
@@ -63,17 +65,17 @@ class Stage:
 def stage(lab: Lab) -> Iterator[Stage]:
     before = traces(lab, "gw")
     gateway = OurGateway(lab)
+    # Of this test alone.
+    (lab.state / f"{gateway.label}.log").unlink(missing_ok=True)
     yield Stage(lab, gateway, before)
     gateway.stop()
-    log = lab.state / f"{gateway.label}.log"
-    log.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_processes_of_a_gateway_stops_it_in_order(
     stage: Stage, number: signal.Signals
 ) -> None:
-    with OurClient(stage.lab, profile={"reconnect": 0}) as client:
+    with OurClient(stage.lab, profile=STAYS_DOWN) as client:
         stage.gateway.start()
         client.up()
         told = len(client.events("client.down"))
@@ -126,6 +128,35 @@ def test_two_signals_while_a_gateway_starts_end_it_and_undo_everything(
         stage.send_all(signal.SIGINT)
     # 0: it was up and down again before the second one; -2: and its interpreter on the way out.
     assert stage.ended() in {0, INTERRUPTED, -signal.SIGINT}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_gateway_whose_interface_is_deleted_makes_it_anew(lab: Lab, workers: int) -> None:
+    before = traces(lab, "gw")
+    name = "culvert0"
+    general = {"tun": name, "workers": workers}
+    with OurGateway(lab, general=general) as gateway, OurClient(lab, profile=STAYS_DOWN) as client:
+        client.up()
+        standing, started = traces(lab, "gw"), gateway.said.count("gateway.started")
+        downs = len(client.events("client.down"))
+        lab.run("gw", ["ip", "link", "delete", name])
+        until(
+            "it has started again",
+            lambda: gateway.said.count("gateway.started") > started,
+            seconds=SECONDS,
+        )
+        assert f"the interface {name} was deleted" in gateway.said
+        # Whoever was connected has been told, and is served as before.
+        until(
+            "the client was told",
+            lambda: len(client.events("client.down")) > downs,
+            seconds=SECONDS,
+        )
+        assert set(traces(lab, "gw")["devices"].split()) >= {name}
+        assert traces(lab, "gw")["routes"] == standing["routes"]
+        client.up()
+        prove_data(lab, client.where)
+    assert traces(lab, "gw") == before
 
 
 class Second(OurGateway):

@@ -452,9 +452,7 @@ class Pump:
         if self._empty_reads == EMPTY_READS:
             for one in queues(self._tun) if self._tun is not None else ():
                 asyncio.get_running_loop().remove_reader(one.fileno())
-            what = f"The interface {tun.name} is gone: somebody deleted it."
-            action = "Disconnect and connect again; find out what deletes interfaces here."
-            listener.note(LogEvent("service.fault", {"what": what, "action": action}))
+            listener.note(LogEvent("data.interface-gone", {"name": tun.name}))
 
     # --- to the network ------------------------------------------------------------------------
 

@@ -242,11 +242,7 @@ class _Gateway:
                 await monitor.stop(STOP_SECONDS * 0.7, await departure.reason())
                 await house.close()
 
-            fields: dict[str, Field] = {
-                "version": __version__,
-                "listen": self._listening,
-                "engine": self._engine.reason,
-            }
+            fields: dict[str, Field] = {"version": __version__, "engine": self._engine.reason}
             await serve(
                 self._where,
                 {
@@ -256,7 +252,7 @@ class _Gateway:
                 self._journal,
                 ending,
                 group=GROUP,
-                started=LogEvent("gateway.started", fields),
+                started=LogEvent("gateway.started", {**fields, "listen": self._listening}),
                 stop=stop,
                 listening=listening,
             )
@@ -278,7 +274,7 @@ class _Gateway:
         make = partial(
             Monitor,
             house=house,
-            record=self._journal.record,
+            record=self._heard,
             counted=store.keep,
             clock=boottime,
             keys=watched.add if watched.wants_keys else None,
@@ -287,6 +283,11 @@ class _Gateway:
         if self._several:
             return self._crew(make)
         return make(self._orders, self._descriptors, kernel=self._kernel_door())
+
+    def _heard(self, event: LogEvent) -> None:
+        self._journal.record(event)
+        if self._restarting is not None:
+            self._restarting.heard(event)
 
     def _close_files(self, watched: Watched | None) -> None:
         for file in (watched, self._recorded):

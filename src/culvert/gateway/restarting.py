@@ -13,6 +13,7 @@ from culvert.driver.process import ENDED_BY, Ending, Listening
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.monitor import Monitor
 from culvert.gateway.succession import SERVING, STARTING, Given, Heir, Options, keep_for
+from culvert.netio.tun import interfaces
 
 LINGER = 0.3
 """Seconds in which the answer still reaches whoever asked."""
@@ -142,6 +143,15 @@ class Restarting:
         self._cold = True
         self._end_soon()
         return {"hot": False, "why": why}
+
+    def heard(self, event: LogEvent) -> None:
+        """Of a worker. A TUN that was deleted comes back only with addresses, routes and queues of
+        its own, and sessions must not wait for that unaware: everything begins again."""
+        name = str(event.fields.get("name", ""))
+        if event.code != "data.interface-gone" or name in interfaces():
+            return
+        if not (self._cold or self.handed or self._ending.event.is_set()):
+            self.start_cold(f"the interface {name} was deleted")
 
     def _end_soon(self) -> None:
         asyncio.get_running_loop().call_later(LINGER, self._ending.ask, "restart")

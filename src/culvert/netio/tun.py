@@ -217,9 +217,14 @@ def check_name(name: str) -> None:
         raise MisuseError(f"{name!r} is not a name for a network device")
 
 
+def interfaces() -> frozenset[str]:
+    """The names of all that are here."""
+    return frozenset([name for _, name in socket.if_nameindex()])
+
+
 def free_name(stem: str = "culvert") -> str:
     """``culvert0``, or the first number that no interface here has yet."""
-    taken = {name for _, name in socket.if_nameindex()}
+    taken = interfaces()
     number = 0
     while f"{stem}{number}" in taken:
         number += 1
