@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from simulation.world import World
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_a_name_with_ipv6_addresses_only_is_told_as_what_it_is(
