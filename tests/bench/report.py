@@ -54,11 +54,19 @@ class Bar:
 
 @dataclass(frozen=True)
 class Known:
-    """What a peer reaches on a quiet machine, as a share of the plain path."""
+    """What a peer reached on a quiet machine in Gbit/s, and what the plain path did then."""
 
     peer: str
     up: float
     down: float
+    path_up: float
+    path_down: float
+
+    def rate(self, way: str) -> float:
+        return self.up if way == "up" else self.down
+
+    def share(self, way: str) -> float:
+        return self.rate(way) / (self.path_up if way == "up" else self.path_down)
 
 
 @dataclass(frozen=True)
@@ -211,10 +219,12 @@ def suspicions(rounds: Rounds, known: Sequence[Known]) -> list[str]:
                 getattr(peer, way) / getattr(road, way)
                 for peer, road in zip(rounds.get(one.peer, ()), path, strict=False)
             ]
-            if shares and median(shares) < SUSPECT * getattr(one, way):
+            if shares and median(shares) < SUSPECT * one.share(way):
+                rate = median([getattr(peer, way) for peer in rounds[one.peer]])
                 found.append(
                     f"{one.peer}, {way}: {median(shares):.1%} of the plain path, "
-                    f"{getattr(one, way):.1%} where it was quiet"
+                    f"{one.share(way):.1%} where it was quiet; {rate:.2f} Gbit/s, "
+                    f"{one.rate(way):.2f} there"
                 )
     return found
 
@@ -285,7 +295,12 @@ def _section(
         "",
     ]
     if doubts:
-        lines += ["**This run is suspect**, the machine was not quiet:", ""]
+        lines += [
+            "**This run is suspect**: peers carry less of the plain path than they did on a quiet "
+            "machine. Where their own rates are not lower than there, it is the plain path that "
+            "was faster, and nothing speaks against the ratios between tunnels:",
+            "",
+        ]
         lines += [*(f"- {one}" for one in doubts), ""]
     lines += [
         "| figure | ours | peer | ratio (quartile) | bar | met |",
