@@ -32,6 +32,10 @@ class Gated(FastHash):
         super().__init__()
         self.gate = threading.Event()
         self.threads: set[str] = set()
+        self.rested = threading.Semaphore(0)
+
+    def rest(self) -> None:
+        self.rested.release()
 
     def matches(self, stored: str, password: Secret) -> bool:
         self.threads.add(threading.current_thread().name)
@@ -125,6 +129,8 @@ def test_a_flood_is_refused_at_once_and_those_waiting_are_still_served(gated: Be
     scheme.gate.set()
     served = [gated.answer() for _ in range(3)]
     assert sorted(judged.ticket for judged, _ in served if judged.accepted) == [1, 2, 3]
+    assert scheme.rested.acquire(timeout=PATIENCE)  # nobody waits any more
+    assert not scheme.rested.acquire(blocking=False)
     gated.judge.judge(order(11))
     assert gated.answer()[0].accepted
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -69,3 +71,27 @@ def test_every_check_computes_exactly_one_argon2id(
     scheme.matches(hashes[stored], Secret("wrong"))
     assert len(computed) == 1
     assert "m=19456,t=2,p=1" in computed[0]
+
+
+RESTING = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+from culvert.secret import Secret
+from culvert.vault.password import Argon2id
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+scheme, right = Argon2id(), Secret("right")
+stored = scheme.hash(right)
+with ThreadPoolExecutor(3) as pool:
+    assert all(pool.map(lambda _: scheme.matches(stored, right), range(9)))
+    scheme.rest()
+    print(resident())
+"""
+
+
+def test_what_hashing_took_is_given_back_when_nobody_waits() -> None:
+    """In a process of its own, which holds three hashes' 19 MiB else, and more."""
+    done = subprocess.run(
+        [sys.executable, "-c", RESTING], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 30_000_000

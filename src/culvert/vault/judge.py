@@ -53,6 +53,7 @@ class PasswordJudge:
         self._wall = wall
         self._lock = threading.Lock()  # the chain counts failures
         self._room = threading.BoundedSemaphore(queue)
+        self._open, self._counting = 0, threading.Lock()
         self._pool = ThreadPoolExecutor(
             workers or os.cpu_count() or 1, thread_name_prefix="judge", initializer=_yield_to_others
         )
@@ -60,6 +61,8 @@ class PasswordJudge:
     def judge(self, order: Judge) -> None:
         """Never waits; the answer comes by the callback, exactly once."""
         if self._room.acquire(blocking=False):
+            with self._counting:
+                self._open += 1
             self._pool.submit(self._check, order)
         else:
             who = _credentials(order)
@@ -80,6 +83,11 @@ class PasswordJudge:
         finally:
             self._room.release()
         self._tell(order, verdict, event)
+        with self._counting:
+            self._open -= 1
+            idle = not self._open
+        if idle:
+            self._scheme.rest()
 
     def _verdict(self, who: Credentials) -> Verdict:
         with self._lock:
