@@ -227,7 +227,7 @@ def test_an_interface_that_is_deleted_stops_being_read_and_is_told(stage: Run) -
 
     (event,) = stage(play).listener.heard
     assert isinstance(event, LogEvent)
-    assert "is gone" in str(event.fields["what"])
+    assert event.code == "data.interface-gone"
 
 
 def test_the_sender_speaks_the_family_of_the_peer() -> None:
