@@ -31,6 +31,7 @@ from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.line import serve
 from culvert.driver.loop import LongOrder, NewKeys
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import kill
 from culvert.driver.process_end import told as end_told
 from culvert.driver.surroundings import Surroundings
 from culvert.effects import (
@@ -459,8 +460,8 @@ class Apart:
         except MessageError:
             return {}
         except TimeoutError:
-            if self._born is not None and self._born.process.returncode is None:
-                self._born.process.kill()
+            if self._born is not None:
+                kill(self._born.process)
             return {}
 
     def _begin(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from culvert.driver.confined import handed_down, signals_kept_off
+from culvert.driver.process_end import kill
 
 WORKER = (sys.executable, "-m", "culvert.client.worker")
 
@@ -29,8 +30,7 @@ class Born:
         try:
             await asyncio.wait_for(self.process.wait(), patience)
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self.process.kill()
+            kill(self.process)
             await self.process.wait()
 
 

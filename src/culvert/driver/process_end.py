@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from contextlib import suppress
 
 from culvert.driver.channel import ENDED
 
 PATIENCE = 2.0
 """Seconds from the end of its line to the end of the process: an interpreter that comes down by
 itself takes some hundredths."""
+
+
+def kill(process: asyncio.subprocess.Process) -> None:
+    """At once, if it still runs. `Process.kill` looks first whether it ended, and by that takes the
+    exit code from asyncio, which then knows of 255 alone."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def told(why: str, process: asyncio.subprocess.Process | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+
+from culvert.driver.process_end import kill
 
 JOBS = ("systemctl", "list-jobs", "--no-legend")
 REBOOTING = ("reboot.target", "kexec.target", "soft-reboot.target")
@@ -24,10 +25,8 @@ async def reason(command: Sequence[str] = JOBS) -> str:
     except TimeoutError:
         return "peer-shutdown"
     finally:
-        if asked.returncode is None:
-            with suppress(ProcessLookupError):
-                asked.kill()
-            await asked.wait()
+        kill(asked)
+        await asked.wait()
     jobs = [line.split() for line in said.decode("utf-8", "replace").splitlines()]
     coming = {words[1] for words in jobs if len(words) > 2 and words[2] == "start"}
     return "peer-reboot" if coming.intersection(REBOOTING) else "peer-shutdown"

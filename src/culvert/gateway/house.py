@@ -15,7 +15,7 @@ from culvert.driver.certificates import CertificateOffice
 from culvert.driver.channel import Channel, Message
 from culvert.driver.confined import signals_kept_off
 from culvert.driver.message import MessageError
-from culvert.driver.process_end import told
+from culvert.driver.process_end import kill, told
 from culvert.effects import CertificateJudged, Judge, JudgeCertificate, Judged, Sign, Signed
 from culvert.eventlog.event import LogEvent
 from culvert.gateway.accounts_door import AccountsDoor
@@ -123,9 +123,7 @@ class GatewayHouse:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._process.wait(), PATIENCE)
             finally:  # also when a second signal cuts the wait short
-                if self._process.returncode is None:
-                    with suppress(ProcessLookupError):
-                        self._process.kill()
+                kill(self._process)
                 await self._process.wait()
         await asyncio.to_thread(self._certificates.close)
 

@@ -21,6 +21,7 @@ from culvert.driver.control import Request, RequestError
 from culvert.driver.kernel_door import KernelDoor
 from culvert.driver.loop import NewKeys
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import kill
 from culvert.driver.process_end import told as end_told
 from culvert.effects import (
     CertificateJudged,
@@ -219,9 +220,8 @@ class Monitor:
         self._kill()
 
     def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        if self._process is not None:
+            kill(self._process)
 
     def abandon(self) -> None:
         """The heir is gone: the worker goes on, unless it is too late for that."""

@@ -27,6 +27,7 @@ from typing import cast
 from culvert.changes.owner import Owner
 from culvert.driver.handing import Codec
 from culvert.driver.message import MessageError
+from culvert.driver.process_end import kill
 from culvert.gateway import keeper
 from culvert.inet.address import Address
 
@@ -174,9 +175,8 @@ class Heir:
     async def dismiss(self) -> None:
         """It is not wanted."""
         self._baton.close()
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
+        kill(self._process)
+        await self._process.wait()
 
 
 def keep_for(heir: int, pipe: int) -> None:
