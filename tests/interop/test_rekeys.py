@@ -39,8 +39,8 @@ LONG_SECONDS = float(os.environ.get("CULVERT_SOAK_SECONDS", "1200"))
 """Of the long runs: in twenty minutes a pair is renewed two hundred times, phase 1 twenty times."""
 GATEWAYS = ("ours", "strongswan")
 # Kilobytes of a phase 2 SA: some seconds of what each gateway carries.
-SHORT_VOLUME = {"ours": 300_000, "strongswan": 300_000}
-LONG_VOLUME = {"ours": 1_000_000, "strongswan": 500_000}
+SHORT_VOLUME = {"ours": 3_000_000, "strongswan": 300_000}
+LONG_VOLUME = {"ours": 2_000_000, "strongswan": 500_000}
 
 
 @dataclass(frozen=True, slots=True)
