@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pathlib
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,7 @@ from datapath.orders import SUITES, both_ends, half
 from datapath.segments import Flow
 from netio.namespaces import inside, ip, namespace
 
+PROC = pathlib.Path("/proc/thread-self/net")
 DEVICE = "in0"
 NUMBER = 4242  # of the virtual interface of the kernel's IPsec
 NEAR, FAR = {4: "172.31.0.1", 6: "2001:db8::1"}, {4: "172.31.0.2", 6: "2001:db8::2"}
@@ -264,11 +266,31 @@ def _counted(name: str, version: int, what: str) -> int:
 def counted(version: int, what: str) -> int:
     """A counter of the network namespace that this thread is in."""
     if version == 6:
-        with open("/proc/thread-self/net/snmp6") as file:  # noqa: PTH123
-            return next(int(line.split()[1]) for line in file if line.startswith(f"Ip6{what}"))
-    with open("/proc/thread-self/net/snmp") as file:  # noqa: PTH123
-        names, values = (line.split() for line in file if line.startswith("Ip:"))
-        return int(values[names.index(what)])
+        lines = (PROC / "snmp6").read_text("ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"Ip6{what}"))
+    lines = (PROC / "snmp").read_text("ascii").splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Ip:"))
+    return int(values[names.index(what)])
+
+
+@contextmanager
+def pumping(
+    loop: asyncio.AbstractEventLoop, pump: Pump, heard: Heard, inside: Inside
+) -> Iterator[None]:
+    """Packets pass whenever the loop runs."""
+
+    async def start() -> None:
+        pump.start(heard)
+        pump.attach(inside)
+
+    async def stop() -> None:
+        pump.stop()
+
+    loop.run_until_complete(start())
+    try:
+        yield
+    finally:
+        loop.run_until_complete(stop())
 
 
 @contextmanager
@@ -300,15 +322,7 @@ def gateway(kind: Kind) -> Iterator[Gateway]:
             pump = Pump(plane, [], [], esp=raw)
         heard = Heard()
 
-        async def start() -> None:
-            pump.start(heard)
-            pump.attach(link)
-
-        async def stop() -> None:
-            pump.stop()
-
-        loop.run_until_complete(start())
-        stack.callback(lambda: loop.run_until_complete(stop()))
+        stack.enter_context(pumping(loop, pump, heard, link))
         clients = make("python", SeededRandom(2), path_mtu=kind.mtu)
         sessions = [Session(number, suite) for number, suite in enumerate(suites, start=1)]
         for session in sessions:

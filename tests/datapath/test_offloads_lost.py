@@ -36,7 +36,7 @@ from culvert.netio.tun import (
 from culvert.netio.udp import UDP_GRO, UDP_SEGMENT, UdpSocket
 from culvert.rng import SeededRandom
 from datapath.engines import make
-from datapath.gateway import DEVICE, PATIENCE, Heard
+from datapath.gateway import DEVICE, PATIENCE, Heard, pumping
 from datapath.orders import both_ends
 from netio.namespaces import inside, ip, namespace
 
@@ -177,16 +177,7 @@ def end_of(
     heard = Heard()
     pump.arrange(order)
     pump.arrange(ActivateSa(order.session, order.pair))
-
-    async def start() -> None:
-        pump.start(heard)
-        pump.attach(tun)
-
-    async def stop() -> None:
-        pump.stop()
-
-    loop.run_until_complete(start())
-    stack.callback(lambda: loop.run_until_complete(stop()))
+    stack.enter_context(pumping(loop, pump, heard, tun))
     return End(name, plane, pump, tun, outside, heard)
 
 

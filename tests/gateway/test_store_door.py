@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from culvert.identity.account import Account
 from culvert.store.database import open_database
 from culvert.store.lifetime import Lifetime
 from culvert.store.users import Users
+from small_disk import fill, mounted
 from waiting import until
 
 SOON = 0.02
@@ -34,25 +34,8 @@ NOT_GIVEN = 4
 def small(tmp_path: Path) -> Iterator[Path]:
     """A folder on a file system of its own, of one megabyte."""
     folder = tmp_path / "small"
-    folder.mkdir(mode=0o700)
-    told = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "culvert-test", str(folder)]
-    subprocess.run(told, check=True)
-    try:
+    with mounted(folder, 1):
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
-    file = folder / "filling"
-    with file.open("wb", buffering=0) as stream:
-        try:
-            while stream.write(bytes(4096)):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-    return file
 
 
 def with_store(folder: Path, work: Callable[..., Any]) -> None:

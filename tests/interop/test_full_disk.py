@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from culvert.lab.lab import Lab
 from interop.ours import PATIENCE, OurClient, OurGateway, until
+from small_disk import fill, mounted
 
 pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout(180)]
 
@@ -19,26 +17,8 @@ pytestmark = [pytest.mark.root, pytest.mark.peer("culvert"), pytest.mark.timeout
 def gateway(lab: Lab) -> Iterator[OurGateway]:
     """Its state is on a file system of its own, of three megabytes."""
     made = OurGateway(lab)
-    made.state.mkdir(mode=0o700, exist_ok=True)
-    on = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "culvert-test", str(made.state)]
-    subprocess.run(on, check=True)
-    try:
-        with made:
-            yield made
-    finally:
-        subprocess.run(["umount", "--lazy", str(made.state)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """A file that takes all the room there is."""
-    file = folder / "filling"
-    with file.open("wb", buffering=0) as stream:
-        try:
-            while stream.write(bytes(4096)):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-    return file
+    with mounted(made.state, 3), made:
+        yield made
 
 
 def test_sessions_go_on_and_begin_while_the_disk_is_full_and_the_count_is_kept_afterwards(

@@ -41,6 +41,10 @@ GATEWAYS = ("ours", "strongswan")
 # Kilobytes of a phase 2 SA: some seconds of what each gateway carries.
 SHORT_VOLUME = {"ours": 3_000_000, "strongswan": 300_000}
 LONG_VOLUME = {"ours": 2_000_000, "strongswan": 500_000}
+RATE = {"ours": None, "strongswan": "300M"}
+"""Of the stream, evenly spaced; without one as fast as it can. Beyond some 500 Mbit/s strongSwan
+loses up to a tenth of the pings, renewal or not, as its queues are full: a loss of ours would not
+be seen among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +126,15 @@ def test_a_long_run_renews_hundreds_of_times(
 
 
 def nothing_lost(run: Run, kind: str) -> None:
-    """By us. strongSwan loses some pings under such a load without any renewal too (8 of 6,200 in
-    a minute): those are shown, and only bounded."""
+    """By us. On a busy machine strongSwan loses some pings at its rate too: those are shown, and
+    only bounded."""
     assert run.dropped == {}, run
     assert run.pings_lost <= (0 if kind == "ours" else run.pings // 100), run
 
 
 def loaded(lab: Lab, pki: Pki, kind: str, *, seconds: float, volume: int) -> Run:
-    """``client1`` streams as fast as it can, its SAs end by volume; those of ``client2``, which
-    only pings, by seconds."""
+    """``client1`` streams as fast as its gateway carries, its SAs end by volume; those of
+    ``client2``, which only pings, by seconds."""
     with ExitStack() as stack:
         gateway = stack.enter_context(gateway_of(lab, pki, kind))
         keys = {"phase2": [SUITE], "remote_networks": [topology.PRIVATE]}
@@ -154,7 +158,7 @@ def loaded(lab: Lab, pki: Pki, kind: str, *, seconds: float, volume: int) -> Run
             lab.spawn(where, ping(seconds), label=f"ping-{where}-{kind}")
             for where in ("client1", "client2")
         ]
-        stream = lab.spawn("client1", stream_words(seconds), label=f"stream-{kind}")
+        stream = lab.spawn("client1", stream_words(seconds, RATE[kind]), label=f"stream-{kind}")
         seen: dict[str, list[int]] = {}
         for moment, share in MOMENTS.items():
             if moment != "end":
@@ -208,9 +212,10 @@ def iperf_server(lab: Lab) -> Iterator[Callable[[], str]]:
         serving.stop()
 
 
-def stream_words(seconds: float) -> list[str]:
+def stream_words(seconds: float, rate: str | None) -> list[str]:
     tool = namespace.tool("iperf3")
-    return [tool, "-c", topology.SERVER, "-t", str(int(seconds)), "-J", "-C", "cubic"]
+    words = [tool, "-c", topology.SERVER, "-t", str(int(seconds)), "-J", "-C", "cubic"]
+    return words if rate is None else [*words, "--fq-rate", rate]
 
 
 def ping(seconds: float) -> list[str]:

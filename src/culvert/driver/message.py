@@ -162,6 +162,17 @@ def read(text: str | bytes) -> object:
         raise MessageError(f"not a message: {error}") from error
 
 
+def object_in(text: str | bytes, speaker: str) -> dict[str, object]:
+    """The JSON object that ``speaker`` has sent. Raises MessageError."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(f"what {speaker} says makes no sense: {error}") from error
+    if not isinstance(found, dict):
+        raise MessageError(f"what {speaker} says makes no sense")
+    return cast("dict[str, object]", found)
+
+
 def value_of(found: object, known: Mapping[str, type] = KNOWN, depth: int = DEEPEST) -> object:
     """What `plain` was given. Raises MessageError or ValueError."""
     if depth == 0:

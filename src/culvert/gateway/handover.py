@@ -25,7 +25,7 @@ from typing import cast
 from culvert.driver.clock import boottime
 from culvert.driver.descriptors import Inside
 from culvert.driver.loop import Driver
-from culvert.driver.message import MessageError
+from culvert.driver.message import MessageError, object_in
 from culvert.driver.pump import Pump
 from culvert.gateway.ipsec import IpsecGateway
 from culvert.gateway.taking_over import UnknownSchemaError
@@ -77,13 +77,7 @@ class Wire:
         octets = await self._reader.readline() if self._reader is not None else b""
         if not octets.endswith(b"\n"):
             raise MessageError("the other worker is gone")
-        try:
-            found = json.loads(octets)
-        except (ValueError, RecursionError) as error:
-            raise MessageError(f"what the other worker says makes no sense: {error}") from error
-        if not isinstance(found, dict):
-            raise MessageError("what the other worker says makes no sense")
-        return cast("Line", found)
+        return object_in(octets, "the other worker")
 
     def close(self) -> None:
         if self._writer is not None:

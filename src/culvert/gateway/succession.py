@@ -26,7 +26,7 @@ from typing import cast
 
 from culvert.changes.owner import Owner
 from culvert.driver.handing import Codec
-from culvert.driver.message import MessageError
+from culvert.driver.message import MessageError, object_in
 from culvert.driver.process_end import kill
 from culvert.gateway import keeper
 from culvert.inet.address import Address
@@ -161,13 +161,7 @@ class Heir:
             said = b""
         if not said:
             raise MessageError("the new process ended before it had taken over")
-        try:
-            found = json.loads(said)
-        except (ValueError, RecursionError) as error:
-            raise MessageError(f"what the new process says makes no sense: {error}") from error
-        if not isinstance(found, dict):
-            raise MessageError("what the new process says makes no sense")
-        return cast("Mapping[str, object]", found)
+        return object_in(said, "the new process")
 
     async def ended(self) -> None:
         await self._process.wait()
