@@ -15,6 +15,7 @@ import pytest
 from culvert.errors import MisuseError, PlatformError
 from culvert.netio.tun import (
     IFF_VNET_HDR,
+    QUEUE_LENGTH,
     TUN_F_USO4,
     TUNSETIFF,
     TUNSETOFFLOAD,
@@ -39,6 +40,23 @@ def inner() -> Iterator[str]:
 def up(name: str, tun: Tun, mtu: int = 1400) -> None:
     ip("-n", name, "addr", "add", "10.7.0.1/24", "dev", tun.name)
     ip("-n", name, "link", "set", tun.name, "mtu", str(mtu), "up")
+
+
+def test_a_burst_waits_until_somebody_reads(inner: str) -> None:
+    with inside(inner):
+        tun = Tun.open()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    up(inner, tun)
+    while tun.read_batch():
+        pass  # what the machine said of itself when the device came up
+    for _ in range(QUEUE_LENGTH + 500):
+        sender.sendto(b"burst", ("10.7.0.2", 7000))
+    waiting = 0
+    while batch := tun.read_batch():
+        waiting += sum(packet[9:10] == b"\x11" for packet in batch)
+    assert QUEUE_LENGTH - 10 <= waiting <= QUEUE_LENGTH
+    tun.close()
+    sender.close()
 
 
 def test_packets_go_out_and_come_back_in_batches(inner: str) -> None:

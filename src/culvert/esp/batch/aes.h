@@ -95,6 +95,8 @@ AES_NI static void cbc_seal(const aes *a, const u8 chain[16], u8 *const *packets
 
 #else
 
+#define WIDE
+
 typedef struct aes { u8 none; } aes;
 
 static bool aes_able(void) { return false; }

@@ -1,21 +1,43 @@
 /* Internet checksums (RFC 1071), sums in network byte order as they lie in memory. */
 
+/* As many additions at once as the processor has lanes; n a multiple of CHUNK. */
+typedef u64 chunk __attribute__((vector_size(64)));
+enum { CHUNK = sizeof(chunk) };
+
+__attribute__((always_inline)) static inline u64 chunks_of(const u8 *p, u32 n)
+{
+    const u64 halves = 0xffffffff;
+    chunk low = {0}, high = {0}, v;
+    u64 sum = 0;
+    for (; n; p += CHUNK, n -= CHUNK) {
+        memcpy(&v, p, CHUNK);
+        low += v & halves;
+        high += v >> 32;
+    }
+    low += high;
+    for (u32 i = 0; i < CHUNK / 8; i++) sum += low[i];
+    return sum;
+}
+
+static u64 plain_chunks(const u8 *p, u32 n) { return chunks_of(p, n); }
+WIDE static u64 wide_chunks(const u8 *p, u32 n) { return chunks_of(p, n); }
+
 static u64 sum_of(const u8 *p, u32 n, u64 sum)
 {
-    u64 a = 0, b = 0;
-    for (; n >= 16; p += 16, n -= 16) {
-        u32 w[4];
-        memcpy(w, p, 16);
-        a += (u64)w[0] + w[1];
-        b += (u64)w[2] + w[3];
+    u32 most = n - n % CHUNK;
+    if (most) sum += own_wide() ? wide_chunks(p, most) : plain_chunks(p, most);
+    for (p += most, n -= most; n >= 4; p += 4, n -= 4) {
+        u32 w;
+        memcpy(&w, p, 4);
+        sum += w;
     }
-    sum += a + b;
-    for (; n >= 2; p += 2, n -= 2) {
+    if (n >= 2) {
         u16 w;
         memcpy(&w, p, 2);
         sum += w;
+        p += 2;
     }
-    if (n) {
+    if (n % 2) {
         u16 w = 0;
         memcpy(&w, p, 1);
         sum += w;
