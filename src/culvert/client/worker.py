@@ -27,6 +27,7 @@ from culvert.client.running import ClientCore
 from culvert.client.vault import FarVault as Secrets
 from culvert.datapath.xfrm.orders import News
 from culvert.driver.channel import Channel, Message
+from culvert.driver.collector import collect_seldom
 from culvert.driver.confine import confine
 from culvert.driver.confined import (
     FarVault,
@@ -314,6 +315,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
     orders = cast("Orders", heard(told))
 
     async def lived() -> None:
+        collect_seldom(asyncio.get_running_loop().call_later)
         await Worker(orders, others, line, hook).live()
 
     take_short_turns()

@@ -208,7 +208,7 @@ PARTS = (
             "_left": bool,
             "_agreed": dict[int, tuple[int, Agreed]],
         },
-        frozenset(("_owner", "_informational", "_spis", "_permitted")),
+        frozenset(("_owner", "_informational", "_spis")),
     ),
     # --- all of them ---
     Part(

@@ -25,6 +25,7 @@ from culvert.datapath.xfrm.orders import News
 from culvert.datapath.xfrm.plane import KernelPlane
 from culvert.driver.channel import Channel, Message
 from culvert.driver.clock import boottime
+from culvert.driver.collector import collect_seldom
 from culvert.driver.confine import confine
 from culvert.driver.confined import (
     FarVault,
@@ -426,6 +427,7 @@ def main(words: list[str] | None = None, hook: Hook | None = None) -> None:
 async def _lived(
     orders: Orders, control: socket.socket, door: socket.socket, wires: Wires, hook: Hook | None
 ) -> None:
+    collect_seldom(asyncio.get_running_loop().call_later)
     await Worker(orders, control, door, wires, hook).live()
 
 

@@ -8,16 +8,16 @@ The end that asked for a pair renews it: a new pair first, then the old one's de
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
+from weakref import proxy
 
 from culvert.errors import NegotiationError, ProtocolError, UnexpectedMessage
 from culvert.ike import natt
 from culvert.ike import quick as arithmetic
 from culvert.ike.informational import Informational
 from culvert.ike.keys import quick_hash_3
-from culvert.ike.outputs import Activate, Configuration, Install
+from culvert.ike.outputs import Activate, Install
 from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.pairs import SETTLING, UNCONFIRMED, Pair
 from culvert.ike.pfs import PfsMismatch
@@ -39,19 +39,10 @@ MOST_PAIRS = 64  # of one IKE SA; a pair costs memory, and its peer decides when
 
 
 class Negotiator:
-    """``permitted`` is asked what this peer may have; None: nothing yet."""
-
-    def __init__(
-        self,
-        owner: Owner,
-        informational: Informational,
-        spis: Spis,
-        permitted: Callable[[], Configuration | None],
-    ) -> None:
-        self._owner = owner
+    def __init__(self, owner: Owner, informational: Informational, spis: Spis) -> None:
+        self._owner: Owner = proxy(owner)
         self._informational = informational
         self._spis = spis
-        self._permitted = permitted
         self._open: dict[int, QuickMode] = {}
         self._carried = False  # whether there ever was a pair
         self._agreed: dict[int, tuple[int, Agreed]] = {}  # message id -> pair number and keys
@@ -257,7 +248,7 @@ class Negotiator:
         """Raises SelectorError unless this peer may have exactly this."""
         if self._owner.pairs.same(local, remote):
             return  # a renewal of what was agreed before
-        permitted = self._permitted()
+        permitted = self._owner.permitted
         if permitted is None or not permitted.peer_may_use:
             raise SelectorError("this peer may not ask for a tunnel")
         if not any(theirs.covers(remote) for theirs in permitted.peer_may_use):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from culvert.ike.channel import Channel
 from culvert.ike.natt import Nat
+from culvert.ike.outputs import Configuration
 from culvert.ike.pairs import Pairs
 from culvert.ike.settings import Settings
 from culvert.ike.timers import Timers
@@ -30,7 +31,11 @@ class Phase(Enum):
 
 
 class Owner(Protocol):
-    """An IKE SA, as its dialogue, negotiator and informational side see it."""
+    """An IKE SA, as its dialogue, negotiator and informational side see it.
+
+    They hold it by a weak proxy, for it holds them: without a circle an SA that is over is gone at
+    once, its keys with it, and waits for no garbage collector.
+    """
 
     phase: Phase
     quirks: frozenset[str]
@@ -46,6 +51,11 @@ class Owner(Protocol):
     def warned(self) -> Warned: ...
     @property
     def timers(self) -> Timers: ...
+    @property
+    def permitted(self) -> Configuration | None:
+        """What this peer may have; None: nothing yet."""
+        ...
+
     @property
     def rng(self) -> Random: ...
     @property

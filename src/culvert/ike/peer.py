@@ -107,9 +107,7 @@ class IkeSa:
         self.dialogue: ClientDialogue | GatewayDialogue = (
             ClientDialogue(self) if self.initiator else GatewayDialogue(self)
         )
-        self.negotiator = Negotiator(
-            self, self.informational, spis, lambda: self.dialogue.permitted
-        )
+        self.negotiator = Negotiator(self, self.informational, spis)
         self._doubt = ("", "")
         self._early: tuple[bytes, Header, Path] | None = None
 
@@ -179,6 +177,10 @@ class IkeSa:
     def mode(self) -> int:
         """The encapsulation mode phase 2 speaks of."""
         return self.phase1.mode
+
+    @property
+    def permitted(self) -> Configuration | None:
+        return self.dialogue.permitted
 
     @property
     def rng(self) -> Random:

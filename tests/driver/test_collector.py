@@ -1,0 +1,48 @@
+"""Full collections come by the clock, not by the number of objects; in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+PROGRAM = """
+import gc, json
+from culvert.driver.collector import EVERY, collect_seldom
+
+class Circle:
+    def __init__(self):
+        self.itself = self
+
+def full():
+    return gc.get_stats()[2]["collections"]
+
+def circles():
+    return sum(type(one) is Circle for one in gc.get_objects())
+
+asked = []
+collect_seldom(lambda seconds, what: asked.append((seconds, what)))
+begin = full()
+kept = [[number] for number in range(400_000)]
+grown = full() - begin
+young = Circle()
+del young
+lists = [[number] for number in range(200_000)]
+left_young = circles()
+old = Circle()
+more = [[number] for number in range(200_000)]
+del old
+left_old = circles()
+(seconds, what), = asked
+what()
+left = [left_young, left_old, circles()]
+print(json.dumps([grown, *left, full() - begin, seconds == EVERY, len(asked)]))
+"""
+
+
+def test_a_full_collection_comes_by_the_clock_alone() -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    grown, left_young, left_old, left_at_last, full, hourly, asked = json.loads(said.stdout)
+    assert (grown, left_young, left_old, left_at_last) == (0, 0, 1, 0)
+    assert (full, hourly, asked) == (1, True, 2)
