@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import gc, json
 from culvert.driver.collector import EVERY, collect_seldom
@@ -40,6 +42,7 @@ print(json.dumps([grown, *left, full() - begin, seconds == EVERY, len(asked)]))
 """
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="it collects in small steps")
 def test_a_full_collection_comes_by_the_clock_alone() -> None:
     command = [sys.executable, "-c", PROGRAM]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)

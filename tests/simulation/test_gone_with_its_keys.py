@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from culvert.ike.keys import Phase1Keys
 from culvert.ike.peer import IkeSa
+from culvert.secret import Secret
+from simulation.certificates import gateway_vault
 from simulation.ends import ClientEnd
-from simulation.world import STRANGER, Terms, World, profile
+from simulation.test_authentication import world_of as certified
+from simulation.world import GATEWAY, STRANGER, Terms, World, profile
 
 LONG = 600.0  # until the last answer that might be asked for again is forgotten
 
@@ -72,13 +77,54 @@ def test_nothing_is_left_of_a_session(ends: Callable[[World, ClientEnd], None], 
     assert alive() == before
 
 
-@pytest.mark.usefixtures("uncollected")
-def test_nothing_is_left_of_somebody_who_never_proved_himself() -> None:
-    world = World(1)
+def left_of(world: World, client: ClientEnd) -> int:
+    """SAs and keys after an attempt that failed."""
     before = alive()
-    client = world.client(person=STRANGER)
     client.connect()
     assert world.decided(client)
     assert client.down
     world.run(LONG)
+    assert not world.left_over()
+    return alive() - before
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize(
+    "wrong",
+    [{"person": STRANGER}, {"kept": profile(phase1=("3des-md5-modp1024",))}],
+    ids=["password", "proposal"],
+)
+def test_nothing_is_left_of_somebody_who_was_refused(wrong: dict[str, Any]) -> None:
+    world = World(1)
+    assert left_of(world, world.client(**wrong)) == 0
+
+
+@pytest.mark.usefixtures("uncollected")
+def test_nothing_is_left_of_somebody_with_a_wrong_group_key() -> None:
+    world = World(1)
+    another = profile(group_key=Secret("another key of another lab"))
+    assert left_of(world, world.client(another)) == 0
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("mode", ["main", "aggressive"])
+@pytest.mark.parametrize("way", ["rsa", "hybrid"])
+def test_nothing_is_left_where_the_gateway_cannot_sign(way: str, mode: str) -> None:
+    broken = replace(gateway_vault(GATEWAY), broken=True)
+    assert left_of(*certified(way, mode, gateway=broken)) == 0
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("milliseconds", range(5, 200, 5))
+def test_nothing_is_left_of_somebody_who_gives_up_while_vaults_are_asked(
+    milliseconds: int,
+) -> None:
+    world, client = certified("rsa", "main")
+    before = alive()
+    client.connect()
+    world.run(milliseconds / 1000)
+    client.disconnect()
+    world.run(LONG)
+    assert client.down
+    assert not world.left_over()
     assert alive() == before

@@ -18,7 +18,7 @@ _NEVER = 2**31 - 1  # by itself; Python 3.14 collects in small steps and ignores
 
 
 def collect_seldom(later: Callable[[float, Callable[[], None]], object]) -> None:
-    """From now on. What there is (modules, tables) is not looked at again; ``later`` calls back
+    """From now on. What there is (modules, mostly) is not looked at again; ``later`` calls back
     after so many seconds, as `asyncio.loop.call_later`."""
     gc.collect()
     gc.freeze()

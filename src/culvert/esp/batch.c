@@ -30,8 +30,8 @@
 #include "des.h"
 
 #include "batch/numbers.h"
-#include "batch/libcrypto.h"
 #include "batch/aes.h"
+#include "batch/libcrypto.h"
 #include "batch/gcm.h"
 #include "batch/lanes.h"
 #include "batch/hmac.h"

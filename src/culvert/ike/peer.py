@@ -352,6 +352,7 @@ class IkeSa:
         for pair in self.pairs:
             self.remove_pair(pair.number)
         self.negotiator.stop()
+        self.phase1.proofs.forget()
         self.phase = Phase.OVER
         self.channel.stop_repeating()
         self.timers.stop_all()

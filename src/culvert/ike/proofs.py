@@ -90,6 +90,10 @@ class Proofs:
             )
         )
 
+    def forget(self) -> None:
+        """Nobody waits for the vault's word any more."""
+        self._making = self._checking = None
+
     def step(self, given: Signature | CertificateVerdict, now: float) -> None:
         """The vault's word. One that nobody waits for any more is dropped."""
         match given:

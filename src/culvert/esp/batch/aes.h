@@ -124,9 +124,3 @@ static void aes_free(aes *a)
     if (a) explicit_bzero(a, sizeof *a);
     free(a);
 }
-
-static bool own_aes(void) { return lib.ways & OWN_AES && aes_able(); }
-static bool own_wide(void) { return lib.ways & OWN_WIDE && wide_able(); }
-
-/* What serves beside libcrypto: 0 nothing, 1 AES-NI, 2 AVX-512 too. */
-API int batch_own(void) { return own_wide() ? 2 : own_aes(); }

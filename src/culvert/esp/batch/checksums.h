@@ -1,26 +1,40 @@
 /* Internet checksums (RFC 1071), sums in network byte order as they lie in memory. */
 
-/* As many additions at once as the processor has lanes; n a multiple of CHUNK. */
-typedef u64 chunk __attribute__((vector_size(64)));
-enum { CHUNK = sizeof(chunk) };
+/* As many additions at once as the processor has lanes. Wider vectors than it has would be kept in
+ * memory, so there are two of these; n is a multiple of CHUNK for both. */
+typedef u64 pair_of_words __attribute__((vector_size(16)));
+typedef u64 eight_words __attribute__((vector_size(64)));
+enum { CHUNK = sizeof(eight_words) };
+#define HALF 0xffffffffu
 
-__attribute__((always_inline)) static inline u64 chunks_of(const u8 *p, u32 n)
+static u64 plain_chunks(const u8 *p, u32 n)
 {
-    const u64 halves = 0xffffffff;
-    chunk low = {0}, high = {0}, v;
+    pair_of_words a = {0}, b = {0}, c = {0}, d = {0}, v, w;
+    for (; n; p += 32, n -= 32) {
+        memcpy(&v, p, 16);
+        memcpy(&w, p + 16, 16);
+        a += v & HALF;
+        b += v >> 32;
+        c += w & HALF;
+        d += w >> 32;
+    }
+    a += b + c + d;
+    return a[0] + a[1];
+}
+
+WIDE static u64 wide_chunks(const u8 *p, u32 n)
+{
+    eight_words a = {0}, b = {0}, v;
     u64 sum = 0;
     for (; n; p += CHUNK, n -= CHUNK) {
         memcpy(&v, p, CHUNK);
-        low += v & halves;
-        high += v >> 32;
+        a += v & HALF;
+        b += v >> 32;
     }
-    low += high;
-    for (u32 i = 0; i < CHUNK / 8; i++) sum += low[i];
+    a += b;
+    for (u32 i = 0; i < CHUNK / 8; i++) sum += a[i];
     return sum;
 }
-
-static u64 plain_chunks(const u8 *p, u32 n) { return chunks_of(p, n); }
-WIDE static u64 wide_chunks(const u8 *p, u32 n) { return chunks_of(p, n); }
 
 static u64 sum_of(const u8 *p, u32 n, u64 sum)
 {

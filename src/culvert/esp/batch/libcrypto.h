@@ -35,7 +35,7 @@ static struct {
     int (*digest_update)(void *, const void *, size_t);
     int (*digest_final)(void *, u8 *, u32 *);
     int (*digest_copy)(void *, const void *);
-    int ways;
+    int ways;                       /* that may serve and can */
 } lib;
 
 API u32 batch_version(void) { return VERSION; }
@@ -72,5 +72,13 @@ API int batch_library(const char *path, int ways)
         if (!h->update || !h->final) h->init = NULL;
     }
     lib.ways = ways;
+    if (!aes_able()) lib.ways &= ~OWN_AES;
+    if (!wide_able()) lib.ways &= ~OWN_WIDE;
     return 0;
 }
+
+static bool own_aes(void) { return lib.ways & OWN_AES; }
+static bool own_wide(void) { return lib.ways & OWN_WIDE; }
+
+/* What serves beside libcrypto: 0 nothing, 1 AES-NI, 2 AVX-512 too. */
+API int batch_own(void) { return own_wide() ? 2 : own_aes(); }
