@@ -12,9 +12,9 @@ pytest_plugins = ["requirements.plugin", "interop.cells", "simulation.plugin"]
 # Whether the machine's kernel has IPsec must not decide what is tested; `make xfrm` asks for it.
 os.environ.setdefault("CULVERT_ENGINE", "user")
 
-# A run under nohup ignores hangups, one in a script's background Ctrl-C. The programs under test are
-# to hear both all the same: what has a handler here is back to its default in them, what is ignored
-# stays ignored.
+# A run under nohup ignores hangups, one in a script's background Ctrl-C. The programs under test
+# are to hear both all the same: what has a handler here is back to its default in them, what is
+# ignored stays ignored.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
