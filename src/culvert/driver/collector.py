@@ -20,12 +20,11 @@ _NEVER = 2**31 - 1  # by itself; Python 3.14 collects in small steps and ignores
 def collect_seldom(later: Callable[[float, Callable[[], None]], object]) -> None:
     """From now on. What there is (modules, mostly) is not looked at again; ``later`` calls back
     after so many seconds, as `asyncio.loop.call_later`."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
 
     def collect() -> None:
         gc.collect()
         later(EVERY, collect)
 
-    later(EVERY, collect)
+    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
+    collect()
+    gc.freeze()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from weakref import proxy
 
 from culvert.errors import MisuseError, UnexpectedMessage
 from culvert.ike import xauth
@@ -73,7 +72,7 @@ class _Dialogue:
     """What both ends share: reading and writing transaction messages."""
 
     def __init__(self, owner: Owner) -> None:
-        self._owner: Owner = proxy(owner)
+        self._owner = owner
         self._question = b""
 
     @property

@@ -6,7 +6,6 @@ A clear one, before there are keys, is only a hint: it may be forged by anybody.
 from __future__ import annotations
 
 from math import inf
-from weakref import proxy
 
 from culvert.errors import UnexpectedMessage
 from culvert.ike import pfs
@@ -71,7 +70,7 @@ class Informational:
     """Sends and takes the one-message exchanges."""
 
     def __init__(self, owner: Owner) -> None:
-        self._owner: Owner = proxy(owner)
+        self._owner = owner
         self.farewell = b""
         """The delete of this IKE SA, once it was sent."""
         self._liveness: Liveness | None = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import ip_network
-from weakref import proxy
 
 from culvert.errors import NegotiationError, ProtocolError, UnexpectedMessage
 from culvert.ike import natt
@@ -40,7 +39,7 @@ MOST_PAIRS = 64  # of one IKE SA; a pair costs memory, and its peer decides when
 
 class Negotiator:
     def __init__(self, owner: Owner, informational: Informational, spis: Spis) -> None:
-        self._owner: Owner = proxy(owner)
+        self._owner = owner
         self._informational = informational
         self._spis = spis
         self._open: dict[int, QuickMode] = {}

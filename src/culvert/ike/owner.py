@@ -33,7 +33,7 @@ class Phase(Enum):
 class Owner(Protocol):
     """An IKE SA, as its dialogue, negotiator and informational side see it.
 
-    They hold it by a weak proxy, for it holds them: without a circle an SA that is over is gone at
+    They are given a weak proxy, for it holds them: without a circle an SA that is over is gone at
     once, its keys with it, and waits for no garbage collector.
     """
 

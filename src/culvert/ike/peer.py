@@ -12,6 +12,7 @@ as far as they decide *when*; *what* stands in `aggressive`, `quick`, `xauth`, `
 from __future__ import annotations
 
 from math import inf
+from weakref import proxy
 
 from culvert.errors import (
     MisuseError,
@@ -46,7 +47,7 @@ from culvert.ike.outputs import (
     Signature,
     Verdict,
 )
-from culvert.ike.owner import Phase, spi_text
+from culvert.ike.owner import Owner, Phase, spi_text
 from culvert.ike.pairs import Pairs, soft_life
 from culvert.ike.phase1 import new_cookie
 from culvert.ike.proposal import Difference, Lifetime
@@ -99,27 +100,28 @@ class IkeSa:
         self._spis = spis
         self.channel = Channel(cookie_i or new_cookie(rng), path, rng, self.timers)
         self.exchange = exchange or EXCHANGES[settings.exchange]
-        self.phase1 = self._first_phase(settings, natt_port)
+        itself: Owner = proxy(self)  # for its parts
+        self.phase1 = self._first_phase(itself, settings, natt_port)
         self.pairs = Pairs(self.timers, rng)
         self.warned = Warned()
         self.quirks: frozenset[str] = frozenset()
-        self.informational = Informational(self)
+        self.informational = Informational(itself)
         self.dialogue: ClientDialogue | GatewayDialogue = (
-            ClientDialogue(self) if self.initiator else GatewayDialogue(self)
+            ClientDialogue(itself) if self.initiator else GatewayDialogue(itself)
         )
-        self.negotiator = Negotiator(self, self.informational, spis)
+        self.negotiator = Negotiator(itself, self.informational, spis)
         self._doubt = ("", "")
         self._early: tuple[bytes, Header, Path] | None = None
 
     def _first_phase(
-        self, settings: Settings, natt_port: int
+        self, itself: Owner, settings: Settings, natt_port: int
     ) -> AggressiveCalling | AggressiveCalled | MainCalling | MainCalled:
         main = self.exchange == wire.IDENTITY_PROTECTION
         if self.initiator:
             calling = MainCalling if main else AggressiveCalling
-            return calling(self, settings, self._rng, natt_port)
+            return calling(itself, settings, self._rng, natt_port)
         called = MainCalled if main else AggressiveCalled
-        return called(self, settings, self._rng)
+        return called(itself, settings, self._rng)
 
     # --- what others may know ----------------------------------------------------------------
 

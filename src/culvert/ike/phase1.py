@@ -7,8 +7,6 @@ themselves in `aggressive_calling`, `aggressive_called`, `main_calling` and `mai
 
 from __future__ import annotations
 
-from weakref import proxy
-
 from culvert.errors import MisuseError
 from culvert.eventlog.event import LogEvent
 from culvert.ike import natt, vendor
@@ -55,7 +53,7 @@ class Phase1:
         self.proofs = Proofs(owner.channel)
         self.chosen: ChosenIke | None = None
         self.initial_contact = False
-        self._owner: Owner = proxy(owner)
+        self._owner = owner
         self._question = b""  # the message that waits for SKEYID
         self._complaints: list[LogEvent] = []
 
