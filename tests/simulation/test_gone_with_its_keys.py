@@ -18,6 +18,8 @@ from simulation.ends import ClientEnd
 from simulation.test_authentication import world_of as certified
 from simulation.world import GATEWAY, STRANGER, Terms, World, profile
 
+pytestmark = pytest.mark.usefixtures("uncollected")
+
 LONG = 600.0  # until the last answer that might be asked for again is forgotten
 
 
@@ -55,7 +57,6 @@ def stays_long_enough(world: World, client: ClientEnd) -> None:
     client.disconnect()
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "ends",
     [leaves, is_logged_out, is_not_heard_any_more, stays_long_enough],
@@ -77,10 +78,13 @@ def test_nothing_is_left_of_a_session(ends: Callable[[World, ClientEnd], None], 
     assert alive() == before
 
 
-def left_of(world: World, client: ClientEnd) -> int:
-    """SAs and keys after an attempt that failed."""
+def left_of(world: World, client: ClientEnd, *, patience: float = 0.0) -> int:
+    """SAs and keys after an attempt that failed, or that its person gave up after so long."""
     before = alive()
     client.connect()
+    if patience:
+        world.run(patience)
+        client.disconnect()
     assert world.decided(client)
     assert client.down
     world.run(LONG)
@@ -88,7 +92,6 @@ def left_of(world: World, client: ClientEnd) -> int:
     return alive() - before
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize(
     "wrong",
     [{"person": STRANGER}, {"kept": profile(phase1=("3des-md5-modp1024",))}],
@@ -99,14 +102,12 @@ def test_nothing_is_left_of_somebody_who_was_refused(wrong: dict[str, Any]) -> N
     assert left_of(world, world.client(**wrong)) == 0
 
 
-@pytest.mark.usefixtures("uncollected")
 def test_nothing_is_left_of_somebody_with_a_wrong_group_key() -> None:
     world = World(1)
     another = profile(group_key=Secret("another key of another lab"))
     assert left_of(world, world.client(another)) == 0
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("mode", ["main", "aggressive"])
 @pytest.mark.parametrize("way", ["rsa", "hybrid"])
 def test_nothing_is_left_where_the_gateway_cannot_sign(way: str, mode: str) -> None:
@@ -114,17 +115,8 @@ def test_nothing_is_left_where_the_gateway_cannot_sign(way: str, mode: str) -> N
     assert left_of(*certified(way, mode, gateway=broken)) == 0
 
 
-@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("milliseconds", range(5, 200, 5))
 def test_nothing_is_left_of_somebody_who_gives_up_while_vaults_are_asked(
     milliseconds: int,
 ) -> None:
-    world, client = certified("rsa", "main")
-    before = alive()
-    client.connect()
-    world.run(milliseconds / 1000)
-    client.disconnect()
-    world.run(LONG)
-    assert client.down
-    assert not world.left_over()
-    assert alive() == before
+    assert left_of(*certified("rsa", "main"), patience=milliseconds / 1000) == 0
