@@ -44,8 +44,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Bar:
-    """``variant`` shall reach ``least`` times what ``peer`` does in the same round, or its client,
-    somebody else's, be so busy with itself: with that share of a core (0: this does not count)."""
+    """``variant`` shall reach ``least`` times what ``peer`` does in the same round; or its client,
+    a program that is not ours, take the share ``busy`` of a core (0: that does not count)."""
 
     figure: str
     variant: str
@@ -161,7 +161,7 @@ def _or_busy(made: Result, least: float, rounds: Sequence[Figures], way: str) ->
     beside = Result(
         f"{made.figure}: what its client takes",
         round(median(cores), 2),
-        f"of a core ({worst:.2f})",
+        "of a core",
         "",
         0.0,
         0.0,
@@ -328,9 +328,10 @@ def _section(
     ]
     for one in results:
         theirs = f"{one.peer_value:g} ({one.peer})" if one.peer else ""
+        mine = f"{one.value:g} {one.unit}" + ("" if one.bar else f" ({one.lower_quartile:g})")
         ratio = f"{one.ratio:g} ({one.lower_quartile:g})" if one.peer else ""
         lines.append(
-            f"| {one.figure} | {one.value:g} {one.unit} | {theirs} | {ratio} | {one.bar} | "
+            f"| {one.figure} | {mine} | {theirs} | {ratio} | {one.bar} | "
             f"{('yes' if one.met else 'no') if one.bar else ''} |"
         )
     lines += [
